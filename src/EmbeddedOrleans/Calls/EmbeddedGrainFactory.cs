@@ -68,7 +68,7 @@ internal sealed class EmbeddedGrainFactory(GrainHost host) : IGrainFactory
         ForgetDeletedObservers();
     }
 
-    /// <summary>A deleted observer stays known until its last call has ended, so that the call can still time out.</summary>
+    /// <summary>A deleted observer stays known until its last call has ended: the call can still time out.</summary>
     public void ForgetDeletedObservers()
     {
         foreach (var observer in _observers.Values.Where(o => o.IsDeleted && o.Gate.IsQuiet))
