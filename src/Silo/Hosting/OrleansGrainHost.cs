@@ -3,10 +3,10 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Orleans;
-using Orleans.Configuration;
 using Orleans.Hosting;
 using Orleans.Runtime;
 using StackExchange.Redis;
+using OrleansClusterOptions = Orleans.Configuration.ClusterOptions;
 
 namespace Krewe.Silo.Hosting;
 
@@ -24,7 +24,7 @@ internal static class GrainHost
     {
         builder.Host.UseOrleans(silo =>
         {
-            silo.Configure<ClusterOptions>(cluster =>
+            silo.Configure<OrleansClusterOptions>(cluster =>
             {
                 cluster.ClusterId = ClusterId;
                 cluster.ServiceId = ClusterId;

@@ -14,12 +14,14 @@ internal sealed partial class RequestReports(IRequestGrain grain, string request
     private readonly Queue<RequestReport> _waiting = new();
     private bool _isTelling;
 
-    public string RequestId => requestId;
+    /// <summary>Prompt tokens that the first attempt found in a prefix cache; null until its prefill has started.</summary>
+    public int? PrefixHitTokens { get; private set; }
 
     public void Send(RequestReport report)
     {
         lock (_gate)
         {
+            if (report.Kind == RequestReportKind.PrefillStarted) PrefixHitTokens ??= report.PrefixHitTokens;
             _waiting.Enqueue(report);
             if (_isTelling) return;
             _isTelling = true;
