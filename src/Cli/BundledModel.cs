@@ -2,7 +2,7 @@ using Krewe.Abstractions;
 
 namespace Krewe.Cli;
 
-/// <summary>Finds <c>models/tiny</c>, beside the executable (installed) or above it (built in the repository).</summary>
+/// <summary>Finds <c>models/tiny</c>: beside the executable (installed) or above it (in the repository).</summary>
 internal static class BundledModel
 {
     public static string Find() => Find(AppContext.BaseDirectory);
@@ -16,6 +16,7 @@ internal static class BundledModel
         }
 
         throw new KreweException(
-            ErrorCode.InvalidModel, $"The bundled model models/tiny is not at or above {start}; name one with --model DIR.");
+            ErrorCode.InvalidModel,
+            $"The bundled model models/tiny is not at or above {start}; name one with --model DIR.");
     }
 }

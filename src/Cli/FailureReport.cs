@@ -13,7 +13,7 @@ internal static class FailureReport
         foreach (var line in cause.Message.Split('\n', StringSplitOptions.RemoveEmptyEntries))
             terminal.Say(line.TrimEnd());
         if (verbose) terminal.Error.WriteLine(failure);
-        else if (IsUnexpected(cause)) terminal.Say($"this was not expected ({cause.GetType().Name}); --verbose shows where.");
+        else if (IsUnexpected(cause)) terminal.Say($"unexpected {cause.GetType().Name}; --verbose shows where.");
         return CodeOf(cause);
     }
 

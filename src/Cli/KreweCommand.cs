@@ -3,12 +3,12 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace Krewe.Cli;
 
-/// <summary>The <c>krewe</c> command: parses, refuses with every error at once, runs, and turns exceptions into one line.</summary>
+/// <summary>The <c>krewe</c> command: parses, refuses with every error at once, runs; failures become one line.</summary>
 internal static class KreweCommand
 {
-    private static readonly Option<bool> Verbose = new("--verbose")
+    internal static readonly Option<bool> Verbose = new("--verbose")
     {
-        Description = "Print the stack trace with an error.",
+        Description = "Log everything; print the stack trace with an error.",
         Recursive = true,
     };
 
@@ -16,6 +16,9 @@ internal static class KreweCommand
         "Krewe serves large language models with prefill and decode on different workers.")
     {
         Verbose,
+        new ServeCommand(terminal),
+        new SiloCommand(terminal),
+        new WorkerCommand(terminal),
         new ChatCommand(terminal),
         new ModelCommand(terminal),
         new DoctorCommand(terminal),
@@ -23,7 +26,7 @@ internal static class KreweCommand
 
     /// <summary>Runs one command line; returns its <see cref="ExitCode"/>.</summary>
     [SuppressMessage(
-        "Design", "CA1031", Justification = "The process's last door: every failure becomes one line and an exit code.")]
+        "Design", "CA1031", Justification = "The last door: every failure becomes one line and an exit code.")]
     public static async Task<int> RunAsync(string[] args, Terminal terminal, CancellationToken cancellationToken)
     {
         var result = Build(terminal).Parse(args);

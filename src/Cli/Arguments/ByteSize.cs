@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Krewe.Cli;
 
-/// <summary>Numbers of bytes as people write them: <c>256MiB</c>, <c>2GiB</c>, <c>65536</c>. Units are powers of 1024.</summary>
+/// <summary>Numbers of bytes as people write them: <c>256MiB</c>, <c>65536</c>. Units are powers of 1024.</summary>
 internal static class ByteSize
 {
     private static readonly (string Suffix, int Shift)[] Units =

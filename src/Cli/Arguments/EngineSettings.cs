@@ -5,8 +5,8 @@ using Krewe.Abstractions;
 namespace Krewe.Cli;
 
 /// <summary>
-/// The options of a worker's engine: for <c>worker</c>, and for <c>serve</c>, which passes them on to its children. What
-/// <see cref="ToArguments"/> writes, <see cref="Read"/> reads back.
+/// The options of a worker's engine: for <c>worker</c>, and for <c>serve</c>, which passes them on to its children.
+/// What <see cref="ToArguments"/> writes, <see cref="Read"/> reads back.
 /// </summary>
 internal sealed class EngineSettings
 {
@@ -49,8 +49,8 @@ internal sealed class EngineSettings
             command.Add(option);
     }
 
-    /// <summary><paramref name="basis"/> with what the command line says; <paramref name="usualThreads"/> when it does not
-    /// say how many threads.</summary>
+    /// <summary><paramref name="basis"/> with what the command line says; <paramref name="usualThreads"/> when it says
+    /// nothing of threads.</summary>
     public WorkerOptions Read(ParseResult result, WorkerOptions basis, int usualThreads) => basis with
     {
         Device = result.GetValue(_device),

@@ -4,7 +4,7 @@ using System.Globalization;
 
 namespace Krewe.Cli;
 
-/// <summary>Options whose parsers name the option, what was given and what is legal, for type and range alike.</summary>
+/// <summary>Options whose parsers name the option, what was given and what is legal: type and range alike.</summary>
 internal static class Setting
 {
     public static Option<int> Count(string name, string description, int usual, int min, int max = int.MaxValue) =>

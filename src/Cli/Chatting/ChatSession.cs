@@ -3,7 +3,8 @@ using System.Text;
 namespace Krewe.Cli;
 
 /// <summary>A conversation at the terminal: one line in, one streamed answer out, until the input ends.</summary>
-internal sealed class ChatSession(ChatClient client, Terminal terminal, string model, string? system, ChatSampling sampling)
+internal sealed class ChatSession(
+    ChatClient client, Terminal terminal, string model, string? system, ChatSampling sampling)
 {
     private readonly List<ChatTurn> _turns = Start(system);
 

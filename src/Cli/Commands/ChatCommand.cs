@@ -24,7 +24,9 @@ internal sealed class ChatCommand : Command
         },
     };
 
-    private readonly Option<string?> _model = Setting.Text("--model", "NAME", "Model to ask. Default: the server's first.");
+    private readonly Option<string?> _model = Setting.Text(
+        "--model", "NAME", "Model to ask. Default: the server's first.");
+
     private readonly Option<string?> _system = Setting.Text("--system", "TEXT", "System message.");
     private readonly Option<int?> _maxTokens = Setting.OptionalCount("--max-tokens", "Longest answer in tokens.", 1);
     private readonly Option<int?> _seed = Setting.OptionalCount("--seed", "Seed of the sampling.", int.MinValue);
@@ -63,8 +65,9 @@ internal sealed class ChatCommand : Command
         catch (HttpRequestException e)
         {
             throw new KreweException(
-                ErrorCode.Internal, $"No server answers at {address} ({e.Message}). Start one with 'krewe serve', or name "
-                + "another with --url.", innerException: e);
+                ErrorCode.Internal,
+                $"No server answers at {address} ({e.Message}). Start one with 'krewe serve', or name one with --url.",
+                innerException: e);
         }
     }
 }

@@ -10,7 +10,9 @@ internal sealed class DoctorCommand : Command
     private readonly Option<int> _port = Setting.Count(
         "--port", "Port that would be served on.", SiloOptions.DefaultHttpPort, 1, 65535);
 
-    private readonly Option<string?> _model = Setting.Text("--model", "DIR", "Model folder. Default: the bundled model.");
+    private readonly Option<string?> _model = Setting.Text(
+        "--model", "DIR", "Model folder. Default: the bundled model.");
+
     private readonly Option<string?> _data = Setting.Text("--data", "DIR", "Data folder. Default: the current folder.");
     private readonly Terminal _terminal;
 

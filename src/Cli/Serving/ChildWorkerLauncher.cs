@@ -5,8 +5,8 @@ using Krewe.Abstractions;
 namespace Krewe.Cli;
 
 /// <summary>
-/// Starts workers as child processes of this executable. The child's standard input is the thread of life: it stops when
-/// the pipe closes, which the kernel does however this process ends.
+/// Starts workers as child processes of this executable. The child's standard input is the thread of life: it stops
+/// when the pipe closes, which the kernel does however this process ends.
 /// </summary>
 internal sealed class ChildWorkerLauncher(Terminal terminal) : IWorkerLauncher
 {

@@ -3,7 +3,7 @@ using System.Net.Sockets;
 
 namespace Krewe.Cli;
 
-/// <summary>Waits until a gateway answers <c>/health/ready</c> with 200: a generation went through both phases.</summary>
+/// <summary>Waits until a gateway answers <c>/health/ready</c> with 200: a generation went through.</summary>
 internal sealed class Readiness(HttpClient http, TimeProvider time)
 {
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(25);

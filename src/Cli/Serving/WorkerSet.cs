@@ -22,7 +22,7 @@ internal sealed record WorkerSet(int Prefill, int Decode, int Mixed)
     }
 
     public IEnumerable<(string Id, WorkerRole Role)> Members() =>
-        Named(WorkerRole.Prefill, Prefill).Concat(Named(WorkerRole.Decode, Decode)).Concat(Named(WorkerRole.Mixed, Mixed));
+        [.. Named(WorkerRole.Prefill, Prefill), .. Named(WorkerRole.Decode, Decode), .. Named(WorkerRole.Mixed, Mixed)];
 
     public override string ToString()
     {

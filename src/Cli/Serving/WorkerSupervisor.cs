@@ -12,8 +12,8 @@ internal sealed record PermanentFailure(string WorkerId, int ExitCode, string Me
 internal sealed class WorkerSupervisor(IWorkerLauncher launcher, Terminal terminal, TimeProvider time, TimeSpan grace)
 {
     /// <summary>
-    /// Runs until cancelled (returns null) or until a worker ends for good. Then the others are asked to stop, and those
-    /// that are still there after the grace are killed.
+    /// Runs until cancelled (returns null) or until a worker ends for good. Then the others are asked to stop, and
+    /// those that are still there after the grace are killed.
     /// </summary>
     public async Task<PermanentFailure?> RunAsync(
         IReadOnlyList<WorkerOptions> workers, CancellationToken cancellationToken)
