@@ -16,8 +16,8 @@ internal static class GatewayRoutes
         routes.MapGet("/v1/models/{**id}", (RequestDelegate)info.ModelAsync);
         routes.MapGet("/v1/requests/{id}", (RequestDelegate)info.RequestAsync);
         routes.MapGet("/v1/cluster", (RequestDelegate)info.ClusterAsync);
-        routes.MapGet("/health", (RequestDelegate)info.LiveAsync);
-        routes.MapGet("/health/live", (RequestDelegate)info.LiveAsync);
+        routes.MapGet("/health", (RequestDelegate)InfoEndpoints.LiveAsync);
+        routes.MapGet("/health/live", (RequestDelegate)InfoEndpoints.LiveAsync);
         routes.MapGet("/health/ready", (RequestDelegate)info.ReadyAsync);
     }
 }

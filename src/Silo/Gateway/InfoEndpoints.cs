@@ -36,7 +36,7 @@ internal sealed class InfoEndpoints(
             $"The model '{id}' does not exist. This server serves '{model.Name}'; GET /v1/models lists it.", "model");
     }
 
-    public Task LiveAsync(HttpContext context) =>
+    public static Task LiveAsync(HttpContext context) =>
         WriteAsync(context, new HealthObject("ok"), GatewayJson.Instance.HealthObject);
 
     public async Task ReadyAsync(HttpContext context)

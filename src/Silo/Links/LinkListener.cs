@@ -29,6 +29,7 @@ internal sealed partial class LinkListener(
     private readonly CancellationTokenSource _stopping = new();
     private TcpListener? _listener;
     private Task _accepting = Task.CompletedTask;
+    private int _isDisposed;
 
     /// <summary>The bound port. Only after <see cref="Start"/>.</summary>
     public int Port => ((IPEndPoint)_listener!.LocalEndpoint).Port;
@@ -53,6 +54,8 @@ internal sealed partial class LinkListener(
 
     public async ValueTask DisposeAsync()
     {
+        // By the silo that stops, and by its container later.
+        if (Interlocked.Exchange(ref _isDisposed, 1) != 0) return;
         await _stopping.CancelAsync();
         _listener?.Dispose();
         await _accepting;

@@ -25,9 +25,9 @@ internal sealed class Generator(
             await grain.StartAsync(request.Spec);
             return generation;
         }
-        catch (KreweException e) when (e.Code == ErrorCode.DuplicateRequestId)
+        catch (KreweException)
         {
-            // The grain is another request's, which goes on.
+            // Refused: the grain holds nothing of it. A cancel could hit another request that has the id.
             streams.Close(stream);
             throw;
         }

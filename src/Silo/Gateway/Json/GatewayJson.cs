@@ -13,15 +13,16 @@ namespace Krewe.Silo.Gateway.Json;
 [JsonSerializable(typeof(RequestObject))]
 [JsonSerializable(typeof(ClusterObject))]
 [JsonSerializable(typeof(HealthObject))]
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
+[JsonSourceGenerationOptions(GenerationMode = JsonSourceGenerationMode.Metadata)]
 internal sealed partial class GatewayJson : JsonSerializerContext
 {
     /// <summary>
     /// The context to use. Text beyond ASCII is written as it is: the answers are application/json in UTF-8 and never a
     /// part of an HTML page, and escapes would treble the size of many languages.
     /// </summary>
-    public static GatewayJson Instance { get; } = new(new JsonSerializerOptions(Default.Options)
+    public static GatewayJson Instance { get; } = new(new JsonSerializerOptions
     {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     });
 }

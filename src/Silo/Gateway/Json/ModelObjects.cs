@@ -2,7 +2,7 @@ namespace Krewe.Silo.Gateway.Json;
 
 internal sealed record ModelList(IReadOnlyList<ModelObject> Data)
 {
-    public string Object => "list";
+    public string Object { get; } = "list";
 }
 
 /// <param name="Id">What clients call it.</param>
@@ -10,5 +10,5 @@ internal sealed record ModelList(IReadOnlyList<ModelObject> Data)
 /// <param name="MaxModelLen">Tokens of prompt and output together; clients made for vLLM read it.</param>
 internal sealed record ModelObject(string Id, long Created, string OwnedBy, string Root, int MaxModelLen)
 {
-    public string Object => "model";
+    public string Object { get; } = "model";
 }

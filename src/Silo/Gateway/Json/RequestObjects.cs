@@ -5,7 +5,7 @@ internal sealed record RequestObject
 {
     public required string Id { get; init; }
 
-    public string Object => "request";
+    public string Object { get; } = "request";
 
     public required string Model { get; init; }
 

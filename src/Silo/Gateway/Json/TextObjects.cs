@@ -7,7 +7,7 @@ internal sealed record TextCompletion
 {
     public required string Id { get; init; }
 
-    public string Object => "text_completion";
+    public string Object { get; } = "text_completion";
 
     public required long Created { get; init; }
 
