@@ -15,48 +15,50 @@ public static class StepPlanner
         snapshot.Waiting.Sort(ByOrder);
         var budget = new Budget { Tokens = snapshot.BudgetTokens, Blocks = snapshot.AvailableBlocks };
 
-        var survivors = PlanDecodes(snapshot, plan, ref budget);
-        PlanPrefills(snapshot, plan, survivors, ref budget);
+        var victims = PlanDecodes(snapshot, plan, ref budget);
+        PlanPrefills(snapshot, plan, victims, ref budget);
 
         // Blocks just taken from a sequence must not go to a new one: the two would preempt each other for ever.
         if (plan.Preempted.Count == 0) PlanAdmissions(snapshot, plan, ref budget);
     }
 
     /// <summary>
-    /// One row for each decode. One that needs a block when none is left takes it from the last sequence in order, which
-    /// may be itself. Returns how many running sequences, from the first in order, were not preempted.
+    /// One row for each decode. One that needs a block when none is left takes it from the last growing sequence in order,
+    /// which may be itself. A sequence that does not grow is no victim: a puller may be reading its blocks. Returns the
+    /// index from which on every growing sequence was preempted.
     /// </summary>
     private static int PlanDecodes(StepSnapshot snapshot, StepPlan plan, ref Budget budget)
     {
-        var survivors = snapshot.Running.Count;
-        for (var i = 0; i < survivors; i++)
+        var victims = snapshot.Running.Count;
+        for (var i = 0; i < snapshot.Running.Count && budget.Tokens > 0; i++)
         {
             var sequence = snapshot.Running[i];
-            if (sequence.KnownTokens - sequence.ComputedTokens != 1) continue;
-            var missing = BlocksFor(sequence.KnownTokens, snapshot.BlockTokens) - sequence.HeldBlocks;
-            while (missing > budget.Blocks && i < survivors)
+            if (Remaining(sequence) != 1 || (i >= victims && sequence.Grows)) continue;
+            var missing = Math.Max(0, BlocksFor(sequence.KnownTokens, snapshot.BlockTokens) - sequence.HeldBlocks);
+            while (missing > budget.Blocks && victims > i)
             {
-                var victim = snapshot.Running[--survivors];
+                var victim = snapshot.Running[--victims];
+                if (!victim.Grows) continue;
                 plan.Preempted.Add(victim.Handle);
                 budget.Blocks += victim.ReleasableBlocks;
             }
 
-            if (i == survivors || budget.Tokens == 0) break;
-            budget.Blocks -= Math.Max(0, missing);
+            if (i >= victims && sequence.Grows) continue;
+            budget.Blocks -= missing;
             budget.Tokens--;
             plan.Continued.Add(new PlannedRows(sequence.Handle, 1));
         }
 
-        return survivors;
+        return victims;
     }
 
-    private static void PlanPrefills(StepSnapshot snapshot, StepPlan plan, int survivors, ref Budget budget)
+    private static void PlanPrefills(StepSnapshot snapshot, StepPlan plan, int victims, ref Budget budget)
     {
-        for (var i = 0; i < survivors && budget.Tokens > 0; i++)
+        for (var i = 0; i < snapshot.Running.Count && budget.Tokens > 0; i++)
         {
             var sequence = snapshot.Running[i];
-            var remaining = sequence.KnownTokens - sequence.ComputedTokens;
-            if (remaining == 1) continue;
+            var remaining = Remaining(sequence);
+            if (remaining == 1 || (i >= victims && sequence.Grows)) continue;
             var rows = Math.Min(remaining, budget.Tokens);
             budget.Tokens -= rows;
             plan.Continued.Add(new PlannedRows(sequence.Handle, rows));
@@ -90,6 +92,8 @@ public static class StepPlanner
             plan.Admitted.Add(new PlannedRows(sequence.Handle, rows));
         }
     }
+
+    private static int Remaining(StepSequence sequence) => sequence.KnownTokens - sequence.ComputedTokens;
 
     private static int BlocksFor(int tokens, int blockTokens) => (tokens + blockTokens - 1) / blockTokens;
 

@@ -86,6 +86,20 @@ public sealed class StepPlannerTests
     }
 
     [Fact]
+    public void A_sequence_that_does_not_grow_is_never_preempted()
+    {
+        var plan = Plan(budget: 512, available: 0, running:
+        [
+            Sequence(1, arrival: 1, known: 17, computed: 16, held: 1, releasable: 1),
+            Sequence(2, arrival: 2, known: 40, computed: 16, held: 3, releasable: 3),
+            Sequence(3, arrival: 3, known: 40, computed: 16, held: 3, releasable: 3) with { Grows = false },
+            Sequence(4, arrival: 4, known: 33, computed: 32, held: 3, releasable: 3) with { Grows = false },
+        ]);
+        Assert.Equal([2], plan.Preempted);
+        Assert.Equal([new(1, 1), new(4, 1), new(3, 24)], plan.Continued);
+    }
+
+    [Fact]
     public void Shared_blocks_do_not_count_as_won_by_a_preemption()
     {
         var plan = Plan(budget: 512, available: 0, running:
