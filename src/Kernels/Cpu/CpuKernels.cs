@@ -56,6 +56,9 @@ public abstract unsafe class CpuKernels
     /// <summary>target = silu(gate) * up over [count], a multiple of 16.</summary>
     public abstract void SwiGlu(float* gate, float* up, int count, float* target);
 
+    /// <summary>weights = e^((logits - maximum) / temperature) over [count], a multiple of 16.</summary>
+    public abstract void SoftmaxWeights(float* logits, int count, float maximum, float temperature, float* weights);
+
     /// <summary>Softmax(query x keys) x values; see <see cref="AttentionWork"/>.</summary>
     public abstract void Attend(in AttentionWork work);
 }
@@ -101,6 +104,10 @@ internal sealed unsafe class CpuKernels<TOps, TV>(string instructionPath) : CpuK
 
     public override void SwiGlu(float* gate, float* up, int count, float* target) =>
         CpuRowOps<TOps, TV>.SwiGlu(gate, up, count, target);
+
+    public override void SoftmaxWeights(
+        float* logits, int count, float maximum, float temperature, float* weights) =>
+        CpuRowOps<TOps, TV>.SoftmaxWeights(logits, count, maximum, temperature, weights);
 
     public override void Attend(in AttentionWork work) => CpuAttention<TOps, TV>.Run(work);
 }

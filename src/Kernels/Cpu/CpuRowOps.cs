@@ -68,4 +68,17 @@ internal static unsafe class CpuRowOps<TOps, TV>
             TOps.Store(TOps.Multiply(silu, TOps.Load(up + i)), target + i);
         }
     }
+
+    /// <summary>weights = e^((logits - maximum) / temperature); <paramref name="count"/> is a multiple of the lanes.
+    /// </summary>
+    public static void SoftmaxWeights(float* logits, int count, float maximum, float temperature, float* weights)
+    {
+        for (var i = 0; i < count; i += TOps.Count)
+        {
+            var distance = TOps.Subtract(TOps.Load(logits + i), TOps.Broadcast(maximum));
+            // Divided, not multiplied by the inverse: that is infinite for a tiny temperature, and 0 * infinity NaN.
+            var exponent = TOps.Divide(distance, TOps.Broadcast(temperature));
+            TOps.Store(LaneMath.Exp<TOps, TV>(exponent), weights + i);
+        }
+    }
 }
