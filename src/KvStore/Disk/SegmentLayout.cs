@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text;
-using Krewe.Abstractions;
 using Krewe.KvStore.Memory;
 
 namespace Krewe.KvStore.Disk;

@@ -66,9 +66,13 @@ public sealed record SsdStoreOptions
         if (EvictionSample is < 1 or > 1024) yield return $"EvictionSample is {EvictionSample}; it must be 1 to 1024.";
         if (AssumedReadBytesPerSecond < 1)
             yield return $"AssumedReadBytesPerSecond is {AssumedReadBytesPerSecond}; it must be at least 1.";
-        var smallest = Math.Max(1, Directories.Count) * (2L * Page.Bytes + Page.RoundUp(Geometry.BlockBytes));
+        var smallest = 2L * Page.Bytes + Page.RoundUp(Geometry.BlockBytes);
+        if (SegmentBytes < smallest) yield return $"SegmentBytes is {SegmentBytes:N0}; one object takes {smallest:N0}.";
+        var checksums = CapacityBytes / (Page.Bytes + Page.RoundUp(Geometry.BlockBytes)) * Geometry.Layers;
+        if (checksums > int.MaxValue)
+            yield return $"CapacityBytes is {CapacityBytes:N0}: too many objects for one store. Make blocks larger.";
+        smallest *= Math.Max(1, Directories.Count);
         if (CapacityBytes < smallest)
             yield return $"CapacityBytes is {CapacityBytes:N0}; one object in each directory takes {smallest:N0}.";
-        if (SegmentBytes < smallest) yield return $"SegmentBytes is {SegmentBytes:N0}; it must be at least {smallest:N0}.";
     }
 }

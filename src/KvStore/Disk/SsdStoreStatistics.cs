@@ -9,7 +9,7 @@ public sealed record SsdStoreStatistics
     /// <summary>Slots, used or not.</summary>
     public required int CapacityObjects { get; init; }
 
-    /// <summary>Reads that found their object whole; a layer-wise read counts once, at its opening.</summary>
+    /// <summary>Objects found in the index; a layer-wise read counts once, at its opening.</summary>
     public required long Hits { get; init; }
 
     public required long Misses { get; init; }

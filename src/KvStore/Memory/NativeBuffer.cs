@@ -12,13 +12,12 @@ public sealed unsafe class NativeBuffer : MemoryManager<byte>
     private readonly int _lengthBytes;
     private void* _address;
 
-    /// <summary>Allocates <paramref name="lengthBytes"/> zeroed bytes.</summary>
+    /// <summary>Allocates <paramref name="lengthBytes"/> bytes of undefined content.</summary>
     public NativeBuffer(int lengthBytes)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(lengthBytes);
         _lengthBytes = lengthBytes;
         _address = NativeMemory.AlignedAlloc((nuint)lengthBytes, Page.Bytes);
-        NativeMemory.Clear(_address, (nuint)lengthBytes);
     }
 
     /// <summary>First byte; page-aligned.</summary>
