@@ -28,6 +28,11 @@ public sealed class TieredStore : IAsyncDisposable
         _hostMeter = new BandwidthMeter(AssumedHostBytesPerSecond, time);
     }
 
+    public HostTier? Host => _host;
+
+    /// <summary>The disk tier, for layer-wise restores.</summary>
+    public SsdObjectStore? Disk => _disk;
+
     /// <summary>Joins the tiers, and registers the host's memory with the disk's device where that can be done.</summary>
     public static async ValueTask<TieredStore> CreateAsync(HostTier? host, SsdObjectStore? disk, TimeProvider time)
     {
@@ -108,16 +113,11 @@ public sealed class TieredStore : IAsyncDisposable
 
     private bool TryGetFromHost(HostTier host, BlockKey key, Span<byte> destination)
     {
+        using var hold = host.TryHold(key);
+        if (hold is null) return false;
         _hostMeter.Begin();
-        var hit = false;
-        try
-        {
-            hit = host.TryGet(key, destination);
-            return hit;
-        }
-        finally
-        {
-            _hostMeter.End(hit ? destination.Length : 0);
-        }
+        hold.Memory.Span.CopyTo(destination);
+        _hostMeter.End(destination.Length);
+        return true;
     }
 }

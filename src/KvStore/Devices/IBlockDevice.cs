@@ -18,6 +18,9 @@ public interface IBlockDevice : IAsyncDisposable
     /// <exception cref="BlockIoException">The file system refused; the fault says why.</exception>
     ValueTask<ISegmentFile> OpenSegmentAsync(string path, long lengthBytes, CancellationToken cancellationToken);
 
+    /// <summary>Deletes the file; it must not be open.</summary>
+    void DeleteSegment(string path);
+
     /// <summary>Makes I/O on this memory cheaper where the device can. The memory must outlive the device.</summary>
     /// <returns>False when the device has no such thing, or no room for it; I/O works all the same.</returns>
     ValueTask<bool> RegisterMemoryAsync(NativeBuffer memory);

@@ -22,6 +22,8 @@ internal sealed class RandomAccessDevice(int queueDepth, string description) : I
         return ValueTask.FromResult<ISegmentFile>(new RandomAccessSegment(path, Open(path, lengthBytes), _depth));
     }
 
+    public void DeleteSegment(string path) => File.Delete(path);
+
     public ValueTask<bool> RegisterMemoryAsync(NativeBuffer memory) => ValueTask.FromResult(false);
 
     public ValueTask DisposeAsync()

@@ -23,7 +23,7 @@ internal sealed class SegmentSet : IAsyncDisposable
         var complete = false;
         try
         {
-            RefuseStrangers(options, set.Layout.Segments);
+            RefuseStrangers(options, device, set.Layout.Segments);
             using var page = new NativeBuffer(Page.Bytes);
             for (var segment = 0; segment < set.Layout.Segments; segment++)
             {
@@ -79,7 +79,7 @@ internal sealed class SegmentSet : IAsyncDisposable
         options.Directories[segment % options.Directories.Count], $"segment-{segment:D6}.kv");
 
     /// <summary>Files beyond the capacity, left by a larger store or another order of directories.</summary>
-    private static void RefuseStrangers(SsdStoreOptions options, int segments)
+    private static void RefuseStrangers(SsdStoreOptions options, IBlockDevice device, int segments)
     {
         var known = Enumerable.Range(0, segments).Select(segment => PathOf(options, segment)).ToHashSet();
         var strangers = options.Directories
@@ -89,7 +89,7 @@ internal sealed class SegmentSet : IAsyncDisposable
         {
             if (options.OnMismatch == MismatchAction.Refuse)
                 throw Mismatch(path, "is not part of this store: capacity or order of directories has changed");
-            System.IO.File.Delete(path);
+            device.DeleteSegment(path);
         }
     }
 
@@ -103,12 +103,10 @@ internal sealed class SegmentSet : IAsyncDisposable
         CancellationToken cancellationToken)
     {
         var expected = SegmentHeader.For(Layout, segment);
-        var existing = System.IO.File.Exists(path);
-        var tooLong = existing && new FileInfo(path).Length > Layout.FileBytes;
         var file = await device.OpenSegmentAsync(path, Layout.FileBytes, cancellationToken);
         await file.ReadAsync(0, page.Memory);
         var state = SegmentHeader.Read(page.GetSpan(), out var found);
-        if (state == HeaderState.Valid && found == expected && !tooLong) return file;
+        if (state == HeaderState.Valid && found == expected) return file;
 
         if (state == HeaderState.Valid && options.OnMismatch == MismatchAction.Refuse)
         {
@@ -118,11 +116,11 @@ internal sealed class SegmentSet : IAsyncDisposable
                 + $"not {segment} of {expected.Segments} with {expected.Slots} slots for [{expected.Format}]");
         }
 
-        if (existing)
+        if (state != HeaderState.Empty)
         {
             // A torn segment header says nothing about what lies behind it. The file is a cache: begin anew.
             await file.DisposeAsync();
-            System.IO.File.Delete(path);
+            device.DeleteSegment(path);
             file = await device.OpenSegmentAsync(path, Layout.FileBytes, cancellationToken);
             Discarded++;
         }

@@ -60,6 +60,8 @@ internal sealed partial class UringDevice : IBlockDevice
         return new UringSegment(this, path, handle, index);
     }
 
+    public void DeleteSegment(string path) => File.Delete(path);
+
     public async ValueTask<bool> RegisterMemoryAsync(NativeBuffer memory) =>
         await Command(ring => _registrations.TryAddMemory(ring, memory)) is not null;
 
