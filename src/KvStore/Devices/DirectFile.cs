@@ -11,15 +11,10 @@ internal static class DirectFile
     {
         if (!OperatingSystem.IsLinux()) return "direct I/O is for Linux only";
         var path = Path.Combine(directory, $"direct-io-probe-{Environment.ProcessId}");
-        try
-        {
-            using var handle = TryOpen(path, direct: true, out var error);
-            return handle is null ? $"'{directory}' refuses direct I/O ({Marshal.GetPInvokeErrorMessage(error)})" : null;
-        }
-        finally
-        {
-            File.Delete(path);
-        }
+        using var handle = TryOpen(path, direct: true, out var error);
+        if (handle is null) return $"'{directory}' refuses direct I/O ({Marshal.GetPInvokeErrorMessage(error)})";
+        File.Delete(path);
+        return null;
     }
 
     /// <summary>Opens or creates the file for reading and writing, at least <paramref name="lengthBytes"/> long.</summary>
@@ -53,6 +48,15 @@ internal static class DirectFile
     /// <summary>Real blocks where the file system can reserve, else a sparse file: then a full disk shows at the write.</summary>
     private static void Reserve(SafeFileHandle handle, string path, long lengthBytes)
     {
+        // Asked first, since a file system may hand out all that it has before it finds that this is not enough.
+        var wanted = lengthBytes - RandomAccess.GetLength(handle);
+        var available = new DriveInfo(path).AvailableFreeSpace;
+        if (available < wanted)
+        {
+            throw new BlockIoException(
+                BlockIoFault.DiskFull, $"'{path}' takes {wanted:N0} bytes more and {available:N0} are free.");
+        }
+
         var descriptor = (int)handle.DangerousGetHandle();
         if (NativeMethods.Allocate(descriptor, 0, 0, lengthBytes) == 0) return;
         var error = Marshal.GetLastPInvokeError();
