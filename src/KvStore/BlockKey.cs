@@ -4,8 +4,8 @@ using System.Globalization;
 namespace Krewe.KvStore;
 
 /// <summary>
-/// Content name of one full KV block: the 128-bit chained hash over parent, tokens, model, adapter and tenant salt. Equal
-/// keys mean equal bytes inside one numerics fingerprint, so an object is never rewritten with other content.
+/// Content name of one full KV block: the 128-bit chained hash over parent, tokens, model, adapter and tenant salt.
+/// Equal keys mean equal bytes inside one numerics fingerprint, so an object is never rewritten with other content.
 /// </summary>
 public readonly record struct BlockKey(ulong High, ulong Low)
 {
@@ -23,7 +23,9 @@ public readonly record struct BlockKey(ulong High, ulong Low)
         BinaryPrimitives.WriteUInt64LittleEndian(destination[8..], Low);
     }
 
-    /// <summary>The key is a hash already: folding it is enough, and the dictionary stays fast at a million keys.</summary>
+    /// <summary>
+    /// The key is a hash already: folding it is enough, and the dictionary stays fast at a million keys.
+    /// </summary>
     public override int GetHashCode() => (int)(Low ^ (Low >> 32) ^ High);
 
     /// <summary>32 hexadecimal digits.</summary>

@@ -33,7 +33,9 @@ public sealed class TieredStore : IAsyncDisposable
     /// <summary>The disk tier, for layer-wise restores.</summary>
     public SsdObjectStore? Disk => _disk;
 
-    /// <summary>Joins the tiers, and registers the host's memory with the disk's device where that can be done.</summary>
+    /// <summary>
+    /// Joins the tiers, and registers the host's memory with the disk's device where that can be done.
+    /// </summary>
     public static async ValueTask<TieredStore> CreateAsync(HostTier? host, SsdObjectStore? disk, TimeProvider time)
     {
         if (host is null && disk is null) throw new ArgumentException("Neither a host tier nor a disk was given.");
@@ -85,7 +87,9 @@ public sealed class TieredStore : IAsyncDisposable
         return new TieredRead(KvTier.Disk, result);
     }
 
-    /// <summary>Copies a block down: to host memory at once, and to disk, where there is one, before it returns.</summary>
+    /// <summary>
+    /// Copies a block down: to host memory at once, and to disk, where there is one, before it returns.
+    /// </summary>
     /// <returns>The lowest tier's answer.</returns>
     public async ValueTask<PutResult> SpillAsync(
         BlockKey key, ReadOnlyMemory<byte> payload, float recomputeSeconds = 0,

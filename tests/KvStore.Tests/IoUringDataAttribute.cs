@@ -4,7 +4,9 @@ using Xunit.Sdk;
 
 namespace Krewe.KvStore.Tests;
 
-/// <summary>The io_uring row of a theory over both I/O paths: skipped, with the reason, where the kernel refuses.</summary>
+/// <summary>
+/// The io_uring row of a theory over both I/O paths: skipped, with the reason, where the kernel refuses.
+/// </summary>
 internal sealed class IoUringDataAttribute : DataAttribute
 {
     private static readonly string? Refusal = Probe();

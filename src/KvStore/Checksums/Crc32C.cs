@@ -5,8 +5,8 @@ using System.Runtime.InteropServices;
 namespace Krewe.KvStore.Checksums;
 
 /// <summary>
-/// CRC-32C (Castagnoli). The processor's instruction takes 8 bytes a cycle but answers after three, so three parts of the
-/// data run side by side and are joined by a carry-less multiplication with x^(8·length), kept in tables.
+/// CRC-32C (Castagnoli). The processor's instruction takes 8 bytes a cycle but answers after three, so three parts of
+/// the data run side by side and are joined by a carry-less multiplication with x^(8·length), kept in tables.
 /// </summary>
 public static class Crc32C
 {
@@ -16,7 +16,9 @@ public static class Crc32C
     private static readonly Crc32CShift LongShift = new(LongStride);
     private static readonly Crc32CShift ShortShift = new(ShortStride);
 
-    /// <summary>Checksum of <paramref name="data"/>; pass the checksum so far as <paramref name="crc"/> to go on.</summary>
+    /// <summary>
+    /// Checksum of <paramref name="data"/>; pass the checksum so far as <paramref name="crc"/> to go on.
+    /// </summary>
     public static uint Compute(ReadOnlySpan<byte> data, uint crc = 0)
     {
         crc = ~crc;

@@ -22,7 +22,8 @@ internal sealed class Crc32CShift
     }
 
     public uint Apply(uint crc) =>
-        _table[(byte)crc] ^ _table[256 + (byte)(crc >> 8)] ^ _table[512 + (byte)(crc >> 16)] ^ _table[768 + (crc >> 24)];
+        _table[(byte)crc] ^ _table[256 + (byte)(crc >> 8)]
+        ^ _table[512 + (byte)(crc >> 16)] ^ _table[768 + (crc >> 24)];
 
     private static uint PowerOfX(long exponent)
     {

@@ -17,7 +17,9 @@ internal static class DirectFile
         return null;
     }
 
-    /// <summary>Opens or creates the file for reading and writing, at least <paramref name="lengthBytes"/> long.</summary>
+    /// <summary>
+    /// Opens or creates the file for reading and writing, at least <paramref name="lengthBytes"/> long.
+    /// </summary>
     /// <exception cref="BlockIoException">The file system refused.</exception>
     public static SafeFileHandle Open(string path, long lengthBytes, bool direct)
     {
@@ -45,7 +47,9 @@ internal static class DirectFile
         return descriptor < 0 ? null : new SafeFileHandle(descriptor, ownsHandle: true);
     }
 
-    /// <summary>Real blocks where the file system can reserve, else a sparse file: then a full disk shows at the write.</summary>
+    /// <summary>
+    /// Real blocks where the file system can reserve, else a sparse file: then a full disk shows at the write.
+    /// </summary>
     private static void Reserve(SafeFileHandle handle, string path, long lengthBytes)
     {
         // Asked first, since a file system may hand out all that it has before it finds that this is not enough.

@@ -2,7 +2,9 @@ using System.Runtime.InteropServices;
 
 namespace Krewe.KvStore.Devices;
 
-/// <summary>The C library's doors. io_uring has no wrapper there, so its three calls go through <c>syscall</c>.</summary>
+/// <summary>
+/// The C library's doors. io_uring has no wrapper there, so its three calls go through <c>syscall</c>.
+/// </summary>
 internal static unsafe partial class NativeMethods
 {
     public const int ReadWrite = 2;
@@ -39,7 +41,8 @@ internal static unsafe partial class NativeMethods
     public static partial int Allocate(int descriptor, int mode, long offset, long length);
 
     [LibraryImport("libc", EntryPoint = "mmap", SetLastError = true)]
-    public static partial void* Map(void* address, nuint length, int protection, int flags, int descriptor, long offset);
+    public static partial void* Map(
+        void* address, nuint length, int protection, int flags, int descriptor, long offset);
 
     [LibraryImport("libc", EntryPoint = "munmap", SetLastError = true)]
     public static partial int Unmap(void* address, nuint length);

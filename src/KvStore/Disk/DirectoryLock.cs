@@ -24,7 +24,7 @@ internal sealed class DirectoryLock : IDisposable
                 Dispose();
                 throw new KvStoreException(
                     KvStoreError.InvalidOptions,
-                    $"The KV store may not write to '{directory}'. Give this user the right, or name another directory.",
+                    $"The KV store may not write to '{directory}'. Give this user the right or name another.",
                     directory,
                     innerException: error);
             }

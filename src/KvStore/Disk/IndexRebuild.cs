@@ -5,8 +5,8 @@ using Krewe.KvStore.Slots;
 namespace Krewe.KvStore.Disk;
 
 /// <summary>
-/// Reads all header pages in large sequential pieces, several at once, and fills the index. Bodies are not read: each is
-/// verified when it is used. Of two copies of a key the newer generation wins.
+/// Reads all header pages in large sequential pieces, several at once, and fills the index. Bodies are not read: each
+/// is verified when it is used. Of two copies of a key the newer generation wins.
 /// </summary>
 internal sealed class IndexRebuild(SegmentSet segments, SlotRecords records, StoreCounters counters)
 {

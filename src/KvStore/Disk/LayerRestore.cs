@@ -47,7 +47,8 @@ public sealed class LayerRestore : IAsyncDisposable
     }
 
     /// <summary>Returns when the layer of every block is in its destination, or with the first failure.</summary>
-    /// <remarks>One caller at a time, layers in order; each call sends the reads of later layers on their way.</remarks>
+    /// <remarks>One caller at a time, layers in order; each call sends the reads of later layers on their
+    /// way.</remarks>
     public Task<ReadResult> WaitForLayerAsync(int layer)
     {
         IssueUpTo(Math.Min(layer + 1 + _layersAhead, _layers.Length));

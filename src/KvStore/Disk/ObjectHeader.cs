@@ -80,7 +80,9 @@ internal readonly record struct ObjectHeader(
         return HeaderState.Valid;
     }
 
-    /// <summary>The layers' checksums inside the page. The store runs on little-endian machines only, as .NET does.</summary>
+    /// <summary>
+    /// The layers' checksums inside the page. The store runs on little-endian machines only, as .NET does.
+    /// </summary>
     public static Span<uint> LayerChecksums(Span<byte> page, int layers) =>
         MemoryMarshal.Cast<byte, uint>(page.Slice(ChecksumsOffset, layers * sizeof(uint)));
 }

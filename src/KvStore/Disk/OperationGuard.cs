@@ -1,6 +1,8 @@
 namespace Krewe.KvStore.Disk;
 
-/// <summary>Lets a store close only when the last operation has left: the kernel must not write into freed memory.</summary>
+/// <summary>
+/// Lets a store close only when the last operation has left: the kernel must not write into freed memory.
+/// </summary>
 internal sealed class OperationGuard(Type owner)
 {
     private readonly Lock _gate = new();

@@ -2,8 +2,8 @@ namespace Krewe.KvStore.Disk;
 
 /// <summary>
 /// Reads never wait; writes begin only while no read is under way, a few at a time. A disk that serves both at once
-/// loses over half of its read bandwidth (Tutti, arXiv 2605.03375), and a read holds up a prefill while a write holds up
-/// nobody. So that writes do not starve, one is let through each time the oldest has waited its limit.
+/// loses over half of its read bandwidth (Tutti, arXiv 2605.03375), and a read holds up a prefill while a write holds
+/// up nobody. So that writes do not starve, one is let through each time the oldest has waited its limit.
 /// </summary>
 internal sealed class ReadFirstGate(int writesInFlightMax, TimeSpan writeDelayMax, TimeProvider time) : IDisposable
 {

@@ -1,8 +1,8 @@
 namespace Krewe.KvStore.Disk;
 
 /// <summary>
-/// Walks over all objects and verifies them as they lie on disk, at a bounded rate, so that rot is found before the block
-/// is wanted. What it finds is in the store's statistics.
+/// Walks over all objects and verifies them as they lie on disk, at a bounded rate, so that rot is found before the
+/// block is wanted. What it finds is in the store's statistics.
 /// </summary>
 public sealed class Scrubber(SsdObjectStore store, long bytesPerSecond, TimeProvider time)
 {

@@ -5,10 +5,10 @@ using Krewe.KvStore.Checksums;
 namespace Krewe.KvStore.Disk;
 
 /// <summary>
-/// First page of a segment file. It only guards against opening a segment with other settings: what an object is, its own
-/// header says.
-/// <code>0 magic u64 | 8 version u32 | 12 CRC-32C | 16 fingerprint u64 | 24 segment u32 | 28 slots u32 | 32 body bytes u32
-/// 36 segments u32 | 40 format length u32 | 44 format, UTF-8</code>
+/// First page of a segment file. It only guards against opening a segment with other settings: what an object is, its
+/// own header says.
+/// <code>0 magic u64 | 8 version u32 | 12 CRC-32C | 16 fingerprint u64 | 24 segment u32 | 28 slots u32
+/// 32 body bytes u32 | 36 segments u32 | 40 format length u32 | 44 format, UTF-8</code>
 /// </summary>
 internal readonly record struct SegmentHeader(
     ulong Fingerprint, int Segment, int Slots, int BodyBytes, int Segments, string Format)

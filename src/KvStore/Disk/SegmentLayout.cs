@@ -19,8 +19,10 @@ internal sealed record SegmentLayout
         LayerBytes = options.Geometry.LayerBytes;
         BodyBytes = (int)Page.RoundUp(options.Geometry.BlockBytes);
         var directories = options.Directories.Count;
-        var segmentBytes = Math.Min(options.SegmentBytes, options.CapacityBytes / directories);
-        Segments = (int)(options.CapacityBytes / segmentBytes);
+        // Equal segments that use the capacity up: none is larger than asked, each directory has one.
+        var segments = (options.CapacityBytes + options.SegmentBytes - 1) / options.SegmentBytes;
+        Segments = (int)Math.Max(directories, segments);
+        var segmentBytes = options.CapacityBytes / Segments;
         SlotsPerSegment = (int)((segmentBytes - Page.Bytes) / (Page.Bytes + BodyBytes));
         Format = $"{options.Geometry}; {options.Numerics}";
         Fingerprint = BinaryPrimitives.ReadUInt64LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes(Format)));

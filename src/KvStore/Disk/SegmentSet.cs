@@ -95,7 +95,8 @@ internal sealed class SegmentSet : IAsyncDisposable
 
     private static KvStoreException Mismatch(string path, string what) => new(
         KvStoreError.SegmentMismatch,
-        $"'{path}' {what}. Its objects cannot be used. Delete it, name another directory, or set OnMismatch to Discard.",
+        $"'{path}' {what}. Its objects cannot be used. Delete it, name another directory, or set OnMismatch to "
+        + "Discard.",
         path);
 
     private async ValueTask<ISegmentFile> OpenOneAsync(

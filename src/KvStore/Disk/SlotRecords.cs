@@ -14,6 +14,8 @@ internal sealed class SlotRecords(int slots, int layers)
 
     public ref ulong Generation(int slot) => ref _generations[slot];
 
-    /// <summary>True when the slot's header page on disk may be valid, so that it must be cleared before a new body.</summary>
+    /// <summary>
+    /// True when the slot's header page on disk may be valid, so that it must be cleared before a new body.
+    /// </summary>
     public ref bool HeaderOnDisk(int slot) => ref _headerOnDisk[slot];
 }

@@ -56,13 +56,15 @@ public sealed partial class SsdObjectStore
         if (!idle) return problems;
         var (reads, writes, waiting) = _gate.Load;
         if (reads + writes + waiting > 0)
-            problems.Add($"Nothing is under way, but {reads} reads, {writes} writes and {waiting} waiting are counted.");
+            problems.Add($"Nothing is under way, but {reads} reads, {writes} writes, {waiting} waiting are counted.");
         if (_readBuffers.InUse > 0) problems.Add($"{_readBuffers.InUse} read buffers were not returned.");
         if (_writeBuffers.InUse > 0) problems.Add($"{_writeBuffers.InUse} write buffers were not returned.");
         return problems;
     }
 
-    /// <summary>Reads one slot's header and body as they lie on disk and drops the object when either is wrong.</summary>
+    /// <summary>
+    /// Reads one slot's header and body as they lie on disk and drops the object when either is wrong.
+    /// </summary>
     /// <returns>Bytes read; null when the slot holds no object.</returns>
     internal async ValueTask<long?> VerifyAsync(int slot, CancellationToken cancellationToken)
     {

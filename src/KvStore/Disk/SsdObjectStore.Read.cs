@@ -4,10 +4,14 @@ using Krewe.KvStore.Memory;
 
 namespace Krewe.KvStore.Disk;
 
-/// <summary>Reading. The index in memory holds the checksums, so a read is one I/O on the body, and is always verified.</summary>
+/// <summary>
+/// Reading. The index in memory holds the checksums, so a read is one I/O on the body, and is always verified.
+/// </summary>
 public sealed partial class SsdObjectStore
 {
-    /// <summary>Reads a whole block into <paramref name="destination"/>, exactly <see cref="PayloadBytes"/> long.</summary>
+    /// <summary>
+    /// Reads a whole block into <paramref name="destination"/>, exactly <see cref="PayloadBytes"/> long.
+    /// </summary>
     /// <remarks>Page-aligned native memory is filled by the device itself; anything else costs one copy.</remarks>
     /// <param name="cancellationToken">Heeded until the I/O begins.</param>
     public async ValueTask<ReadResult> GetAsync(
@@ -59,7 +63,8 @@ public sealed partial class SsdObjectStore
             return new ReadResult(ReadOutcome.Failed, ReadFailure(key, slot, error));
         }
 
-        if (FirstWrongLayer(slot, firstLayer, destination.Span) is not { } wrong) return new ReadResult(ReadOutcome.Hit);
+        if (FirstWrongLayer(slot, firstLayer, destination.Span) is not { } wrong)
+            return new ReadResult(ReadOutcome.Hit);
         await DropCorruptAsync(key, slot);
         return new ReadResult(ReadOutcome.Corrupt, Corruption(key, slot, $"layer {wrong} fails its checksum"));
     }
@@ -112,7 +117,9 @@ public sealed partial class SsdObjectStore
         return null;
     }
 
-    /// <summary>Takes a bad object out, unless its key has a newer copy by now. The caller still holds the slot.</summary>
+    /// <summary>
+    /// Takes a bad object out, unless its key has a newer copy by now. The caller still holds the slot.
+    /// </summary>
     private async ValueTask<bool> TryDropAsync(BlockKey key, int slot)
     {
         if (!_index.TryRetireSlot(key, slot)) return false;

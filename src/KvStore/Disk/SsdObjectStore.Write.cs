@@ -6,8 +6,8 @@ using Krewe.KvStore.Slots;
 namespace Krewe.KvStore.Disk;
 
 /// <summary>
-/// Writing. The order on disk makes every moment safe to die in: old header cleared, then body, then new header. A header
-/// is never beside a body that it does not describe, unless the disk reorders, and then the checksums tell.
+/// Writing. The order on disk makes every moment safe to die in: old header cleared, then body, then new header. A
+/// header is never beside a body that it does not describe, unless the disk reorders, and then the checksums tell.
 /// </summary>
 public sealed partial class SsdObjectStore
 {
@@ -15,7 +15,7 @@ public sealed partial class SsdObjectStore
     /// <param name="payload">Exactly <see cref="PayloadBytes"/>; must not change until the call has ended.</param>
     /// <param name="recomputeSeconds">What losing the object would cost, for cost-aware eviction.</param>
     /// <param name="replace">Write a newer copy although the key is present.</param>
-    /// <param name="cancellationToken">Heeded until the first I/O begins.</param>
+    /// <param name="cancellationToken">Heeded between two I/Os; a cancelled put stores nothing.</param>
     public async ValueTask<PutResult> PutAsync(
         BlockKey key, ReadOnlyMemory<byte> payload, float recomputeSeconds = 0, bool replace = false,
         CancellationToken cancellationToken = default)
@@ -60,7 +60,10 @@ public sealed partial class SsdObjectStore
     private static void CheckLength(int actual, int expected, string name)
     {
         if (actual != expected)
-            throw new ArgumentException($"{actual:N0} bytes were given; the store's geometry takes {expected:N0}.", name);
+        {
+            throw new ArgumentException(
+                $"{actual:N0} bytes were given; the store's geometry takes {expected:N0}.", name);
+        }
     }
 
     private PutResult Skipped(PutOutcome outcome)

@@ -6,8 +6,8 @@ using Krewe.KvStore.Slots;
 namespace Krewe.KvStore.Disk;
 
 /// <summary>
-/// KV blocks as objects on SSDs: fixed slots in pre-allocated segment files, the index in memory. Invariant: a read either
-/// delivers the very bytes that were put under the key, or says that it did not. Safe for use from any thread.
+/// KV blocks as objects on SSDs: fixed slots in pre-allocated segment files, the index in memory. Invariant: a read
+/// either delivers the very bytes that were put under the key, or says that it did not. Safe for use from any thread.
 /// </summary>
 public sealed partial class SsdObjectStore : IAsyncDisposable
 {
@@ -29,7 +29,8 @@ public sealed partial class SsdObjectStore : IAsyncDisposable
     private ulong _generation;
 
     private SsdObjectStore(
-        SsdStoreOptions options, IBlockDevice device, TimeProvider time, DirectoryLock directoryLock, SegmentSet segments)
+        SsdStoreOptions options, IBlockDevice device, TimeProvider time, DirectoryLock directoryLock,
+        SegmentSet segments)
     {
         _options = options;
         _device = device;
@@ -168,7 +169,7 @@ public sealed partial class SsdObjectStore : IAsyncDisposable
             await store.ReleaseAsync();
             throw new KvStoreException(
                 KvStoreError.ReadFailed,
-                $"The KV store's index cannot be rebuilt: {error.Message} Delete the segment or name another directory.",
+                $"The KV store's index cannot be rebuilt: {error.Message} Delete the segment or name another.",
                 innerException: error);
         }
         catch

@@ -16,7 +16,9 @@ public enum MismatchAction
 /// <summary>Settings of one SSD object store.</summary>
 public sealed record SsdStoreOptions
 {
-    /// <summary>Directories to stripe over, one for each disk. Their order is part of the store. Made when missing.</summary>
+    /// <summary>
+    /// Directories to stripe over, one for each disk. Their order is part of the store. Made when missing.
+    /// </summary>
     public required IReadOnlyList<string> Directories { get; init; }
 
     /// <summary>Shape of the blocks; every object has <see cref="KvGeometry.BlockBytes"/> payload bytes.</summary>
@@ -28,7 +30,7 @@ public sealed record SsdStoreOptions
     /// <summary>Bytes of all segment files together, reserved at start.</summary>
     public required long CapacityBytes { get; init; }
 
-    /// <summary>Bytes of one segment file; smaller when the capacity does not give one to each directory.</summary>
+    /// <summary>Most bytes of one segment file; the capacity is divided into equal ones.</summary>
     public long SegmentBytes { get; init; } = 1L << 30;
 
     /// <summary>Buffers for objects on their way to disk, and as many for reads into unaligned memory.</summary>
@@ -60,14 +62,15 @@ public sealed record SsdStoreOptions
         if (Geometry.BlockBytes <= 0) yield return $"Geometry ({Geometry}) has no bytes a block.";
         if (StagingBuffers is < 1 or > 4096) yield return $"StagingBuffers is {StagingBuffers}; it must be 1 to 4096.";
         else if (StagingBuffers * (Page.Bytes + Page.RoundUp(Geometry.BlockBytes)) > int.MaxValue)
-            yield return $"StagingBuffers is {StagingBuffers}; with {Geometry.BlockBytes:N0} bytes a block that is over 2 GiB.";
+            yield return $"StagingBuffers is {StagingBuffers}: that many blocks are over 2 GiB.";
         if (WritesInFlightMax < 1) yield return $"WritesInFlightMax is {WritesInFlightMax}; it must be at least 1.";
         if (WriteDelayMax <= TimeSpan.Zero) yield return $"WriteDelayMax is {WriteDelayMax}; it must be above zero.";
         if (EvictionSample is < 1 or > 1024) yield return $"EvictionSample is {EvictionSample}; it must be 1 to 1024.";
         if (AssumedReadBytesPerSecond < 1)
             yield return $"AssumedReadBytesPerSecond is {AssumedReadBytesPerSecond}; it must be at least 1.";
         var smallest = 2L * Page.Bytes + Page.RoundUp(Geometry.BlockBytes);
-        if (SegmentBytes < smallest) yield return $"SegmentBytes is {SegmentBytes:N0}; one object takes {smallest:N0}.";
+        if (SegmentBytes < 2 * smallest)
+            yield return $"SegmentBytes is {SegmentBytes:N0}; two objects take {2 * smallest:N0}.";
         var checksums = CapacityBytes / (Page.Bytes + Page.RoundUp(Geometry.BlockBytes)) * Geometry.Layers;
         if (checksums > int.MaxValue)
             yield return $"CapacityBytes is {CapacityBytes:N0}: too many objects for one store. Make blocks larger.";

@@ -37,7 +37,8 @@ public sealed class HostTier : IDisposable
         {
             throw new KvStoreException(
                 KvStoreError.InvalidOptions,
-                $"The host tier has {capacityBytes:N0} bytes; one block takes {_slotBytes:N0}. Give it more or leave it out.");
+                $"The host tier has {capacityBytes:N0} bytes; one block takes {_slotBytes:N0}. "
+                + "Give it more or leave it out.");
         }
 
         _index = new SlotIndex(slots, evictionSample);
@@ -88,7 +89,9 @@ public sealed class HostTier : IDisposable
         return true;
     }
 
-    /// <summary>Holds a block in place for reading without a copy; null when it is not here. Dispose ends the hold.</summary>
+    /// <summary>
+    /// Holds a block in place for reading without a copy; null when it is not here. Dispose ends the hold.
+    /// </summary>
     public HostHold? TryHold(BlockKey key)
     {
         if (!_index.TryPin(key, out var slot))
@@ -125,6 +128,7 @@ public sealed class HostTier : IDisposable
     private void CheckLength(int actual, string name)
     {
         if (actual == Geometry.BlockBytes) return;
-        throw new ArgumentException($"{actual:N0} bytes were given; a block ({Geometry}) has {Geometry.BlockBytes:N0}.", name);
+        throw new ArgumentException(
+            $"{actual:N0} bytes were given; a block ({Geometry}) has {Geometry.BlockBytes:N0}.", name);
     }
 }

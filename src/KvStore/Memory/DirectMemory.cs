@@ -12,7 +12,8 @@ internal static class DirectMemory
     /// </summary>
     public static unsafe bool IsUsable(ReadOnlyMemory<byte> memory)
     {
-        if (!Page.IsAligned(memory.Length) || !MemoryMarshal.TryGetMemoryManager<byte, MemoryManager<byte>>(memory, out _))
+        if (!Page.IsAligned(memory.Length)
+            || !MemoryMarshal.TryGetMemoryManager<byte, MemoryManager<byte>>(memory, out _))
             return false;
         using var handle = memory.Pin();
         return Page.IsAligned((nint)handle.Pointer);

@@ -4,8 +4,8 @@ using System.Runtime.InteropServices;
 namespace Krewe.KvStore.Memory;
 
 /// <summary>
-/// Page-aligned native memory. Direct I/O needs the alignment, and memory outside the managed heap costs no pin. Whoever
-/// created it frees it, after the last I/O on it has ended.
+/// Page-aligned native memory. Direct I/O needs the alignment, and memory outside the managed heap costs no pin.
+/// Whoever created it frees it, after the last I/O on it has ended.
 /// </summary>
 public sealed unsafe class NativeBuffer : MemoryManager<byte>
 {

@@ -4,7 +4,8 @@ namespace Krewe.KvStore.Slots;
 internal sealed partial class SlotIndex
 {
     /// <summary>What is wrong, one sentence each; empty when nothing is.</summary>
-    /// <param name="idle">True when no put, get or delete is under way: then holds and half-done slots are leaks.</param>
+    /// <param name="idle">True when no put, get or delete is under way: then holds and half-done slots are
+    /// leaks.</param>
     public IReadOnlyList<string> CheckIntegrity(bool idle)
     {
         lock (_gate)

@@ -9,7 +9,9 @@ internal sealed partial class SlotIndex
         lock (_gate) return _slotOf.TryGetValue(key, out var slot) ? slot : null;
     }
 
-    /// <summary>Takes over all objects at once. Slots not named are free; earlier in the list is longer unused.</summary>
+    /// <summary>
+    /// Takes over all objects at once. Slots not named are free; earlier in the list is longer unused.
+    /// </summary>
     public void Adopt(IEnumerable<(BlockKey Key, int Slot, float RecomputeCost)> objects)
     {
         lock (_gate)

@@ -11,8 +11,8 @@ internal enum ReserveOutcome
 
 /// <summary>
 /// Which key lies in which slot: lookup, pins, last use, free slots. Pure bookkeeping for any tier; bytes are the
-/// owner's. One lock, held for a few instructions and never across I/O. The list of last use holds every Ready slot that
-/// nobody reads, so the victim is found without a search.
+/// owner's. One lock, held for a few instructions and never across I/O. The list of last use holds every Ready slot
+/// that nobody reads, so the victim is found without a search.
 /// </summary>
 internal sealed partial class SlotIndex
 {
@@ -26,7 +26,8 @@ internal sealed partial class SlotIndex
     private int _freeCount;
 
     /// <param name="count">Slots, numbered from 0; lower numbers are given out first.</param>
-    /// <param name="evictionSample">How many of the longest unused are compared by recompute cost; 1 is plain LRU.</param>
+    /// <param name="evictionSample">How many of the longest unused are compared by recompute cost; 1 is plain
+    /// LRU.</param>
     public SlotIndex(int count, int evictionSample)
     {
         _slotOf = new Dictionary<BlockKey, int>(count);
@@ -65,7 +66,9 @@ internal sealed partial class SlotIndex
         }
     }
 
-    /// <summary>Holds a slot without counting as a use, for a walk over all objects; ends with <see cref="Unpin"/>.</summary>
+    /// <summary>
+    /// Holds a slot without counting as a use, for a walk over all objects; ends with <see cref="Unpin"/>.
+    /// </summary>
     public bool TryHold(int slot, out BlockKey key)
     {
         lock (_gate)
@@ -94,8 +97,11 @@ internal sealed partial class SlotIndex
         }
     }
 
-    /// <summary>Takes a slot for a new object: a free one, else the victim's. The taker publishes or abandons it.</summary>
-    /// <param name="replace">Take a slot although the key is present; the old copy serves until the new is published.</param>
+    /// <summary>
+    /// Takes a slot for a new object: a free one, else the victim's. The taker publishes or abandons it.
+    /// </summary>
+    /// <param name="replace">Take a slot although the key is present; the old copy serves until the new is
+    /// published.</param>
     public ReserveOutcome TryReserve(BlockKey key, bool replace, out int slot, out bool evicted)
     {
         lock (_gate)
@@ -132,7 +138,8 @@ internal sealed partial class SlotIndex
     }
 
     /// <summary>Makes a written slot readable.</summary>
-    /// <returns>The slot of the copy that it replaces: retiring, and pinned for the caller; null when there was none.</returns>
+    /// <returns>The slot of the copy that it replaces: retiring, and pinned for the caller; null when there was
+    /// none.</returns>
     public int? Publish(int slot, float recomputeCost)
     {
         lock (_gate)

@@ -141,7 +141,8 @@ public sealed class CorruptionTests : IDisposable
                 await store.PutAsync(key, Blocks.Payload(key, Blocks.Odd), replace: true);
             }
 
-            using (var file = new FileStream(_directory.Segment(), FileMode.Open, FileAccess.Write, FileShare.ReadWrite))
+            var segment = _directory.Segment();
+            using (var file = new FileStream(segment, FileMode.Open, FileAccess.Write, FileShare.ReadWrite))
                 file.SetLength(new SegmentLayout(_options).BodyOffset(0));
             var result = await store.GetAsync(Blocks.Key(0), new byte[store.PayloadBytes]);
             Assert.Equal(ReadOutcome.Failed, result.Outcome);

@@ -23,7 +23,7 @@ internal static class CrashWriter
             {
                 var key = Blocks.Key(random.Next(Keys));
                 if (random.Next(5) == 0) await store.DeleteAsync(key);
-                else await store.PutAsync(key, Blocks.Payload(key, Blocks.Odd), replace: random.Next(2) == 0, cancellationToken: token);
+                else await store.PutAsync(key, Blocks.Payload(key, Blocks.Odd), 0, random.Next(2) == 0, token);
                 if (Interlocked.Increment(ref done) % 20 == 0) await output.WriteLineAsync("20 done");
             }
         });

@@ -175,7 +175,9 @@ public sealed class FaultTests : IDisposable
         Assert.Equal(ReadOutcome.Miss, await last.GetAsync(0));
     }
 
-    /// <summary>Every prefix of the write sequence, whole and torn in the middle, is a moment to lose power in.</summary>
+    /// <summary>
+    /// Every prefix of the write sequence, whole and torn in the middle, is a moment to lose power in.
+    /// </summary>
     [Fact]
     public async Task Power_lost_after_any_write_leaves_a_store_that_serves_only_right_bytes()
     {

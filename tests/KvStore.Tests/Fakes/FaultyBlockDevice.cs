@@ -7,8 +7,8 @@ namespace Krewe.KvStore.Tests.Fakes;
 internal sealed record FaultyIo(bool IsWrite, string Path, long Offset, int Length);
 
 /// <summary>
-/// A device that does to each I/O what the test says: fail it, hold it up, tear a write, flip a bit, answer from somewhere
-/// else. What no hook touches goes through unharmed.
+/// A device that does to each I/O what the test says: fail it, hold it up, tear a write, flip a bit, answer from
+/// somewhere else. What no hook touches goes through unharmed.
 /// </summary>
 internal sealed class FaultyBlockDevice(IBlockDevice inner) : IBlockDevice
 {

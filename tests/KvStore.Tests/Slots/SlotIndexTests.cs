@@ -20,7 +20,8 @@ public sealed class SlotIndexTests
             {
                 case 0 or 1:
                     var replace = random.Next(4) == 0;
-                    if (index.TryReserve(key, replace, out var slot, out _) == ReserveOutcome.Reserved) writing.Add(slot);
+                    if (index.TryReserve(key, replace, out var slot, out _) == ReserveOutcome.Reserved)
+                        writing.Add(slot);
                     break;
                 case 2 when writing.Count > 0:
                     var written = Take(writing, random);

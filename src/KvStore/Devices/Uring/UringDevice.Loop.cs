@@ -104,7 +104,9 @@ internal sealed unsafe partial class UringDevice
         Conclude(operation, completion.Result);
     }
 
-    /// <summary>Ends the operation, or queues the rest of it: the kernel may do less than asked, or ask to come back.</summary>
+    /// <summary>
+    /// Ends the operation, or queues the rest of it: the kernel may do less than asked, or ask to come back.
+    /// </summary>
     private void Conclude(UringOperation operation, int result)
     {
         var path = operation.Segment.Path;

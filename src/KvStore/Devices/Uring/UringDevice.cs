@@ -105,8 +105,9 @@ internal sealed partial class UringDevice : IBlockDevice
     {
         lock (_gate)
         {
+            // After a failure the event descriptor is closed, and its number may be another file's by now.
+            if (!_stopping && _failure is null) Wake();
             _stopping = true;
-            Wake();
         }
 
         await _stopped.Task;

@@ -48,7 +48,9 @@ internal sealed unsafe class UringRegistrations
         return null;
     }
 
-    /// <summary>Index of the memory's first part; null when the kernel has no table, no room or no locked memory left.</summary>
+    /// <summary>
+    /// Index of the memory's first part; null when the kernel has no table, no room or no locked memory left.
+    /// </summary>
     public int? TryAddMemory(UringRing ring, NativeBuffer memory)
     {
         if (!_buffersAllowed) return null;
