@@ -122,6 +122,15 @@ public class ChatTemplateTests
     }
 
     [Fact]
+    public void Half_a_surrogate_pair_in_the_clients_json_is_the_clients_error()
+    {
+        using var tools = JsonDocument.Parse("""[{"a":"\ud800"}]""");
+        var input = new ChatTemplateInput { Messages = [], Tools = tools.RootElement };
+        Assert.Contains("not valid Unicode",
+            Assert.Throws<TemplateException>(() => ChatTemplate.Parse("x").Render(input)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Rendering_twice_and_from_many_threads_gives_the_same_text()
     {
         var template = ChatTemplate.Parse(File.ReadAllText(TestFiles.Fixture("templates/llama-3-8b-instruct.jinja")));
