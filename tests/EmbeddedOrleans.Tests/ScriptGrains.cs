@@ -5,7 +5,7 @@ using Orleans.Placement;
 
 namespace Krewe.EmbeddedOrleans.Tests;
 
-/// <summary>A grain that runs what a test passes in: arguments cross by reference, so a test reads in one place.</summary>
+/// <summary>Runs what a test passes in: arguments cross by reference, so a test can be read in one place.</summary>
 public interface IScriptGrain : IGrainWithStringKey
 {
     Task Run(Func<ScriptGrain, Task> script);
@@ -47,7 +47,6 @@ public abstract class ScriptGrain(Hooks hooks) : Grain, IScriptGrain
 
     public int Instance { get; } = Interlocked.Increment(ref _lastInstance);
 
-    /// <summary>Turns in progress: a turn that finds it above zero at its start ran beside another one.</summary>
     public TurnChecker Turns { get; } = new();
 
     public List<string> Trace { get; } = [];
@@ -74,7 +73,8 @@ public abstract class ScriptGrain(Hooks hooks) : Grain, IScriptGrain
 
     public ValueTask RunValue(Func<ScriptGrain, ValueTask> script) => script(this);
 
-    public Task RunCancellable(Func<ScriptGrain, CancellationToken, Task> script, CancellationToken cancellationToken) =>
+    public Task RunCancellable(
+        Func<ScriptGrain, CancellationToken, Task> script, CancellationToken cancellationToken) =>
         script(this, cancellationToken);
 
     public Task RunInterleaved(Func<ScriptGrain, Task> script) => script(this);

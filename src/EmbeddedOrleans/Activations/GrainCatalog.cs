@@ -27,8 +27,7 @@ internal sealed class GrainCatalog(GrainHost host) : ICallRouter, IActivationOwn
 
         if (grainClass.WorkersMax is { } workersMax)
         {
-            while (!_pools.GetOrAdd(call.TargetId, id => new StatelessWorkerPool(host, this, grainClass, id, workersMax))
-                .TryEnter(call))
+            while (!PoolOf(grainClass, call.TargetId, workersMax).TryEnter(call))
             {
                 // That pool emptied and left this very moment; the next look finds none or a new one.
             }
@@ -58,6 +57,9 @@ internal sealed class GrainCatalog(GrainHost host) : ICallRouter, IActivationOwn
     }
 
     public void Remove(StatelessWorkerPool pool) => _pools.TryRemove(KeyValuePair.Create(pool.Id, pool));
+
+    private StatelessWorkerPool PoolOf(GrainClass grainClass, GrainId id, int workersMax) =>
+        _pools.GetOrAdd(id, _ => new StatelessWorkerPool(host, this, grainClass, id, workersMax));
 
     private bool TryEnter(GrainClass grainClass, GrainCall call)
     {

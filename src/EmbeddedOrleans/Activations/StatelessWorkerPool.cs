@@ -3,7 +3,8 @@ using Orleans.Runtime;
 namespace Krewe.EmbeddedOrleans;
 
 /// <summary>Several activations of one identity; a call takes a free one, else a new one, else a short queue.</summary>
-/// <remarks>Lock order: the pool's lock, then a gate's. So <see cref="OnEnded"/>, under a gate's lock, only notes.</remarks>
+/// <remarks>Lock order: the pool's lock, then a gate's. So <see cref="OnEnded"/>, called under a gate's lock, leaves
+/// its work to another thread.</remarks>
 internal sealed class StatelessWorkerPool(
     GrainHost host, GrainCatalog catalog, GrainClass grainClass, GrainId id, int workersMax) : IActivationOwner
 {

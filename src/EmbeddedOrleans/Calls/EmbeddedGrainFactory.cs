@@ -17,7 +17,7 @@ internal sealed class EmbeddedGrainFactory(GrainHost host) : IGrainFactory
 
     public IEnumerable<ObserverTarget> Observers => _observers.Values;
 
-    public int ObserverCount => _observers.Count;
+    public int ObserverCount => _observers.Values.Count(observer => !observer.IsDeleted);
 
     public TGrainInterface GetGrain<TGrainInterface>(string primaryKey, string? grainClassNamePrefix = null)
         where TGrainInterface : IGrainWithStringKey
@@ -47,7 +47,8 @@ internal sealed class EmbeddedGrainFactory(GrainHost host) : IGrainFactory
         if (obj is GrainProxy)
             throw new ArgumentException($"{obj} is a reference already.", nameof(obj));
         if (obj is not TGrainObserverInterface)
-            throw new ArgumentException($"{obj.GetType()} does not implement {typeof(TGrainObserverInterface)}.", nameof(obj));
+            throw new ArgumentException(
+                $"{obj.GetType()} does not implement {typeof(TGrainObserverInterface)}.", nameof(obj));
 
         var number = Interlocked.Increment(ref _lastObserver);
         var target = new ObserverTarget(
@@ -62,7 +63,15 @@ internal sealed class EmbeddedGrainFactory(GrainHost host) : IGrainFactory
     {
         if (obj is not GrainProxy proxy)
             throw new ArgumentException("Pass the reference that CreateObjectReference returned.", nameof(obj));
-        if (_observers.TryRemove(proxy.Id, out var target))
+        if (_observers.TryGetValue(proxy.Id, out var target))
             target.Delete();
+        ForgetDeletedObservers();
+    }
+
+    /// <summary>A deleted observer stays known until its last call has ended: the call can still time out.</summary>
+    public void ForgetDeletedObservers()
+    {
+        foreach (var observer in _observers.Values.Where(o => o.IsDeleted && o.Gate.IsQuiet))
+            _observers.TryRemove(observer.TargetId, out _);
     }
 }

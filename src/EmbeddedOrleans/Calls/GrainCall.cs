@@ -48,6 +48,8 @@ internal abstract class GrainCall : Work
     public override void Expire()
     {
         var waited = Gate!.TryWithdraw(this);
+        if (waited)
+            Release();
         Reject(new TimeoutException(
             $"{Describe()} gave no answer within {_host.Options.ResponseTimeout}; "
             + (waited ? "it was still waiting for its turn." : "it is still running.")));
@@ -57,7 +59,8 @@ internal abstract class GrainCall : Work
     /// <returns>False if the caller has cancelled already; the call is then over.</returns>
     public bool TryBindCancellation()
     {
-        if (_method.TokenIndex is not { } index || Arguments[index] is not CancellationToken { CanBeCanceled: true } token)
+        if (_method.TokenIndex is not { } index
+            || Arguments[index] is not CancellationToken { CanBeCanceled: true } token)
             return true;
         _callerToken = token;
         _cancellation = new CancellationTokenSource();
@@ -77,7 +80,8 @@ internal abstract class GrainCall : Work
 
     protected abstract void Cancel(CancellationToken token);
 
-    protected void Release() => _registration.Dispose();
+    /// <summary>Stops listening to the caller's token: the call is over.</summary>
+    public void Release() => _registration.Dispose();
 
     protected void LogIfUnseen(Exception? error)
     {
@@ -89,7 +93,14 @@ internal abstract class GrainCall : Work
     {
         // As in Orleans the caller does not wait for the target to notice.
         Cancel(_callerToken);
-        if (Gate is not { } gate || gate.TryWithdraw(this))
+        if (Gate is not { } gate)
+        {
+            // Still on its way: no turn of the target knows the token yet.
+            _cancellation!.Cancel();
+            return;
+        }
+
+        if (gate.TryWithdraw(this))
             return;
         Task.Factory.StartNew(
             static source => ((CancellationTokenSource)source!).Cancel(),

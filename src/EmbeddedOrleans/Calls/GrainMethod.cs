@@ -14,10 +14,8 @@ internal abstract class GrainMethod
         _invoker = MethodInvoker.Create(method);
         Interleaves = method.IsDefined(typeof(AlwaysInterleaveAttribute));
         IsOneWay = method.ReturnType == typeof(void) || method.IsDefined(typeof(OneWayAttribute));
-        var parameters = method.GetParameters();
-        TokenIndex = Array.FindIndex(parameters, p => p.ParameterType == typeof(CancellationToken)) is var index and >= 0
-            ? index
-            : null;
+        TokenIndex = method.GetParameters()
+            .FirstOrDefault(parameter => parameter.ParameterType == typeof(CancellationToken))?.Position;
     }
 
     public MethodInfo Method { get; }

@@ -23,12 +23,16 @@ internal sealed class ObserverTarget : ICallTarget, ICallRouter
 
     public WorkGate Gate { get; }
 
+    public bool IsDeleted => _deleted;
+
     public void Route(GrainCall call)
     {
         // One-way calls to an observer that has gone are the normal end of a subscription: nobody is told.
         if (!_deleted)
             Gate.TryEnter(call);
-        else if (!call.IsOneWay)
+        else if (call.IsOneWay)
+            call.Release();
+        else
             call.Fail(new SiloUnavailableException($"{TargetId} was deleted: its object takes no calls any more."));
     }
 

@@ -48,6 +48,7 @@ internal sealed class EmbeddedGrainService(GrainHost host) : IHostedService, IDi
     private static void Sweep(GrainHost host)
     {
         host.ExpireCalls();
+        host.Factory.ForgetDeletedObservers();
         host.DeactivateIdle(host.Options.IdleAge);
     }
 }

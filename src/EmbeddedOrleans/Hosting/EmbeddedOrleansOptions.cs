@@ -47,8 +47,9 @@ public sealed class EmbeddedOrleansOptions
         if (ResponseTimeout <= TimeSpan.Zero)
             errors.Add($"{nameof(ResponseTimeout)} is {ResponseTimeout}: it must be positive.");
         if (Storage is GrainStorage.Folder { Path: "" })
-            errors.Add($"{nameof(Storage)} is a folder without a path: name one, or use {nameof(GrainStorage.Memory)}.");
+            errors.Add($"{nameof(Storage)} is a folder without a path: name one, or choose memory.");
         if (errors.Count > 0)
-            throw new OptionsValidationException(nameof(EmbeddedOrleansOptions), typeof(EmbeddedOrleansOptions), errors);
+            throw new OptionsValidationException(
+                nameof(EmbeddedOrleansOptions), typeof(EmbeddedOrleansOptions), errors);
     }
 }

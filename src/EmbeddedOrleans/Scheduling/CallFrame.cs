@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 
 namespace Krewe.EmbeddedOrleans;
 
-/// <summary>What flows with asynchronous code inside the host: the work it belongs to and RequestContext's values.</summary>
+/// <summary>What flows with asynchronous code: the work it belongs to and RequestContext's values.</summary>
 internal sealed record CallFrame(Work? Work, ImmutableDictionary<string, object> RequestValues)
 {
     private static readonly AsyncLocal<CallFrame?> Flow = new();

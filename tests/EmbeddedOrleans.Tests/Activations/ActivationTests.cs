@@ -99,7 +99,8 @@ public sealed class ActivationTests
     {
         var time = new ManualTimeProvider();
         await using var host = await TestHost.StartAsync(time, o => o.IdleAge = TimeSpan.FromMinutes(1));
-        var (idle, delayed) = (host.Grains.GetGrain<IPlainGrain>("idle"), host.Grains.GetGrain<IPlainGrain>("delayed"));
+        var idle = host.Grains.GetGrain<IPlainGrain>("idle");
+        var delayed = host.Grains.GetGrain<IPlainGrain>("delayed");
         DeactivationReason? reason = null;
         host.Hooks.OnDeactivate["idle"] = (_, r) =>
         {
@@ -131,14 +132,15 @@ public sealed class ActivationTests
     public async Task A_grain_that_ends_itself_while_it_activates_fails_its_callers_instead_of_looping()
     {
         await using var host = await TestHost.StartAsync();
-        host.Hooks.OnActivate["suicidal"] = (self, _) =>
+        var grain = host.Grains.GetGrain<IPlainGrain>("ends");
+        host.Hooks.OnActivate["ends"] = (self, _) =>
         {
             self.EndSoon();
             return Task.CompletedTask;
         };
 
         var error = await Assert.ThrowsAsync<OrleansException>(
-            () => host.Grains.GetGrain<IPlainGrain>("suicidal").Run(_ => Task.CompletedTask).WaitAsync(TestHost.Patience));
+            () => grain.Run(_ => Task.CompletedTask).WaitAsync(TestHost.Patience));
 
         Assert.Contains("ended before it took a call", error.Message, StringComparison.Ordinal);
     }
@@ -191,13 +193,14 @@ public sealed class ActivationTests
         await crew.Run(_ => Task.CompletedTask);
     }
 
-    [Fact]
-    public void Interfaces_that_cannot_be_called_are_refused_with_the_reason()
+    [Theory]
+    [InlineData(typeof(IGenericMethod), "generic")]
+    [InlineData(typeof(ISynchronous), "must return Task")]
+    [InlineData(typeof(ITwoTokens), "CancellationToken")]
+    [InlineData(typeof(IOneWayResult), "OneWay")]
+    public void An_interface_that_cannot_be_called_is_refused_with_the_reason(Type type, string reason)
     {
-        Assert.Contains("generic", Assert.Single(InterfaceShape.ErrorsOf(typeof(IGenericMethod))), StringComparison.Ordinal);
-        Assert.Contains("must return Task", Assert.Single(InterfaceShape.ErrorsOf(typeof(ISynchronous))), StringComparison.Ordinal);
-        Assert.Contains("CancellationToken", Assert.Single(InterfaceShape.ErrorsOf(typeof(ITwoTokens))), StringComparison.Ordinal);
-        Assert.Contains("OneWay", Assert.Single(InterfaceShape.ErrorsOf(typeof(IOneWayResult))), StringComparison.Ordinal);
+        Assert.Contains(reason, Assert.Single(InterfaceShape.ErrorsOf(type)), StringComparison.Ordinal);
         Assert.Empty(InterfaceShape.ErrorsOf(typeof(IScriptGrain)));
     }
 

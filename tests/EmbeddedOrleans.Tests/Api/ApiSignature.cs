@@ -35,7 +35,7 @@ internal sealed class ApiSignature
     public string NameOf(Type type)
     {
         if (type.IsGenericParameter)
-            return type.DeclaringMethod is null ? $"!{type.GenericParameterPosition}" : $"!!{type.GenericParameterPosition}";
+            return $"{(type.DeclaringMethod is null ? "!" : "!!")}{type.GenericParameterPosition}";
         if (type.HasElementType)
             return NameOf(type.GetElementType()!) + (type.IsArray ? "[]" : type.IsByRef ? "&" : "*");
         var name = type.IsNested ? $"{NameOf(type.DeclaringType!)}+{type.Name}" : $"{type.Namespace}.{type.Name}";

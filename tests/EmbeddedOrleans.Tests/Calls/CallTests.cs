@@ -133,8 +133,10 @@ public sealed class CallTests
         Assert.False(running.IsCompleted);
         time.Advance(TimeSpan.FromSeconds(2));
 
-        Assert.Contains("still running", (await Assert.ThrowsAsync<TimeoutException>(() => running)).Message, StringComparison.Ordinal);
-        Assert.Contains("waiting", (await Assert.ThrowsAsync<TimeoutException>(() => waiting)).Message, StringComparison.Ordinal);
+        var ranTooLong = await Assert.ThrowsAsync<TimeoutException>(() => running);
+        Assert.Contains("still running", ranTooLong.Message, StringComparison.Ordinal);
+        var waitedTooLong = await Assert.ThrowsAsync<TimeoutException>(() => waiting);
+        Assert.Contains("still waiting", waitedTooLong.Message, StringComparison.Ordinal);
         release.Set();
         await grain.Run(_ => Task.CompletedTask);
         Assert.False(ran);

@@ -18,7 +18,10 @@ public sealed class FilterTests
         await grain.Run(_ => Task.CompletedTask);
 
         Assert.Equal(
-            ["> plain/filtered IScriptGrain.Compute ScriptGrain", "< 42", "> plain/filtered IScriptGrain.Run ScriptGrain", "< "],
+            [
+                "> plain/filtered IScriptGrain.Compute ScriptGrain", "< 42",
+                "> plain/filtered IScriptGrain.Run ScriptGrain", "< ",
+            ],
             host.Hooks.Log);
     }
 
@@ -39,7 +42,8 @@ public sealed class FilterTests
     {
         GrainId? source = null;
         await using var host = await TestHost.StartAsync(
-            addServices: services => services.AddSingleton<IIncomingGrainCallFilter>(new Watching(c => source = c.SourceId)));
+            addServices: services => services.AddSingleton<IIncomingGrainCallFilter>(
+                new Watching(context => source = context.SourceId)));
         var (a, b) = (host.Grains.GetGrain<IPlainGrain>("a"), host.Grains.GetGrain<IPlainGrain>("b"));
 
         await b.Run(_ => Task.CompletedTask);

@@ -9,7 +9,8 @@ public sealed class CallCycleTests
         var (a, b) = (host.Grains.GetGrain<IPlainGrain>("a"), host.Grains.GetGrain<IPlainGrain>("b"));
 
         var error = await Assert.ThrowsAsync<GrainCallCycleException>(
-            () => a.Run(_ => b.Run(_ => a.RunValue(_ => ValueTask.CompletedTask).AsTask())).WaitAsync(TestHost.Patience));
+            () => a.Run(_ => b.Run(async _ => await a.RunValue(_ => ValueTask.CompletedTask)))
+                .WaitAsync(TestHost.Patience));
 
         Assert.Contains("plain/a.Run -> plain/b.Run -> plain/a.RunValue", error.Message, StringComparison.Ordinal);
         await a.Run(_ => Task.CompletedTask);
@@ -35,7 +36,8 @@ public sealed class CallCycleTests
         var error = await Assert.ThrowsAsync<GrainCallCycleException>(
             () => a.Run(_ => Task.CompletedTask).WaitAsync(TestHost.Patience));
 
-        Assert.Contains("plain/hook.OnActivateAsync -> plain/b.Run -> plain/hook.Run", error.Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "plain/hook.OnActivateAsync -> plain/b.Run -> plain/hook.Run", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -98,7 +98,8 @@ public sealed class PersistentStateTests : IDisposable
         var paths = keys.Select(key => store.PathOf(Key with { Grain = GrainId.Create("ledger", key) })).ToList();
 
         Assert.Equal(keys.Length, paths.Distinct(StringComparer.OrdinalIgnoreCase).Count());
-        Assert.All(paths, path => Assert.StartsWith(_folder, Path.GetFullPath(path), StringComparison.Ordinal));
+        Assert.All(
+            paths, path => Assert.StartsWith(_folder, Path.GetFullPath(path), StringComparison.Ordinal));
         Assert.All(paths, path => Assert.True(Path.GetFileName(path).Length < 200));
     }
 

@@ -1,6 +1,6 @@
 namespace Orleans;
 
-/// <summary>Orleans generates a serializer for this type. Nothing is serialized here: calls stay in the process.</summary>
+/// <summary>Orleans generates a serializer for this type. Nothing is serialized here: calls stay inside.</summary>
 [AttributeUsage(AttributeTargets.Class | AttributeTargets.Struct | AttributeTargets.Enum)]
 public sealed class GenerateSerializerAttribute : Attribute
 {

@@ -2,7 +2,7 @@ using Orleans.Core;
 
 namespace Orleans.Runtime;
 
-/// <summary>State of a grain, injected by <see cref="PersistentStateAttribute"/>, read before OnActivateAsync.</summary>
+/// <summary>A grain's state: injected by <see cref="PersistentStateAttribute"/>, read before activation.</summary>
 public interface IPersistentState<TState> : IStorage<TState>;
 
 /// <summary>Asks for a stored state in a grain's constructor.</summary>
