@@ -8,7 +8,7 @@ public enum FaultDefect
     /// <summary>The owner takes tokens of any epoch at any index.</summary>
     OwnerForgetsEpochs,
 
-    /// <summary>The source frees its blocks on an abort although a send still reads one.</summary>
+    /// <summary>The source frees its blocks when the last send begins, not when the last send has ended.</summary>
     SourceFreesWhileSending,
 
     /// <summary>A worker that is told to abort a decode keeps its blocks.</summary>

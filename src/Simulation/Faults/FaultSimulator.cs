@@ -12,7 +12,7 @@ public static class FaultSimulator
     private const long SafetyNs = 20_000 * FaultWorld.Millisecond;
     private const long LivenessNs = 300_000 * FaultWorld.Millisecond;
 
-    /// <summary>One run; the seed alone decides it. Throws <see cref="FaultViolation"/>.</summary>
+    /// <summary>One run; the seed alone decides it. Throws <see cref="FaultViolationException"/>.</summary>
     public static FaultResult Run(ulong seed) => Run(FaultPlan.Draw(seed), FaultDefect.None);
 
     /// <summary>One run with a deliberate defect: the checkers' positive control.</summary>
@@ -95,17 +95,17 @@ public static class FaultSimulator
         foreach (var request in world.Silo.Requests)
         {
             if (request.Endings != 1)
-                throw new FaultViolation($"{request.Id} ended {request.Endings} times; it is {request.State.Phase}.");
+                throw new FaultViolationException($"{request.Id} ended {request.Endings} times; it is {request.State.Phase}.");
             if (request.State.Outcome == Abstractions.RequestOutcome.Finished
                 && request.Stream.Count != request.MaxOutputTokens)
-                throw new FaultViolation($"{request.Id} finished with {request.Stream.Count} of {request.MaxOutputTokens}.");
+                throw new FaultViolationException($"{request.Id} finished with {request.Stream.Count} of {request.MaxOutputTokens}.");
         }
 
         foreach (var worker in world.Workers)
         {
             if (worker.SequenceCount > 0 || worker.Pool.PinnedBlocks > 0)
             {
-                throw new FaultViolation(
+                throw new FaultViolationException(
                     $"{worker.Id} still holds {worker.SequenceCount} sequences and {worker.Pool.PinnedBlocks} blocks.");
             }
         }
@@ -113,7 +113,7 @@ public static class FaultSimulator
         foreach (var table in world.Silo.Leases)
         {
             table.CheckIntegrity();
-            if (table.Count > 0) throw new FaultViolation($"The lease of {table.Leases[0].Key} was never given back.");
+            if (table.Count > 0) throw new FaultViolationException($"The lease of {table.Leases[0].Key} was never given back.");
         }
     }
 

@@ -95,7 +95,7 @@ internal sealed class SimulatedSilo(FaultWorld world)
         var expected = ReferenceStream.Expected(request.Prompt, request.Stream.Count, FaultWorld.BlockTokens);
         if (request.Stream.Count > request.MaxOutputTokens || expected[^1] != token)
         {
-            throw new FaultViolation(
+            throw new FaultViolationException(
                 $"{request.Id}: token {request.Stream.Count - 1} of epoch {request.StreamEpoch} is {token}, the "
                 + $"undisturbed run's is {expected[^1]}.");
         }
@@ -121,7 +121,7 @@ internal sealed class SimulatedSilo(FaultWorld world)
     private static void CheckEnding(SimulatedRequest request, RequestState before, RequestState after)
     {
         if (before.IsTerminal && after.Outcome != before.Outcome)
-            throw new FaultViolation($"{request.Id}: its outcome {before.Outcome} became {after.Outcome}.");
+            throw new FaultViolationException($"{request.Id}: its outcome {before.Outcome} became {after.Outcome}.");
         if (!before.IsTerminal && after.IsTerminal) request.Endings++;
     }
 

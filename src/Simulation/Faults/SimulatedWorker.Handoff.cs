@@ -29,15 +29,7 @@ internal sealed partial class SimulatedWorker
 
     private void EndSource(WorkerSequence sequence, ErrorCode? code, string reason)
     {
-        if (!sequence.Alive || sequence.Source!.Stage is HandoffStage.Aborted or HandoffStage.Committed) return;
-        if (world.Defect == FaultDefect.SourceFreesWhileSending)
-        {
-            ReportFailure(sequence, code, reason);
-            CloseDataLink(sequence);
-            Release(sequence);
-            return;
-        }
-
+        if (!sequence.Alive) return;
         Step(sequence, new SourceEvent.Ended(code, reason));
     }
 
@@ -60,11 +52,13 @@ internal sealed partial class SimulatedWorker
                 break;
             case SourceEffect.SendDone:
                 var (blocks, token, index) = (sequence.Source!.Blocks, sequence.Tokens[^1], sequence.OutputTokens - 1);
-                link?.Send(() => peer!.Owner!.DoneArrived(peer, blocks, index, token));
+                if (world.Defect == FaultDefect.SourceFreesWhileSending) Pool.Release(sequence.Table);
+                AfterSends(sequence, () => link?.Send(() => peer!.Owner!.DoneArrived(peer, blocks, index, token)));
                 break;
             case SourceEffect.SendAbort abort:
                 ReportFailure(sequence, abort.Code, abort.Reason);
-                link?.Send(() => peer!.Owner!.EndTarget(peer, abort.Code ?? ErrorCode.HandoffRefused, abort.Reason));
+                var (code, reason) = (abort.Code, abort.Reason);
+                AfterSends(sequence, () => link?.Send(() => peer!.Owner!.EndTarget(peer, code, reason)));
                 break;
             case SourceEffect.Free:
                 Release(sequence);
@@ -81,13 +75,17 @@ internal sealed partial class SimulatedWorker
     {
         var (link, peer) = (sequence.DataLink, sequence.Peer);
         var block = sequence.Table[index].Value;
-        Local(FaultWorld.Millisecond, () =>
+        sequence.SendsEndAt = Math.Max(sequence.SendsEndAt, world.Now) + FaultWorld.Millisecond;
+        AfterSends(sequence, () =>
         {
             var content = _contents[block];
             link?.Send(() => peer!.Owner!.BlockArrived(peer, index, content));
             Step(sequence, new SourceEvent.SendEnded());
         });
     }
+
+    private void AfterSends(WorkerSequence sequence, Action action) =>
+        Local(Math.Max(0, sequence.SendsEndAt - world.Now), action);
 
     private void PullerArrived(SequenceKey key, WorkerSequence target, SimulatedLink link, long until)
     {
@@ -110,10 +108,18 @@ internal sealed partial class SimulatedWorker
         Step(sequence, new SourceEvent.PullerArrived(0));
     }
 
-    private void FromTarget(WorkerSequence sequence, SourceEvent happened)
+    private void FromTarget(WorkerSequence target, SourceEvent happened)
     {
-        sequence.LastSign = world.Now;
-        Step(sequence, happened);
+        if (target.Peer is { } sequence)
+        {
+            sequence.LastSign = world.Now;
+            Step(sequence, happened);
+        }
+        else if (target.Alive && target.DataLink!.IsOpen)
+        {
+            // The hello is parked: what comes behind it on the same link waits too.
+            Local(10 * FaultWorld.Millisecond, () => FromTarget(target, happened));
+        }
     }
 
     // ---- target ----
@@ -200,10 +206,7 @@ internal sealed partial class SimulatedWorker
     }
 
     private static void ToSource(WorkerSequence target, SimulatedWorker source, SourceEvent happened) =>
-        target.DataLink?.Send(() => source.Local(0, () =>
-        {
-            if (target.Peer is { } peer) source.FromTarget(peer, happened);
-        }));
+        target.DataLink?.Send(() => source.Local(0, () => source.FromTarget(target, happened)));
 
     // ---- both ----
 

@@ -57,6 +57,9 @@ internal sealed class WorkerSequence(StartCommand start)
     /// <summary>When the other end of the handoff was last heard of, ns.</summary>
     public long LastSign { get; set; }
 
+    /// <summary>When the last block given to the data link will have left, ns: one leaves after the other.</summary>
+    public long SendsEndAt { get; set; }
+
     public int OutputTokens => Tokens.Count - Start.Prompt.Length;
 
     public bool IsDone => OutputTokens >= Start.MaxOutputTokens;

@@ -63,7 +63,7 @@ public sealed class Machines_hold_under_faults(ITestOutputHelper output)
             {
                 FaultSimulator.Run(FaultPlan.Draw(seed), defect);
             }
-            catch (Exception error) when (error is FaultViolation or Control.Kv.IntegrityException)
+            catch (Exception error) when (error is FaultViolationException or Control.Kv.IntegrityException)
             {
                 output.WriteLine($"caught at seed {seed}: {error.Message}");
                 return;
