@@ -66,7 +66,9 @@ public sealed partial class RequestMachine
     private static (RequestState State, RequestEffect[] Releases) ForgetHolder(
         RequestState state, AttemptHolder holder, RequestReportKind kind, DateTimeOffset at)
     {
-        if (kind == RequestReportKind.Released && state.Holders.Contains(holder))
+        if (!state.Holders.Contains(holder))
+            return (state, []);
+        if (kind == RequestReportKind.Released)
         {
             var step = state.Plan is { NeedsHandoff: true } plan && plan.Prefill == holder.Worker ? 6 : 9;
             state = Note(state, step, at, holder.Worker.WorkerId, $"holds nothing of epoch {holder.Epoch} any more");
