@@ -1,0 +1,30 @@
+using Orleans;
+
+namespace Krewe.Abstractions;
+
+/// <summary>
+/// One request's life: plan, attempts, outcome. Key = request id. Placed on the silo whose gateway took the request in.
+/// One turn per state change; tokens never pass here.
+/// </summary>
+public interface IRequestGrain : IGrainWithStringKey
+{
+    /// <summary>
+    /// Admits the request, plans its first attempt and dispatches it. Throws <see cref="KreweException"/> with
+    /// <see cref="ErrorCode.DuplicateRequestId"/>, <see cref="ErrorCode.NoWorkers"/>, <see cref="ErrorCode.Draining"/> or
+    /// <see cref="ErrorCode.KvPoolTooSmall"/>; then nothing was dispatched, nothing is held and no record is kept. The
+    /// same with <see cref="ErrorCode.ClientClosedRequest"/> when it was cancelled meanwhile.
+    /// </summary>
+    Task<RoutePlan> StartAsync(RequestSpec spec);
+
+    /// <summary>Applies one state change; one of an older epoch is counted and dropped.</summary>
+    Task ReportAsync(RequestReport report);
+
+    /// <summary>Ends the request from outside. Idempotent: the first outcome stands.</summary>
+    Task CancelAsync(RequestOutcome outcome, string reason, string? finishReason = null, int outputTokens = 0);
+
+    /// <summary>The life so far; null for an id that was never started or is forgotten.</summary>
+    Task<RequestRecord?> GetRecordAsync();
+
+    /// <summary>Deletes the record of a request that has ended, so that the id is free again. Else without effect.</summary>
+    Task ForgetAsync();
+}

@@ -1,0 +1,57 @@
+namespace Krewe.Abstractions;
+
+/// <summary>Settings of one silo process.</summary>
+public sealed record SiloOptions
+{
+    public const int DefaultHttpPort = 8080;
+
+    /// <summary>Name in logs, records and the hello reply.</summary>
+    public string SiloId { get; init; } = "silo-0";
+
+    /// <summary>Address the gateway and the link listener bind to.</summary>
+    public string BindHost { get; init; } = "127.0.0.1";
+
+    /// <summary>Port of the REST gateway; 0 takes a free one and prints it.</summary>
+    public int HttpPort { get; init; } = DefaultHttpPort;
+
+    /// <summary>Port where workers connect; 0 takes a free one.</summary>
+    public int LinkPort { get; init; }
+
+    /// <summary>Folder of the served model (tokenizer, chat template, configuration; the silo opens no weights).</summary>
+    public required string ModelDirectory { get; init; }
+
+    /// <summary>The "model" that clients name; the folder's name when null.</summary>
+    public string? ServedModelName { get; init; }
+
+    /// <summary>Folder for grain state; null keeps it in memory.</summary>
+    public string? DataDirectory { get; init; }
+
+    /// <summary>KV number format that workers must have; null accepts the first worker's.</summary>
+    public KvFormat? KvFormat { get; init; }
+
+    /// <summary>Redis that clusters the silos of an Orleans host; null = one silo. The embedded host takes none.</summary>
+    public string? RedisConnection { get; init; }
+
+    /// <summary>How long running requests may go on after the silo was told to stop.</summary>
+    public TimeSpan DrainGrace { get; init; } = TimeSpan.FromSeconds(25);
+
+    /// <summary>Largest request body in bytes.</summary>
+    public long MaxRequestBytes { get; init; } = 32L << 20;
+
+    public ClusterOptions Cluster { get; init; } = new();
+
+    /// <summary>Every error of these settings at once, the cluster's included.</summary>
+    public IEnumerable<string> Validate()
+    {
+        if (string.IsNullOrWhiteSpace(SiloId)) yield return "SiloId is empty; give the silo a name.";
+        if (HttpPort is < 0 or > 65535) yield return $"Port is {HttpPort}; it must be 0 to 65535.";
+        if (LinkPort is < 0 or > 65535) yield return $"LinkPort is {LinkPort}; it must be 0 to 65535.";
+        if (!System.Net.IPAddress.TryParse(BindHost, out _))
+            yield return $"BindHost '{BindHost}' is not an IP address; use 127.0.0.1, 0.0.0.0 or one of this machine.";
+        if (!Directory.Exists(ModelDirectory))
+            yield return $"Model folder '{ModelDirectory}' does not exist; give --model a folder with config.json.";
+        if (MaxRequestBytes < 1024) yield return $"MaxRequestBytes is {MaxRequestBytes}; it must be at least 1024.";
+        if (DrainGrace < TimeSpan.Zero) yield return $"DrainGrace is {DrainGrace.TotalSeconds} s; it must not be negative.";
+        foreach (var error in Cluster.Validate()) yield return error;
+    }
+}
