@@ -12,7 +12,7 @@ public sealed partial class RequestMachine
         if (report is { Kind: RequestReportKind.Released or RequestReportKind.WorkerLost, Worker: { } worker })
             (state, releases) = ForgetHolder(state, new AttemptHolder(report.Epoch, worker), report.Kind, at);
         if (report.Kind == RequestReportKind.Released)
-            return new RequestTransition(state, [.. releases]);
+            return OnReleased(state, report, at, releases);
 
         if (state.IsTerminal)
             return new RequestTransition(state, [.. releases]);
@@ -45,6 +45,21 @@ public sealed partial class RequestMachine
             RequestReportKind.Released or _ => throw new ArgumentOutOfRangeException(
                 nameof(report), report.Kind, "A report that the request machine does not know."),
         };
+    }
+
+    /// <summary>
+    /// Decode says this last of all, behind its last token. When the owner does not have that token, messages were lost on
+    /// the way, and waiting for the deadline would help nobody (found by the fault simulator).
+    /// </summary>
+    private RequestTransition OnReleased(
+        RequestState state, RequestReport report, DateTimeOffset at, RequestEffect[] releases)
+    {
+        // Before it owns the sequence it lets go for a good reason too: prefill's first token ended the stream.
+        if (state.Phase != RequestPhase.Decoding || report.Epoch != state.Epoch || report.Worker != state.Plan!.Decode)
+            return new RequestTransition(state, [.. releases]);
+        var given = GiveUpAttempt(
+            state, at, ErrorCode.WorkerLost, "decode has let go, but its last token never came", report.Worker, []);
+        return given with { Effects = [.. releases, .. given.Effects] };
     }
 
     /// <summary>

@@ -1,0 +1,60 @@
+namespace Krewe.Kernels;
+
+/// <summary>
+/// Where one thread keeps up to 8 queries while it walks their positions: queries, scores of one tile, running maxima and
+/// partial sums, outputs. All in the first-level cache.
+/// </summary>
+internal readonly unsafe struct AttentionScratch
+{
+    /// <summary>Positions between two updates of the running maximum. A change changes bits: raise the kernel version.
+    /// </summary>
+    public const int TileTokens = 64;
+
+    private const int MaxQueries = AttentionWork.MaxQueries;
+
+    /// <summary>Two 512-bit vectors: a kernel computes outputs in such pairs.</summary>
+    private const int DimsGranule = 32;
+
+    private readonly float* _start;
+
+    public AttentionScratch(float* start, int headDim)
+    {
+        _start = start;
+        Dims = PaddedDims(headDim);
+    }
+
+    /// <summary>HeadDim rounded up to whole vector pairs; the distance between two queries and between two outputs.</summary>
+    public int Dims { get; }
+
+    public static int Floats(int headDim) =>
+        MaxQueries * ((2 * PaddedDims(headDim)) + TileTokens + (2 * LaneMath.SumLanes) + 1);
+
+    /// <summary>[Dims].</summary>
+    public float* Query(int query) => _start + (query * Dims);
+
+    /// <summary>[Dims], not yet divided by the sum.</summary>
+    public float* Output(int query) => _start + ((MaxQueries + query) * Dims);
+
+    /// <summary>[TileTokens] scores, then weights.</summary>
+    public float* Scores(int query) => Output(MaxQueries) + (query * TileTokens);
+
+    /// <summary>[16] partial sums of weights.</summary>
+    public float* Sums(int query) => Scores(MaxQueries) + (query * LaneMath.SumLanes);
+
+    /// <summary>[16] times what the newest maximum multiplies earlier outputs by.</summary>
+    public float* Rescale(int query) => Sums(MaxQueries + query);
+
+    /// <summary>The largest score so far.</summary>
+    public ref float Maximum(int query) => ref Sums(2 * MaxQueries)[query];
+
+    public void Reset(int queries)
+    {
+        new Span<float>(Query(0), MaxQueries * Dims).Clear();
+        new Span<float>(Output(0), queries * Dims).Clear();
+        new Span<float>(Sums(0), queries * LaneMath.SumLanes).Clear();
+        for (var query = 0; query < queries; query++)
+            Maximum(query) = float.NegativeInfinity;
+    }
+
+    private static int PaddedDims(int headDim) => (headDim + DimsGranule - 1) / DimsGranule * DimsGranule;
+}

@@ -1,0 +1,92 @@
+namespace Krewe.Kernels;
+
+/// <summary>
+/// A weight matrix [outputs, inputs] packed once for the outer-product kernels. Panels of <see cref="PanelOutputs"/>
+/// outputs (two vectors) follow each other; inside a panel, input k holds one number for each output. 16-bit numbers are
+/// interleaved so that one 32-bit word has output j of the first vector below and of the second above: both vectors widen
+/// with one operation each. Outputs behind the last are zeros.
+/// </summary>
+public sealed unsafe class PackedMatrix : IDisposable
+{
+    private readonly NativeArray<byte> _panels;
+    private readonly NativeArray<float> _bias;
+
+    internal PackedMatrix(int outputs, int inputs, WeightFormat format, int lanes)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(outputs);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(inputs);
+        (Outputs, Inputs, Format, PanelOutputs) = (outputs, inputs, format, 2 * lanes);
+        PanelCount = (outputs + PanelOutputs - 1) / PanelOutputs;
+        PanelBytes = (long)inputs * PanelOutputs * ElementBytes;
+        _panels = new NativeArray<byte>(PanelCount * PanelBytes);
+        _bias = new NativeArray<float>(PaddedOutputs);
+    }
+
+    public int Outputs { get; }
+
+    public int Inputs { get; }
+
+    public WeightFormat Format { get; }
+
+    /// <summary>Outputs of one panel: 32, 16 or 8, twice the vector's lanes.</summary>
+    public int PanelOutputs { get; }
+
+    public int PanelCount { get; }
+
+    /// <summary>Outputs with the padding of the last panel: the row length that a product writes.</summary>
+    public int PaddedOutputs => PanelCount * PanelOutputs;
+
+    /// <summary>Bytes of weights that a product over all panels reads.</summary>
+    public long Bytes => PanelCount * PanelBytes;
+
+    internal long PanelBytes { get; }
+
+    internal int ElementBytes => Format == WeightFormat.F32 ? 4 : 2;
+
+    internal byte* Panel(int panel) => _panels.Data + (panel * PanelBytes);
+
+    /// <summary>[PaddedOutputs]; zeros where the matrix has no bias.</summary>
+    internal float* Bias => _bias.Data;
+
+    /// <summary>
+    /// Packs rows of a row-major [rowCount, Inputs] source, little-endian, not necessarily aligned, as outputs
+    /// <paramref name="firstOutput"/> and up. Distinct rows may be packed by distinct threads unless they share a panel.
+    /// </summary>
+    public void PackRows(byte* source, int rowCount, int firstOutput)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(firstOutput);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(rowCount, Outputs - firstOutput);
+        for (var row = 0; row < rowCount; row++)
+        {
+            var output = firstOutput + row;
+            var target = Panel(output / PanelOutputs);
+            var column = output % PanelOutputs;
+            if (Format == WeightFormat.F32)
+            {
+                Scatter((uint*)source + ((long)row * Inputs), (uint*)target + column);
+            }
+            else
+            {
+                var lanes = PanelOutputs / 2;
+                Scatter((ushort*)source + ((long)row * Inputs), (ushort*)target + (2 * (column % lanes)) + (column / lanes));
+            }
+        }
+    }
+
+    /// <summary>Sets the bias of outputs <paramref name="firstOutput"/> and up.</summary>
+    public void SetBias(ReadOnlySpan<float> bias, int firstOutput) =>
+        bias.CopyTo(new Span<float>(_bias.Data, Outputs)[firstOutput..]);
+
+    public void Dispose()
+    {
+        _panels.Dispose();
+        _bias.Dispose();
+    }
+
+    private void Scatter<T>(T* source, T* target)
+        where T : unmanaged
+    {
+        for (var k = 0; k < Inputs; k++)
+            target[(long)k * PanelOutputs] = source[k];
+    }
+}

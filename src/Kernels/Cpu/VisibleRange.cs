@@ -1,0 +1,13 @@
+namespace Krewe.Kernels;
+
+/// <summary>Positions Low .. High - 1, empty when they meet.</summary>
+internal readonly record struct VisibleRange(int Low, int High)
+{
+    public bool IsEmpty => Low >= High;
+
+    /// <summary>What the row at <paramref name="position"/> attends to.</summary>
+    public static VisibleRange Of(int position, int? window) =>
+        new(window is { } tokens ? Math.Max(0, position - tokens + 1) : 0, position + 1);
+
+    public VisibleRange Clip(int start, int count) => new(Math.Max(Low, start), Math.Min(High, start + count));
+}

@@ -1,0 +1,46 @@
+using System.Runtime.InteropServices;
+
+namespace Krewe.Kernels;
+
+/// <summary>
+/// Memory outside the garbage collector's reach: never moved, starts on a cache line, zeroed at birth. A read of one
+/// vector behind the last element stays inside the allocation (<see cref="SlackBytes"/>).
+/// </summary>
+public sealed unsafe class NativeArray<T> : IDisposable
+    where T : unmanaged
+{
+    /// <summary>One 512-bit vector.</summary>
+    public const int SlackBytes = 64;
+
+    private const int CacheLineBytes = 64;
+
+    private T* _data;
+
+    public NativeArray(long length)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(length);
+        var bytes = checked((nuint)(length * sizeof(T)) + SlackBytes);
+        _data = (T*)NativeMemory.AlignedAlloc(bytes, CacheLineBytes);
+        Length = length;
+        NativeMemory.Clear(_data, bytes);
+    }
+
+    ~NativeArray() => Free();
+
+    public long Length { get; }
+
+    /// <exception cref="ObjectDisposedException">The memory was given back.</exception>
+    public T* Data => _data is not null ? _data : throw new ObjectDisposedException(nameof(NativeArray<>));
+
+    public void Dispose()
+    {
+        Free();
+        GC.SuppressFinalize(this);
+    }
+
+    private void Free()
+    {
+        NativeMemory.AlignedFree(_data);
+        _data = null;
+    }
+}
