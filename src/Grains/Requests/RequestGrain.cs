@@ -108,7 +108,6 @@ internal sealed partial class RequestGrain(
     /// <summary>Applies an event, and the events that its effects answer with, until nothing is left to be done.</summary>
     private async Task ApplyAsync(RequestEvent happened)
     {
-        List<Task> releases = [];
         for (RequestEvent? next = happened; next is not null;)
         {
             var (state, effects) = machine.Apply(_state, next);
@@ -131,7 +130,8 @@ internal sealed partial class RequestGrain(
                         next = TryDispatch(dispatch.Plan);
                         break;
                     case ReleaseLease release:
-                        releases.Add(_leases!.ReleaseAsync(release.Lease));
+                        // Not awaited, like the record: who reports or cancels must not wait for another grain or a disk.
+                        _ = _leases!.ReleaseAsync(release.Lease);
                         break;
                     case Abort abort:
                         port.Abort(_spec!.RequestId, abort.Plan, abort.Reason);
@@ -140,15 +140,13 @@ internal sealed partial class RequestGrain(
                         port.Fail(_spec!.RequestId, failure.Code, failure.Message);
                         break;
                     case PersistRecord:
-                        releases.Add(SaveAsync());
+                        _ = SaveAsync();
                         break;
                     default:
                         throw new InvalidOperationException($"The request grain does not know the effect {effect}.");
                 }
             }
         }
-
-        await Task.WhenAll(releases);
     }
 
     private PlanRefused? TryDispatch(RoutePlan plan)

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
 using Krewe.Abstractions;
 using Krewe.Control.Requests;
 using Microsoft.Extensions.Logging;
@@ -35,15 +36,16 @@ internal sealed class RequestLeases(IGrainFactory grains, RequestSpec spec, Clus
     /// <returns>False when the worker grants it no more; an unanswered call is no such answer.</returns>
     public async Task<bool> RenewAsync(LeaseHold lease) => await TryGrantAsync(lease) != Answer.Refused;
 
+    /// <summary>Never fails: a lease that could not be released expires by itself.</summary>
+    [SuppressMessage("Design", "CA1031", Justification = "Nobody awaits a release: what it throws would be lost.")]
     public async Task ReleaseAsync(LeaseHold lease)
     {
         try
         {
             await GrainOf(lease).ReleaseAsync(KeyOf(lease));
         }
-        catch (Exception error) when (IsUnreachable(error))
+        catch (Exception error)
         {
-            // It expires by itself.
             log.LeaseNotReleased(error, spec.RequestId, lease.Worker);
         }
     }
