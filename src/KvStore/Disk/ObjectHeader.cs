@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
-using Krewe.KvStore.Checksums;
+using Krewe.Abstractions;
 using Krewe.KvStore.Memory;
 
 namespace Krewe.KvStore.Disk;

@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
-using Krewe.KvStore.Checksums;
+using Krewe.Abstractions;
 
 namespace Krewe.KvStore.Disk;
 

@@ -1,4 +1,4 @@
-using Krewe.KvStore.Checksums;
+using Krewe.Abstractions;
 using Krewe.KvStore.Devices;
 using Krewe.KvStore.Memory;
 using Krewe.KvStore.Slots;

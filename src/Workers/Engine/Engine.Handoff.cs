@@ -9,6 +9,7 @@ namespace Krewe.Workers;
 internal sealed partial class Engine
 {
     private readonly Dictionary<SequenceKey, ParkedPuller> _parked = [];
+    private readonly EndedHandoffs _endedHandoffs = new();
 
     private sealed record ParkedPuller(IPullerLink Link, int FirstBlock, int Credit, TimeSpan WaitEnd);
 
@@ -20,6 +21,12 @@ internal sealed partial class Engine
         {
             if (sequence.Source is null) arrived.Link.SendAbort(ErrorCode.HandoffRefused, "This worker decodes it itself.");
             else Attach(sequence, arrived.Link, arrived.FirstBlock);
+            return;
+        }
+
+        if (_endedHandoffs.TryGet(arrived.Key, out var end))
+        {
+            arrived.Link.SendAbort(end.Code, end.Reason);
             return;
         }
 
@@ -112,8 +119,18 @@ internal sealed partial class Engine
         Drive(sequence, new SourceEvent.BlocksFilled(sequence.Source!.Blocks));
     }
 
-    private void EndSource(Sequence sequence, ErrorCode? code, string reason) =>
+    private void EndSource(Sequence sequence, ErrorCode? code, string reason)
+    {
+        _endedHandoffs.Add(sequence.Key, code, reason);
         Drive(sequence, new SourceEvent.Ended(code, reason));
+    }
+
+    /// <summary>A prefill part that was not even begun: its puller is told too, whether it waits already or comes later.</summary>
+    private void RefuseSource(SequenceKey key, ErrorCode? code, string reason)
+    {
+        _endedHandoffs.Add(key, code, reason);
+        if (_parked.Remove(key, out var parked)) parked.Link.SendAbort(code, reason);
+    }
 
     private void Drive(Sequence sequence, SourceEvent happened)
     {

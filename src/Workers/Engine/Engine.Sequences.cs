@@ -23,22 +23,33 @@ internal sealed partial class Engine
 
         if (Refusal(start) is { } refusal)
         {
-            TellFailed(owner, key, refusal.Code, refusal.Message);
-            _outbox.Tell(owner, key, SequenceEventKind.Released);
+            Refuse(owner, key, refusal.Code, refusal.Message);
             return;
         }
 
         if (!Fence(key))
         {
             LogStale(_logger, key);
+            RefuseSource(key, null, "A newer attempt runs here.");
             _outbox.Tell(owner, key, SequenceEventKind.Released);
             return;
         }
 
-        var sequence = new Sequence(start, owner, _arrivals++, _settings, _kv.BlockTokens)
+        try
         {
-            Pulls = start.Part == SequencePart.Decode,
-        };
+            var sampling = TokenSampler.Read(start.Sampling, key.Choice, _runner.VocabularySize);
+            Accept(new Sequence(start, sampling, owner, _arrivals++, _settings, _kv.BlockTokens));
+        }
+        catch (KreweException e)
+        {
+            Refuse(owner, key, e.Code, e.Message);
+        }
+    }
+
+    private void Accept(Sequence sequence)
+    {
+        var (owner, key) = (sequence.Owner, sequence.Key);
+        sequence.Pulls = sequence.Part == SequencePart.Decode;
         _sequences.Add(key, sequence);
         _waiting.Add(sequence);
         _outbox.Tell(owner, key, SequenceEventKind.Accepted);
@@ -155,6 +166,13 @@ internal sealed partial class Engine
         _sequences.Remove(sequence.Key);
         _unchecked = true;
         _outbox.Tell(sequence.Owner, sequence.Key, SequenceEventKind.Released);
+    }
+
+    private void Refuse(ISequenceOwner owner, SequenceKey key, ErrorCode code, string message)
+    {
+        TellFailed(owner, key, code, message);
+        RefuseSource(key, code, message);
+        _outbox.Tell(owner, key, SequenceEventKind.Released);
     }
 
     private void TellFailed(ISequenceOwner owner, SequenceKey key, ErrorCode code, string message) =>

@@ -24,7 +24,7 @@ internal sealed partial class Engine : IAsyncDisposable
     private readonly SortedSet<Sequence> _waiting = new(ByOrder);
     private readonly List<Sequence> _running = [];
     private readonly ConcurrentQueue<EngineCommand> _commands = new();
-    private readonly AutoResetEvent _wake = new(false);
+    private readonly AutoResetEvent _wake = new(false); // not disposed: links may still post when the loop has ended
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly ITimer _timer;
@@ -38,12 +38,12 @@ internal sealed partial class Engine : IAsyncDisposable
 
     /// <summary>The runner must outlive the engine; <paramref name="pulls"/> null: no decode parts (a local run).</summary>
     public Engine(
-        IModelRunner runner, ITokenSampler sampler, EngineSettings settings, IPullStarter? pulls, PhaseHold? hold,
-        TimeProvider time, ILogger logger)
+        IModelRunner runner, EngineSettings settings, IPullStarter? pulls, PhaseHold? hold, TimeProvider time,
+        ILogger logger)
     {
         (_runner, _settings, _pulls, _hold, _time, _logger) = (runner, settings, pulls, hold, time, logger);
         _kv = new KvBlocks(runner.Kv.BlockCount, runner.Kv.Geometry.BlockTokens);
-        _compute = new StepCompute(runner, sampler, logger);
+        _compute = new StepCompute(runner, logger);
         _snapshot = new StepSnapshot();
         _epoch = time.GetTimestamp();
         _load = MeasureLoad();
@@ -79,7 +79,7 @@ internal sealed partial class Engine : IAsyncDisposable
         _wake.Set();
         if (_thread.IsAlive) await _ended.Task.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await _timer.DisposeAsync();
-        _wake.Dispose();
+        _compute.Dispose();
     }
 
     /// <summary>One turn: takes what was posted and computes at most one step. True when there was a step.</summary>

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Krewe.Abstractions.Wire;
 using Krewe.Control.Handoff;
 using Krewe.Control.Kv;
+using Krewe.Kernels;
 using SequenceKey = Krewe.Abstractions.SequenceKey;
 
 namespace Krewe.Workers;
@@ -16,12 +17,15 @@ internal sealed class Sequence
     private readonly int[] _stopTokens;
     private readonly int _minOutputTokens;
 
-    public Sequence(StartSequence start, ISequenceOwner owner, long arrival, EngineSettings settings, int blockTokens)
+    public Sequence(
+        StartSequence start, SamplerSettings sampling, ISequenceOwner owner, long arrival, EngineSettings settings,
+        int blockTokens)
     {
         Key = start.Key.FromWire();
         WireKey = Key.ToWire();
         (Part, Owner, Arrival) = (start.Part, owner, arrival);
-        (Priority, Sampling, PullSource) = (start.Priority, start.Sampling, start.Source);
+        (Priority, Sampling, PullSource) = (start.Priority, sampling, start.Source);
+        TopLogprobs = start.Sampling.HasTopLogprobs ? (int)start.Sampling.TopLogprobs : null;
         LeaseLife = TimeSpan.FromMilliseconds(start.LeaseMs);
         PromptCount = start.PromptTokens.Count;
         AcceptedCount = start.OutputTokens.Count;
@@ -52,7 +56,10 @@ internal sealed class Sequence
 
     public int Priority { get; }
 
-    public SamplingParameters Sampling { get; }
+    public SamplerSettings Sampling { get; }
+
+    /// <summary>Alternatives wanted beside each token's log-probability; null = no log-probabilities at all.</summary>
+    public int? TopLogprobs { get; }
 
     /// <summary>Decode part: whom to pull from.</summary>
     public DataAddress? PullSource { get; }

@@ -21,9 +21,10 @@ internal struct StepPart(Sequence sequence, int rows)
 /// Runs planned rows through the model. A fault is narrowed down to the sequences that cause it: the others are computed
 /// again without them, which exactness makes invisible (same rows, same bits, same slots).
 /// </summary>
-internal sealed partial class StepCompute(IModelRunner runner, ITokenSampler sampler, ILogger logger)
+internal sealed partial class StepCompute(IModelRunner runner, ILogger logger) : IDisposable
 {
     private readonly StepBatch _batch = new();
+    private readonly TokenSampler _sampler = new(runner.VocabularySize);
 
     /// <summary>Computes the rows; afterwards each part has a fault, a logit row, or neither.</summary>
     public void Run(Span<StepPart> parts)
@@ -35,19 +36,10 @@ internal sealed partial class StepCompute(IModelRunner runner, ITokenSampler sam
     }
 
     /// <summary>Draws the next token of a part that has a logit row. Throws <see cref="KreweException"/> on no numbers.</summary>
-    public SampledToken Sample(in StepPart part)
-    {
-        var sequence = part.Sequence;
-        return sampler.Sample(new SamplingInput
-        {
-            Logits = _batch.Logits.AsSpan(part.LogitRow!.Value * runner.VocabularySize, runner.VocabularySize),
-            Parameters = sequence.Sampling,
-            Choice = sequence.Key.Choice,
-            PromptTokens = sequence.Tokens[..sequence.PromptCount],
-            OutputTokens = sequence.Tokens[sequence.PromptCount..],
-            MaskedTokens = sequence.MaskedTokens,
-        });
-    }
+    public SampledToken Sample(in StepPart part) => _sampler.Sample(
+        part.Sequence, _batch.Logits.AsSpan(part.LogitRow!.Value * runner.VocabularySize, runner.VocabularySize));
+
+    public void Dispose() => _sampler.Dispose();
 
     /// <summary>Each sequence in a step of its own to find the faulty ones, then the sound ones together for their logits.</summary>
     private void RunAlone(Span<StepPart> parts)

@@ -1,3 +1,4 @@
+using Krewe.Abstractions;
 using Krewe.KvStore.Disk;
 
 namespace Krewe.KvStore.Tests.Disk;
@@ -50,7 +51,7 @@ public sealed class ObjectHeaderTests
         var page = Page();
         page[8]++;
         page.AsSpan(12, 4).Clear();
-        BitConverter.TryWriteBytes(page.AsSpan(12), KvStore.Checksums.Crc32C.Compute(page));
+        BitConverter.TryWriteBytes(page.AsSpan(12), Crc32C.Compute(page));
         Assert.Equal(HeaderState.Torn, ObjectHeader.Read(page, out _));
     }
 

@@ -1,4 +1,4 @@
-namespace Krewe.KvStore.Checksums;
+namespace Krewe.Abstractions;
 
 /// <summary>
 /// Advances a raw CRC-32C over a fixed number of zero bytes: multiplication by x^(8·bytes) modulo the polynomial, bits

@@ -1,7 +1,6 @@
 using System.Text;
-using Krewe.KvStore.Checksums;
 
-namespace Krewe.KvStore.Tests.Checksums;
+namespace Krewe.Abstractions.Tests.Checksums;
 
 public sealed class Crc32CTests
 {

@@ -2,7 +2,7 @@ using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
-namespace Krewe.KvStore.Checksums;
+namespace Krewe.Abstractions;
 
 /// <summary>
 /// CRC-32C (Castagnoli). The processor's instruction takes 8 bytes a cycle but answers after three, so three parts of
