@@ -43,7 +43,7 @@ public sealed class InfoTests
         var life = await harness.GetJsonAsync($"/v1/requests/{prefix}my-own.id_1");
 
         Assert.Equal("finished", life.Text("outcome"));
-        Assert.Equal("stop", life.Text("finish_reason"));
+        Assert.Equal(("length", 16), (life.Text("finish_reason"), life.Int("output_tokens")));
         Assert.Equal((2, 64, 11), (life.Int("blocks_moved"), life.Int("bytes_moved"), life.Int("seed")));
         Assert.StartsWith("prefill-0#", life.Text("plan.prefill_worker"), StringComparison.Ordinal);
         Assert.StartsWith("decode-0#", life.Text("plan.decode_worker"), StringComparison.Ordinal);

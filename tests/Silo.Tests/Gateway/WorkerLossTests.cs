@@ -77,6 +77,7 @@ public sealed class WorkerLossTests
         await harness.Prefill.SendAsync(key, Wire.SequenceEventKind.Failed, e =>
             (e.ErrorCode, e.Message) = (nameof(ErrorCode.LeaseExpired), "nobody pulled"));
         await harness.Prefill.ReleaseAsync(key);
+        await Eventually.UntilAsync(() => harness.Prefill.Started.Count == 2, "the second epoch is dispatched");
         var second = new Hold(2);
         harness.Decode.Hold = second;
         hold.Release();

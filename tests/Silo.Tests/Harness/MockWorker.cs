@@ -78,6 +78,7 @@ internal sealed class MockWorker : IAsyncDisposable
         await _closed.CancelAsync();
         await _link.DisposeAsync();
         await _reading;
+        _running.Clear();
     }
 
     /// <summary>Completes when this worker has prefilled the key and waits for its puller.</summary>
@@ -164,7 +165,7 @@ internal sealed class MockWorker : IAsyncDisposable
         if (start.Part == SequencePart.Decode)
         {
             await SendAsync(start.Key, SequenceEventKind.HandoffStarted);
-            var source = _harness.Find(start.Source.WorkerId)!;
+            var source = _harness.Find(start.Source);
             await source.WhenPrefilled(start.Key).WaitAsync(aborted);
             await SendAsync(start.Key, SequenceEventKind.HandoffCommitted, e => (e.BlocksMoved, e.BytesMoved) = (2, 64));
             await source.ReleaseAsync(start.Key);

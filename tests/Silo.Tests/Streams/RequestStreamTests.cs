@@ -37,7 +37,7 @@ public sealed class RequestStreamTests
         stream.Accept(Run(1, 0, 10, 11, 12));
 
         Assert.Equal((3L, 1L), (_counters.Accepted, _counters.Early));
-        Assert.Equal([10, 11, 12], stream.BeginEpoch(2));
+        Assert.Equal<int>([10, 11, 12], stream.BeginEpoch(2));
     }
 
     [Fact]
@@ -46,7 +46,7 @@ public sealed class RequestStreamTests
         var stream = Create();
         stream.BeginEpoch(1);
         stream.Accept(Run(1, 0, 10));
-        Assert.Equal([10], stream.BeginEpoch(3));
+        Assert.Equal<int>([10], stream.BeginEpoch(3));
 
         stream.Accept(Run(1, 1, 66));
         stream.Accept(Run(2, 1, 66));
@@ -67,7 +67,7 @@ public sealed class RequestStreamTests
         stream.Accept(Run(1, 0, 99, 11));
 
         Assert.Equal(1, _counters.Contradicting);
-        Assert.Equal([10, 11], stream.BeginEpoch(2));
+        Assert.Equal<int>([10, 11], stream.BeginEpoch(2));
     }
 
     [Fact]
