@@ -1,0 +1,78 @@
+using System.Buffers;
+using Krewe.Abstractions;
+using Krewe.Kernels;
+
+namespace Krewe.Workers;
+
+/// <summary>KV blocks in host memory, one after the other, outside the garbage collector's reach.</summary>
+internal sealed unsafe class CpuKvArena : IKvArena
+{
+    private readonly NativeArray<byte> _bytes;
+    private readonly BlockMemory[] _blocks;
+
+    /// <summary>As many blocks as fit into <paramref name="memoryBytes"/>.</summary>
+    /// <exception cref="KreweException">Not one block fits.</exception>
+    public CpuKvArena(KvGeometry geometry, long memoryBytes)
+    {
+        var blocks = memoryBytes / geometry.BlockBytes;
+        if (blocks is < 1 or > int.MaxValue)
+        {
+            throw new KreweException(
+                ErrorCode.InvalidOptions, $"KvMemoryBytes is {memoryBytes}; a KV block of this model ({geometry}) takes "
+                    + $"{geometry.BlockBytes} bytes, so give at least that, and at most {int.MaxValue} blocks.");
+        }
+
+        Geometry = geometry;
+        _bytes = new NativeArray<byte>(blocks * geometry.BlockBytes);
+        _blocks = new BlockMemory[blocks];
+        for (var block = 0; block < _blocks.Length; block++)
+            _blocks[block] = new BlockMemory(_bytes, block * (long)geometry.BlockBytes, geometry.BlockBytes);
+    }
+
+    public KvGeometry Geometry { get; }
+
+    public int BlockCount => _blocks.Length;
+
+    /// <summary>The first byte of block 0; block b starts b * BlockBytes on.</summary>
+    public byte* Data => _bytes.Data;
+
+    public bool TryGetMemory(BlockId block, out Memory<byte> bytes)
+    {
+        bytes = _blocks[block.Value].Memory;
+        return true;
+    }
+
+    public void CopyOut(BlockId block, Span<byte> destination) => _blocks[block.Value].GetSpan().CopyTo(destination);
+
+    public void CopyIn(BlockId block, ReadOnlySpan<byte> source)
+    {
+        if (source.Length != Geometry.BlockBytes)
+            throw new ArgumentException($"{source.Length} bytes for a block of {Geometry.BlockBytes}.", nameof(source));
+        source.CopyTo(_blocks[block.Value].GetSpan());
+    }
+
+    public void Dispose() => _bytes.Dispose();
+
+    /// <summary>Lends one block to code that works on <see cref="Memory{T}"/>; sockets read and write it in place.
+    /// </summary>
+    private sealed class BlockMemory(NativeArray<byte> arena, long start, int length) : MemoryManager<byte>
+    {
+        public override Span<byte> GetSpan() => new(arena.Data + start, length);
+
+        public override MemoryHandle Pin(int elementIndex = 0)
+        {
+            ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)elementIndex, (uint)length, nameof(elementIndex));
+            return new MemoryHandle(arena.Data + start + elementIndex);
+        }
+
+        public override void Unpin()
+        {
+            // Native memory does not move: there is no pin to take back.
+        }
+
+        protected override void Dispose(bool disposing)
+        {
+            // The arena owns the bytes.
+        }
+    }
+}

@@ -1,0 +1,93 @@
+using System.Runtime.Intrinsics;
+using Krewe.Abstractions;
+
+namespace Krewe.Kernels.Tests.Formats;
+
+public sealed unsafe class KvNumberTests
+{
+    [Fact]
+    public void Brain_floats_round_to_the_nearest_and_ties_to_even()
+    {
+        var random = new Random(5);
+        for (var i = 0; i < 100_000; i++)
+        {
+            var value = BitConverter.UInt32BitsToSingle((uint)random.NextInt64(1L << 32));
+            if (float.IsNaN(value)) continue;
+            var bits = BitConverter.SingleToUInt32Bits(value);
+            var (down, rest) = (bits >> 16, bits & 0xffff);
+            var up = rest > 0x8000 || (rest == 0x8000 && (down & 1) == 1);
+            Assert.Equal((ushort)(down + (up ? 1u : 0u)), KvNumber.ToBrain(value));
+        }
+    }
+
+    [Fact]
+    public void A_NaN_stays_a_NaN_in_every_format()
+    {
+        var everyNaN = new[] { float.NaN, -float.NaN, BitConverter.UInt32BitsToSingle(0x7f80_0001) };
+        var buffer = stackalloc byte[4];
+        foreach (var value in everyNaN)
+        {
+            foreach (var format in Enum.GetValues<KvFormat>())
+            {
+                KvNumber.Write(buffer, 0, value, format);
+                Assert.True(float.IsNaN(KvNumber.Read(buffer, 0, format)), $"{format}");
+            }
+        }
+    }
+
+    [Fact]
+    public void Overflow_becomes_infinity()
+    {
+        var buffer = stackalloc byte[4];
+        KvNumber.Write(buffer, 0, 70_000, KvFormat.F16);
+        Assert.Equal(float.PositiveInfinity, KvNumber.Read(buffer, 0, KvFormat.F16));
+        KvNumber.Write(buffer, 0, -float.MaxValue, KvFormat.BF16);
+        Assert.Equal(float.NegativeInfinity, KvNumber.Read(buffer, 0, KvFormat.BF16));
+    }
+
+    [Fact]
+    public void Vectors_widen_every_half_and_every_brain_float_exactly()
+    {
+        Widen<Lanes512, Vector512<float>>();
+        Widen<Lanes256, Vector256<float>>();
+        Widen<Lanes128, Vector128<float>>();
+    }
+
+    private static void Widen<TOps, TV>()
+        where TOps : ILanes<TV>
+        where TV : struct
+    {
+        var numbers = stackalloc ushort[2 * TOps.Count];
+        var pairs = (uint*)numbers;
+        for (var start = 0; start < 0x1_0000; start += 2 * TOps.Count)
+        {
+            for (var i = 0; i < 2 * TOps.Count; i++)
+                numbers[i] = (ushort)(start + i);
+            Compare<TOps, TV>(TOps.LoadHalf(numbers), i => ReadHalf(numbers[i]));
+            Compare<TOps, TV>(TOps.LowHalf(pairs), i => ReadHalf(numbers[2 * i]));
+            Compare<TOps, TV>(TOps.HighHalf(pairs), i => ReadHalf(numbers[(2 * i) + 1]));
+            Compare<TOps, TV>(TOps.LoadBrain(numbers), i => ReadBrain(numbers[i]));
+            Compare<TOps, TV>(TOps.LowBrain(pairs), i => ReadBrain(numbers[2 * i]));
+            Compare<TOps, TV>(TOps.HighBrain(pairs), i => ReadBrain(numbers[(2 * i) + 1]));
+        }
+
+        static float ReadHalf(ushort bits) => KvNumber.Read((byte*)&bits, 0, KvFormat.F16);
+        static float ReadBrain(ushort bits) => KvNumber.Read((byte*)&bits, 0, KvFormat.BF16);
+    }
+
+    private static void Compare<TOps, TV>(TV actual, Func<int, float> expected)
+        where TOps : ILanes<TV>
+        where TV : struct
+    {
+        var values = stackalloc float[TOps.Count];
+        TOps.Store(actual, values);
+        for (var lane = 0; lane < TOps.Count; lane++)
+        {
+            var want = expected(lane);
+            if (float.IsNaN(want))
+                Assert.True(float.IsNaN(values[lane]));
+            else
+                Assert.Equal(BitConverter.SingleToUInt32Bits(want), BitConverter.SingleToUInt32Bits(values[lane]));
+        }
+    }
+}
