@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Krewe.Abstractions;
 
 namespace Krewe.Control.Links;
 
@@ -21,7 +22,7 @@ public readonly record struct DataFrame(int MessageBytes, int PayloadBytes, uint
 
     /// <summary>The head of a frame with this message and payload.</summary>
     public static DataFrame Of(ReadOnlySpan<byte> message, ReadOnlySpan<byte> payload) =>
-        new(message.Length, payload.Length, Crc32C.Append(Crc32C.Compute(message), payload));
+        new(message.Length, payload.Length, Crc32C.Compute(payload, Crc32C.Compute(message)));
 
     /// <summary>Writes the head into the first <see cref="HeaderBytes"/> bytes of <paramref name="destination"/>.</summary>
     public void Write(Span<byte> destination)

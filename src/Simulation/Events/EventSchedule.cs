@@ -14,7 +14,8 @@ public sealed class EventSchedule<TTime>
     /// <summary>Time of the action that runs now, or of the last one.</summary>
     public TTime Now { get; private set; }
 
-    public int Pending => _queue.Count;
+    /// <summary>When the next action runs; null when none is left.</summary>
+    public TTime? NextTime => _queue.TryPeek(out _, out var key) ? key.Time : null;
 
     /// <summary>Runs <paramref name="action"/> at <paramref name="time"/>, after all that was scheduled for it before.</summary>
     public void At(TTime time, Action action)
