@@ -1,3 +1,5 @@
+using Krewe.Abstractions;
+
 namespace Krewe.Workers.Tests.Runner;
 
 /// <summary>One token stream over a runner: its tokens, its own blocks, and the steps that a test asks for.</summary>
@@ -39,6 +41,22 @@ internal sealed class Sequence(IModelRunner runner, IEnumerable<int> prompt, int
     public float[] LogitsOf(StepBatch batch, int index) =>
         batch.Logits.AsSpan(index * runner.VocabularySize, runner.VocabularySize).ToArray();
 
+    /// <summary>Forgets that the last tokens were computed.</summary>
+    public void Rewind(int tokens) => Computed -= tokens;
+
+    /// <summary>Takes over what another sequence of the same tokens has computed, all but the last token.</summary>
+    public void TakeKvFrom(Sequence source)
+    {
+        var bytes = new byte[runner.Kv.Geometry.BlockBytes];
+        for (var i = 0; i < runner.Kv.Geometry.BlocksFor(source.Computed); i++)
+        {
+            source.CopyOut(i, bytes);
+            runner.Kv.CopyIn(new BlockId(blocks[i]), bytes);
+        }
+
+        Computed = source.Computed - 1;
+    }
+
     /// <summary>Greedy decode until a stop token (not included) or <paramref name="limit"/> tokens.</summary>
     public List<int> Decode(int limit, params int[] stopTokens)
     {
@@ -55,4 +73,6 @@ internal sealed class Sequence(IModelRunner runner, IEnumerable<int> prompt, int
 
         return output;
     }
+
+    private void CopyOut(int index, byte[] bytes) => runner.Kv.CopyOut(new BlockId(blocks[index]), bytes);
 }
