@@ -58,5 +58,6 @@ public sealed class CancellationTests(SplitCluster fixture, ITestOutputHelper ou
     }
 
     private static int RequestActivations(ClusterState state) =>
-        state.Activations.Where(count => count.Key.Contains("Request", StringComparison.Ordinal)).Sum(count => count.Value);
+        state.Activations.Where(grain => grain.Key.Contains("Request", StringComparison.Ordinal))
+            .Sum(grain => grain.Value);
 }

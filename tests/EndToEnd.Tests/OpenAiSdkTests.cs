@@ -126,7 +126,7 @@ public sealed class OpenAiSdkTests(SplitCluster fixture, ITestOutputHelper outpu
     [Theory]
     [InlineData("""{"model":"tiny","messages":[{"role":"user","content":"hi"}]""", "invalid_json", "")]
     [InlineData("""{"model":"tiny","messages":"hi"}""", "invalid_value", "messages")]
-    [InlineData("""{"model":"tiny","messages":[{"role":"user","content":7}]}""", "invalid_value", "messages[0].content")]
+    [InlineData("""{"model":"tiny","messages":[{"role":"user","content":7}]}""", "invalid_value", "messages[0]")]
     [InlineData("""{"model":"tiny","messages":[],"temperature":"warm"}""", "invalid_value", "temperature")]
     [InlineData("""{"model":7,"messages":[{"role":"user","content":"hi"}]}""", "invalid_value", "model")]
     [InlineData("""{"model":"tiny","messages":[{"role":"user","content":"hi"}],"n":2}""", "unsupported_parameter", "n")]
