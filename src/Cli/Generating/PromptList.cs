@@ -67,7 +67,7 @@ internal sealed class PromptList
             ?? throw Invalid($"The model {model.Name} has no chat template; use --prompt in place of --chat.");
         return template.Render(new ChatTemplateInput
         {
-            Messages = [new ChatMessage { Role = "user", Content = text }],
+            Messages = [new ChatMessage("user", text)],
             AddGenerationPrompt = true,
             BosToken = model.BosToken,
             EosToken = model.EosToken,
