@@ -22,6 +22,7 @@ internal static class KreweCommand
         new ChatCommand(terminal),
         new GenerateCommand(terminal),
         new ModelCommand(terminal),
+        new SimulateCommand(terminal),
         new DoctorCommand(terminal),
     };
 
