@@ -68,11 +68,6 @@ public sealed partial class WorkerHost
             LogStopped(_logger, e.Code, e.Message);
             return ExitCodeOf(e.Code);
         }
-        catch (Control.Kv.IntegrityException e)
-        {
-            LogBroken(_logger, e);
-            return ExitFailure;
-        }
     }
 
     private async Task ServeAsync(ModelFolder model, IModelRunner runner, CancellationToken stopping)
@@ -99,7 +94,11 @@ public sealed partial class WorkerHost
         var ended = await Task.WhenAny(links, engine.Completion, DrainedAsync(engine, stopping));
         await linksStopping.CancelAsync();
         await links;
-        await ended;
+        if (ended == engine.Completion)
+        {
+            throw new KreweException(ErrorCode.Internal, "The engine broke; see the error before.",
+                innerException: engine.Completion.Exception);
+        }
     }
 
     /// <summary>
