@@ -13,9 +13,6 @@ public sealed partial class WorkerHost
     [LoggerMessage(LogLevel.Error, "{Code}: {Reason}")]
     private static partial void LogStopped(ILogger logger, ErrorCode code, string reason);
 
-    [LoggerMessage(LogLevel.Critical, "The worker is broken and stops.")]
-    private static partial void LogBroken(ILogger logger, Exception error);
-
     [LoggerMessage(LogLevel.Information, "Takes no new work; what runs may finish within {Seconds} s.")]
     private static partial void LogDraining(ILogger logger, double seconds);
 
