@@ -1,1 +1,4 @@
-return 0;
+using Krewe.Cli;
+
+using var shutdown = new Shutdown();
+return await KreweCommand.RunAsync(args, Terminal.Standard(), shutdown.Token);

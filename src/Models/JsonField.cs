@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using System.Text.Unicode;
 
 namespace Krewe.Models;
 
@@ -35,6 +36,9 @@ internal readonly struct JsonField
     {
         if (utf8.Span.StartsWith("\uFEFF"u8))
             utf8 = utf8[3..];
+        // The parser leaves bytes inside strings alone and fails on them only when a string is read.
+        if (!Utf8.IsValid(utf8.Span))
+            throw new ModelException($"{file}: not valid JSON: the file is not UTF-8.");
         try
         {
             using var document = JsonDocument.Parse(utf8);
@@ -52,9 +56,11 @@ internal readonly struct JsonField
     public JsonField? Optional(string name)
     {
         Demand(JsonValueKind.Object, "an object");
-        return Value.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null
-            ? new JsonField(_file, Join(name), value)
-            : null;
+        var value = Unescape(
+            (Value, name), static pair => pair.Value.TryGetProperty(pair.name, out var found) ? found : default);
+        return value.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null
+            ? null
+            : new JsonField(_file, Join(name), value);
     }
 
     public JsonField Required(string name) =>
@@ -63,15 +69,7 @@ internal readonly struct JsonField
     public string AsString()
     {
         Demand(JsonValueKind.String, "a string");
-        try
-        {
-            return Value.GetString()!;
-        }
-        catch (InvalidOperationException e)
-        {
-            // Half a surrogate pair or a bad UTF-8 byte inside the string.
-            throw new ModelException($"{_file}: \"{_path}\" is not valid text: {e.Message}", e);
-        }
+        return Unescape(Value, static value => value.GetString()!);
     }
 
     public bool AsBool() => Value.ValueKind switch
@@ -106,7 +104,10 @@ internal readonly struct JsonField
     {
         Demand(JsonValueKind.Object, "an object");
         foreach (var member in Value.EnumerateObject())
-            yield return (member.Name, new JsonField(_file, Join(member.Name), member.Value));
+        {
+            var name = Unescape(member, static named => named.Name);
+            yield return (name, new JsonField(_file, Join(name), member.Value));
+        }
     }
 
     /// <summary>A complaint about this value's file.</summary>
@@ -119,6 +120,19 @@ internal readonly struct JsonField
     {
         if (Value.ValueKind != kind)
             throw Wrong(expected);
+    }
+
+    /// <summary>Half a surrogate pair may hide in an escape; the parser notices when the text is read.</summary>
+    private T Unescape<TFrom, T>(TFrom from, Func<TFrom, T> read)
+    {
+        try
+        {
+            return read(from);
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new ModelException($"{_file}: \"{_path}\" holds text that is not valid Unicode: {e.Message}", e);
+        }
     }
 
     private string Join(string name) => _path.Length == 0 ? name : $"{_path}.{name}";

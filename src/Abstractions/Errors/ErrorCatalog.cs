@@ -34,6 +34,7 @@ public static class ErrorCatalog
         ErrorCode.WorkerLost => new(503, Server, "worker_lost", true),
         ErrorCode.WorkerStalled => new(503, Server, "worker_stalled", true),
         ErrorCode.HandoffSourceLost => new(503, Server, "handoff_source_lost", true),
+        ErrorCode.HandoffTargetLost => new(503, Server, "handoff_target_lost", true),
         ErrorCode.HandoffTimeout => new(503, Server, "handoff_timeout", true),
         ErrorCode.HandoffCorrupt => new(503, Server, "handoff_corrupt", true),
         ErrorCode.HandoffRefused => new(503, Server, "handoff_refused", true),

@@ -30,6 +30,7 @@ public enum ErrorCode
     WorkerLost,
     WorkerStalled,
     HandoffSourceLost,
+    HandoffTargetLost,
     HandoffTimeout,
     HandoffCorrupt,
     HandoffRefused,

@@ -29,6 +29,12 @@ public sealed record SiloOptions
     /// <summary>KV number format that workers must have; null accepts the first worker's.</summary>
     public KvFormat? KvFormat { get; init; }
 
+    /// <summary>Redis that clusters the silos of an Orleans host; null = one silo. The embedded host takes none.</summary>
+    public string? RedisConnection { get; init; }
+
+    /// <summary>How long running requests may go on after the silo was told to stop.</summary>
+    public TimeSpan DrainGrace { get; init; } = TimeSpan.FromSeconds(25);
+
     /// <summary>Largest request body in bytes.</summary>
     public long MaxRequestBytes { get; init; } = 32L << 20;
 
@@ -45,6 +51,7 @@ public sealed record SiloOptions
         if (!Directory.Exists(ModelDirectory))
             yield return $"Model folder '{ModelDirectory}' does not exist; give --model a folder with config.json.";
         if (MaxRequestBytes < 1024) yield return $"MaxRequestBytes is {MaxRequestBytes}; it must be at least 1024.";
+        if (DrainGrace < TimeSpan.Zero) yield return $"DrainGrace is {DrainGrace.TotalSeconds} s; it must not be negative.";
         foreach (var error in Cluster.Validate()) yield return error;
     }
 }

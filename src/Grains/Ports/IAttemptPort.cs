@@ -18,6 +18,9 @@ public interface IAttemptPort
     /// <summary>Tells every worker of the plan to free what it holds of this epoch.</summary>
     void Abort(string requestId, RoutePlan plan, string reason);
 
-    /// <summary>Ends the owner's stream with an error: the request's one terminal event when it did not finish.</summary>
+    /// <summary>
+    /// Ends the owner's stream with an error: the request's one terminal event when it did not finish. Without effect when
+    /// the stream has ended or was never opened.
+    /// </summary>
     void Fail(string requestId, ErrorCode code, string message);
 }

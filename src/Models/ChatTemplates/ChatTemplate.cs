@@ -42,6 +42,19 @@ public sealed class ChatTemplate
 
     private static Dictionary<string, object?> Variables(ChatTemplateInput input)
     {
+        try
+        {
+            return Collect(input);
+        }
+        catch (InvalidOperationException e)
+        {
+            // The JSON parser lets escapes like \ud800 pass and fails when the text is read.
+            throw new TemplateException("The tools, tool calls or template arguments hold text that is not valid Unicode.", e);
+        }
+    }
+
+    private static Dictionary<string, object?> Collect(ChatTemplateInput input)
+    {
         var variables = new Dictionary<string, object?>(StringComparer.Ordinal)
         {
             ["messages"] = input.Messages.Select(ToValue).ToList(),

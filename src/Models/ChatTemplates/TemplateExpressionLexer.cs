@@ -50,11 +50,21 @@ internal sealed class TemplateExpressionLexer(string source, Func<string, ModelE
     private (TemplateTokenKind Kind, string Text) ReadNumber(ref int position)
     {
         var text = ReadWhile(ref position, c => char.IsAsciiDigit(c) || c == '_');
-        var isFloat = position + 1 < source.Length && source[position] == '.' && char.IsAsciiDigit(source[position + 1]);
-        if (isFloat)
+        var isFloat = false;
+        if (position + 1 < source.Length && source[position] == '.' && char.IsAsciiDigit(source[position + 1]))
         {
+            isFloat = true;
             position++;
             text += "." + ReadWhile(ref position, char.IsAsciiDigit);
+        }
+
+        var digitsAt = position + (position + 1 < source.Length && source[position + 1] is ('+' or '-') ? 2 : 1);
+        if (digitsAt < source.Length && source[position] is ('e' or 'E') && char.IsAsciiDigit(source[digitsAt]))
+        {
+            isFloat = true;
+            text += source[position..digitsAt];
+            position = digitsAt;
+            text += ReadWhile(ref position, char.IsAsciiDigit);
         }
 
         return (isFloat ? TemplateTokenKind.Float : TemplateTokenKind.Integer, text.Replace("_", "", StringComparison.Ordinal));

@@ -28,7 +28,7 @@ internal sealed class TemplateExpressionParser(TemplateTokens tokens)
         var items = new List<TemplateExpression> { first };
         while (tokens.Skip(",") && tokens.Current.Kind != TemplateTokenKind.TagEnd)
             items.Add(ParseExpression());
-        return new ListExpression(items);
+        return new TupleExpression(items);
     }
 
     /// <summary>Without a trailing <c>if</c>, which belongs to the for statement.</summary>
@@ -201,7 +201,7 @@ internal sealed class TemplateExpressionParser(TemplateTokens tokens)
     private TemplateExpression ParseParentheses()
     {
         var items = ParseItems(")", out var hasComma);
-        return items.Count == 1 && !hasComma ? items[0] : new ListExpression(items);
+        return items.Count == 1 && !hasComma ? items[0] : new TupleExpression(items);
     }
 
     private List<TemplateExpression> ParseItems(string close) => ParseItems(close, out _);

@@ -30,6 +30,12 @@ internal sealed class ListExpression(List<TemplateExpression> items) : TemplateE
     protected override object? Compute(TemplateContext context) => items.ConvertAll(item => item.Evaluate(context));
 }
 
+internal sealed class TupleExpression(List<TemplateExpression> items) : TemplateExpression
+{
+    protected override object? Compute(TemplateContext context) =>
+        new TemplateTuple(items.Select(item => item.Evaluate(context)));
+}
+
 internal sealed class MapExpression(List<(TemplateExpression Key, TemplateExpression Value)> members) : TemplateExpression
 {
     protected override object? Compute(TemplateContext context)

@@ -111,12 +111,9 @@ internal static class TemplateFilters
         return string.Join(separator, parts);
     }
 
-    private static string Text(object? value, TemplateArguments arguments) => value switch
-    {
-        string text => text,
-        null => throw arguments.Context.Error($"{arguments.Callee} needs a text, found None"),
-        _ => TemplateText.Of(arguments.Context, value),
-    };
+    /// <summary>As Jinja's text filters take any value: as it prints.</summary>
+    private static string Text(object? value, TemplateArguments arguments) =>
+        TemplateText.Of(arguments.Context, value);
 
     private static string ToJson(object? value, TemplateArguments arguments)
     {
@@ -162,7 +159,8 @@ internal static class TemplateFilters
     private static string Indent(object? value, TemplateArguments arguments)
     {
         arguments.DemandAtMost(3, "width", "first", "blank");
-        var text = Text(value, arguments);
+        var text = value as string
+            ?? throw arguments.Context.Error($"indent needs a text, found {TemplateValues.KindOf(value)}");
         var width = new string(' ', (int)Math.Clamp(arguments.Whole(0, "width", 4), 0, 64));
         arguments.Context.DemandChars(text.Length * (1L + width.Length));
         var lines = text.Split('\n');

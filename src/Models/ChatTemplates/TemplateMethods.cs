@@ -35,7 +35,7 @@ internal static class TemplateMethods
     };
 
     public static List<object?> Items(TemplateMap map) =>
-        [.. map.Select(member => new List<object?> { member.Key, member.Value })];
+        [.. map.Select(member => new TemplateTuple([member.Key, member.Value]))];
 
     /// <summary>Python's strip: whitespace, or any of the given characters.</summary>
     public static string Strip(string text, TemplateArguments arguments, bool left, bool right)

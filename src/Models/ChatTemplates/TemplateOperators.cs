@@ -8,9 +8,9 @@ internal static class TemplateOperators
         switch (op)
         {
             case "==":
-                return TemplateValues.AreEqual(left, right);
+                return TemplateValues.AreEqual(context, left, right);
             case "!=":
-                return !TemplateValues.AreEqual(left, right);
+                return !TemplateValues.AreEqual(context, left, right);
             case "in":
                 return Contains(context, right, left);
             case "not in":
@@ -43,7 +43,7 @@ internal static class TemplateOperators
                 return text.Contains(part, StringComparison.Ordinal);
             case List<object?> list:
                 context.Spend(list.Count);
-                return list.Exists(element => TemplateValues.AreEqual(element, item));
+                return list.Exists(element => TemplateValues.AreEqual(context, element, item));
             case TemplateMap map:
                 return item is string key && map.ContainsKey(key);
             case Undefined:

@@ -36,7 +36,7 @@ internal static class TemplateTests
     public static TemplateTest? Find(string name) => All.GetValueOrDefault(name);
 
     private static bool AreEqual(object? value, TemplateArguments arguments) =>
-        TemplateValues.AreEqual(value, arguments.Get(0, "other"));
+        TemplateValues.AreEqual(arguments.Context, value, arguments.Get(0, "other"));
 
     private static long Remainder(object? value, long divisor, TemplateArguments arguments) =>
         value is long number && divisor > 0

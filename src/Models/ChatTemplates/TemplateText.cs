@@ -45,11 +45,14 @@ internal sealed class TemplateText
             case string text:
                 WriteQuotedRepr(text);
                 break;
+            case TemplateTuple tuple:
+                WriteAll("(", tuple.Count == 1 ? ",)" : ")", tuple, WriteRepr);
+                break;
             case List<object?> list:
-                WriteAll('[', ']', list, WriteRepr);
+                WriteAll("[", "]", list, WriteRepr);
                 break;
             case TemplateMap map:
-                WriteAll('{', '}', map, member =>
+                WriteAll("{", "}", map, member =>
                 {
                     WriteQuotedRepr(member.Key);
                     _text.Append(": ");
@@ -62,7 +65,7 @@ internal sealed class TemplateText
         }
     }
 
-    private void WriteAll<T>(char open, char close, IEnumerable<T> items, Action<T> write)
+    private void WriteAll<T>(string open, string close, IEnumerable<T> items, Action<T> write)
     {
         _text.Append(open);
         var first = true;

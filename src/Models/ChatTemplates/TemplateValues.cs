@@ -1,10 +1,9 @@
-using System.Runtime.CompilerServices;
 using System.Text.Json;
 
 namespace Krewe.Models;
 
-// A template's values: null (None), bool, long, double, string, List<object?> (list and tuple), TemplateMap (dict),
-// and the types below.
+// A template's values: null (None), bool, long, double, string, List<object?> (list), TemplateMap (dict), and the types
+// below.
 
 /// <summary>A name or attribute that does not exist. Prints as nothing, is false, and fails when used further.</summary>
 internal sealed record Undefined(string Name);
@@ -17,6 +16,9 @@ internal sealed class TemplateMap : OrderedDictionary<string, object?>
     {
     }
 }
+
+/// <summary>A list that prints with parentheses.</summary>
+internal sealed class TemplateTuple(IEnumerable<object?> items) : List<object?>(items);
 
 /// <summary><c>namespace()</c>: the one value whose attributes <c>set</c> may change.</summary>
 internal sealed class TemplateNamespace
@@ -42,17 +44,17 @@ internal static class TemplateValues
         _ => true,
     };
 
-    public static bool AreEqual(object? a, object? b)
+    public static bool AreEqual(TemplateContext context, object? a, object? b)
     {
-        // Values can be nested as deep as a template's loop likes.
-        RuntimeHelpers.EnsureSufficientExecutionStack();
+        // Values can be nested as deep, and shared as often, as a template's loop likes.
+        context.Step();
         return (a, b) switch
         {
             (null, null) or (Undefined, Undefined) => true,
             (string x, string y) => string.Equals(x, y, StringComparison.Ordinal),
-            (List<object?> x, List<object?> y) => x.Count == y.Count && x.Zip(y).All(pair => AreEqual(pair.First, pair.Second)),
+            (List<object?> x, List<object?> y) => x.Count == y.Count && x.Zip(y).All(pair => AreEqual(context, pair.First, pair.Second)),
             (TemplateMap x, TemplateMap y) => x.Count == y.Count
-                && x.All(member => y.TryGetValue(member.Key, out var other) && AreEqual(member.Value, other)),
+                && x.All(member => y.TryGetValue(member.Key, out var other) && AreEqual(context, member.Value, other)),
             _ => TryNumber(a, out var first) && TryNumber(b, out var second) ? first == second : ReferenceEquals(a, b),
         };
     }

@@ -30,17 +30,38 @@ internal static class UnicodeNfc
 
     public static string Normalize(string text)
     {
-        if (!text.AsSpan().ContainsAny(Suspects))
+        var suspect = text.AsSpan().IndexOfAny(Suspects);
+        if (suspect < 0)
             return text;
-        var points = new List<int>(text.Length);
-        foreach (var rune in text.EnumerateRunes())
+        var result = new StringBuilder(text.Length);
+        var points = new List<int>();
+        var done = 0;
+        while (suspect >= 0)
+        {
+            // A character that is no suspect never joins what is before it, so it bounds the part that can change; the
+            // one in front of a suspect may join what follows.
+            var start = Math.Max(done, suspect - 1);
+            var length = text.AsSpan(suspect).IndexOfAnyExcept(Suspects);
+            var end = length < 0 ? text.Length : suspect + length;
+            result.Append(text, done, start - done);
+            AppendNormalized(text.AsSpan(start, end - start), points, result);
+            done = end;
+            suspect = text.AsSpan(end).IndexOfAny(Suspects) is var next and >= 0 ? end + next : -1;
+        }
+
+        return result.Append(text, done, text.Length - done).ToString();
+    }
+
+    private static void AppendNormalized(ReadOnlySpan<char> part, List<int> points, StringBuilder result)
+    {
+        points.Clear();
+        foreach (var rune in part.EnumerateRunes())
             Decompose(rune.Value, points);
         Reorder(points);
         Compose(points);
-        var result = new StringBuilder(text.Length);
+        Span<char> chars = stackalloc char[2];
         foreach (var point in points)
-            result.Append(new Rune(point).ToString());
-        return result.ToString();
+            result.Append(chars[..new Rune(point).EncodeToUtf16(chars)]);
     }
 
     private static void Decompose(int point, List<int> points)
@@ -93,8 +114,9 @@ internal static class UnicodeNfc
         int? starter = null;
         byte lastClass = 0;
         var count = 0;
-        foreach (var point in points.ToArray())
+        for (var i = 0; i < points.Count; i++)
         {
+            var point = points[i];
             var own = ClassOf(point);
             var adjacent = starter == count - 1;
             if (starter is { } at && (adjacent || lastClass < own) && Join(points[at], point) is { } joined)

@@ -1,0 +1,53 @@
+using System.CommandLine;
+using Krewe.Abstractions;
+
+namespace Krewe.Cli;
+
+/// <summary>The options of <see cref="SiloOptions"/>, for <c>silo</c> and <c>serve</c>.</summary>
+internal sealed class SiloSettings(int usualLinkPort)
+{
+    private readonly Option<int> _port = Setting.Count(
+        "--port", "Port of the OpenAI API; 0 takes a free one.", SiloOptions.DefaultHttpPort, 0, 65535);
+
+    private readonly Option<int> _linkPort = Setting.Count(
+        "--link-port", "Port where workers connect; 0 takes a free one.", usualLinkPort, 0, 65535);
+
+    private readonly Option<string?> _host = Setting.Text(
+        "--host", "IP", "Address to listen on. Default 127.0.0.1: this machine only.");
+
+    private readonly Option<string?> _model = Setting.Text(
+        "--model", "DIR", "Model folder. Default: the bundled model.");
+
+    private readonly Option<string?> _servedName = Setting.Text(
+        "--served-model-name", "NAME", "What clients call the model. Default: the folder's name.");
+
+    private readonly Option<string?> _data = Setting.Text(
+        "--data", "DIR", "Folder for requests' records. Default: in memory only.");
+
+    private readonly Option<string?> _id = Setting.Text("--silo-id", "NAME", "Name in logs. Default silo-0.");
+
+    private readonly Option<TimeSpan> _drain = Setting.Seconds(
+        "--drain", "How long running requests may go on after Ctrl-C or SIGTERM.", TimeSpan.FromSeconds(25));
+
+    private readonly ClusterSettings _cluster = new();
+
+    public void AddTo(Command command)
+    {
+        foreach (var option in (Option[])[_port, _linkPort, _host, _model, _servedName, _data, _id, _drain])
+            command.Add(option);
+        _cluster.AddTo(command);
+    }
+
+    public SiloOptions Read(ParseResult result) => new()
+    {
+        SiloId = result.GetValue(_id) ?? "silo-0",
+        BindHost = result.GetValue(_host) ?? "127.0.0.1",
+        HttpPort = result.GetValue(_port),
+        LinkPort = result.GetValue(_linkPort),
+        ModelDirectory = result.GetValue(_model) ?? BundledModel.Find(),
+        ServedModelName = result.GetValue(_servedName),
+        DataDirectory = result.GetValue(_data),
+        DrainGrace = result.GetValue(_drain),
+        Cluster = _cluster.Read(result),
+    };
+}

@@ -1,0 +1,96 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+using Krewe.Models;
+
+namespace Krewe.Cli;
+
+/// <summary>The checks of <c>krewe doctor</c>. Each looks at one thing and changes nothing.</summary>
+internal static class MachineChecks
+{
+    private const long SmallMemoryBytes = 2L << 30;
+    private const long SmallDiskBytes = 1L << 30;
+
+    public static CheckResult Runtime()
+    {
+        var version = Environment.Version;
+        return version.Major >= 10
+            ? new CheckResult(".NET", CheckLevel.Ok, RuntimeInformation.FrameworkDescription)
+            : new CheckResult(
+                ".NET", CheckLevel.Fail, $"{RuntimeInformation.FrameworkDescription}", "Install the .NET 10 SDK.");
+    }
+
+    public static CheckResult Processor()
+    {
+        var cores = $"{Environment.ProcessorCount} cores, {RuntimeInformation.ProcessArchitecture}";
+        var advice = "The CPU kernels will be slow here; use a machine with AVX2 and FMA or better.";
+        if (Vector512.IsHardwareAccelerated) return new CheckResult("CPU", CheckLevel.Ok, $"{cores}, 512-bit vectors");
+        if (Vector256.IsHardwareAccelerated && Fma.IsSupported)
+            return new CheckResult("CPU", CheckLevel.Ok, $"{cores}, 256-bit vectors with FMA");
+        return Vector128.IsHardwareAccelerated
+            ? new CheckResult("CPU", CheckLevel.Warn, $"{cores}, 128-bit vectors", advice)
+            : new CheckResult("CPU", CheckLevel.Warn, $"{cores}, no vectors", advice);
+    }
+
+    public static CheckResult Memory()
+    {
+        var bytes = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+        var found = $"{ByteSize.Format(bytes)} for this process";
+        return bytes >= SmallMemoryBytes
+            ? new CheckResult("memory", CheckLevel.Ok, found)
+            : new CheckResult("memory", CheckLevel.Warn, found, "Lower --kv-memory, or raise the container's limit.");
+    }
+
+    public static CheckResult Port(int port)
+    {
+        try
+        {
+            using var listener = new TcpListener(IPAddress.Loopback, port) { ExclusiveAddressUse = true };
+            listener.Start();
+            return new CheckResult("port", CheckLevel.Ok, $"{port} is free");
+        }
+        catch (SocketException e) when (e.SocketErrorCode == SocketError.AddressAlreadyInUse)
+        {
+            return new CheckResult(
+                "port", CheckLevel.Warn, $"{port} is in use", "Stop the program that holds it, or serve with --port.");
+        }
+        catch (SocketException e) when (e.SocketErrorCode == SocketError.AccessDenied)
+        {
+            return new CheckResult(
+                "port", CheckLevel.Warn, $"{port} is not allowed for this user", "Serve with a --port above 1023.");
+        }
+    }
+
+    public static CheckResult Disk(string folder)
+    {
+        var drive = new DriveInfo(Path.GetFullPath(folder));
+        var found = $"{ByteSize.Format(drive.AvailableFreeSpace)} free at {Path.GetFullPath(folder)}";
+        return drive.AvailableFreeSpace >= SmallDiskBytes
+            ? new CheckResult("disk", CheckLevel.Ok, found)
+            : new CheckResult("disk", CheckLevel.Warn, found, "Free some space, or name another folder with --data.");
+    }
+
+    public static CheckResult Gpu()
+    {
+        if (!NativeLibrary.TryLoad("libcuda.so.1", out var driver))
+            return new CheckResult("GPU", CheckLevel.Ok, "none found; the CPU computes");
+        NativeLibrary.Free(driver);
+        return new CheckResult("GPU", CheckLevel.Ok, "an NVIDIA driver is there; this version computes on the CPU");
+    }
+
+    public static CheckResult Model(string? folder)
+    {
+        try
+        {
+            folder ??= BundledModel.Find();
+            using var model = ModelFolder.Open(folder);
+            return new CheckResult("model", CheckLevel.Ok, $"{model.Name} ({model.Config.Architecture}) in {folder}");
+        }
+        catch (Exception e) when (e is ModelException or Abstractions.KreweException)
+        {
+            return new CheckResult("model", CheckLevel.Fail, e.Message, "Name a whole model folder with --model.");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+using System.CommandLine;
+using Krewe.Abstractions;
+
+namespace Krewe.Cli;
+
+/// <summary><c>krewe chat</c>: a conversation with a running server, answers streamed.</summary>
+internal sealed class ChatCommand : Command
+{
+    private readonly Argument<string?> _message = Setting.OptionalArgument(
+        "message", "Ask this and exit; without it, a conversation.");
+
+    private readonly Option<Uri> _url = new("--url")
+    {
+        Description = "Base address of the server. Default http://127.0.0.1:8080/v1.",
+        HelpName = "URL",
+        DefaultValueFactory = _ => new Uri("http://127.0.0.1:8080/v1"),
+        CustomParser = result =>
+        {
+            var text = result.Tokens[0].Value;
+            if (Uri.TryCreate(text, UriKind.Absolute, out var address) && address.Scheme is "http" or "https")
+                return address;
+            result.AddError($"--url is '{text}'; it must look like http://127.0.0.1:8080/v1.");
+            return null;
+        },
+    };
+
+    private readonly Option<string?> _model = Setting.Text(
+        "--model", "NAME", "Model to ask. Default: the server's first.");
+
+    private readonly Option<string?> _system = Setting.Text("--system", "TEXT", "System message.");
+    private readonly Option<int?> _maxTokens = Setting.OptionalCount("--max-tokens", "Longest answer in tokens.", 1);
+    private readonly Option<int?> _seed = Setting.OptionalCount("--seed", "Seed of the sampling.", int.MinValue);
+    private readonly Option<double> _temperature = Setting.Number(
+        "--temperature", "0 always takes the likeliest token.", 1, 0, 2);
+
+    private readonly Terminal _terminal;
+
+    public ChatCommand(Terminal terminal)
+        : base("chat", "Talk to a running server.")
+    {
+        _terminal = terminal;
+        Add(_message);
+        foreach (var option in (Option[])[_url, _model, _system, _maxTokens, _temperature, _seed]) Add(option);
+        SetAction(RunAsync);
+    }
+
+    private async Task<int> RunAsync(ParseResult result, CancellationToken cancellationToken)
+    {
+        var address = result.GetValue(_url)!;
+        using var http = new HttpClient { Timeout = Timeout.InfiniteTimeSpan };
+        var client = new ChatClient(http, address);
+        try
+        {
+            var model = result.GetValue(_model) ?? await client.FirstModelAsync(cancellationToken);
+            // Not given leaves the temperature to the server, whose model may propose one.
+            var temperature = result.GetResult(_temperature) is { Implicit: false }
+                ? result.GetValue(_temperature)
+                : (double?)null;
+            var sampling = new ChatSampling(result.GetValue(_maxTokens), temperature, result.GetValue(_seed));
+            var session = new ChatSession(client, _terminal, model, result.GetValue(_system), sampling);
+            if (result.GetValue(_message) is { } message) await session.AskAsync(message, cancellationToken);
+            else await session.RunAsync(cancellationToken);
+            return ExitCode.Success;
+        }
+        catch (HttpRequestException e)
+        {
+            throw new KreweException(
+                ErrorCode.Internal,
+                $"No server answers at {address} ({e.Message}). Start one with 'krewe serve', or name one with --url.",
+                innerException: e);
+        }
+    }
+}

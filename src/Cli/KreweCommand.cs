@@ -1,0 +1,61 @@
+using System.CommandLine;
+using System.Diagnostics.CodeAnalysis;
+
+namespace Krewe.Cli;
+
+/// <summary>The <c>krewe</c> command: parses, refuses with every error at once, runs; failures become one line.</summary>
+internal static class KreweCommand
+{
+    internal static readonly Option<bool> Verbose = new("--verbose")
+    {
+        Description = "Log everything; print the stack trace with an error.",
+        Recursive = true,
+    };
+
+    public static RootCommand Build(Terminal terminal) => new(
+        "Krewe serves large language models with prefill and decode on different workers.")
+    {
+        Verbose,
+        new ServeCommand(terminal),
+        new SiloCommand(terminal),
+        new WorkerCommand(terminal),
+        new ChatCommand(terminal),
+        new ModelCommand(terminal),
+        new DoctorCommand(terminal),
+    };
+
+    /// <summary>Runs one command line; returns its <see cref="ExitCode"/>.</summary>
+    [SuppressMessage(
+        "Design", "CA1031", Justification = "The last door: every failure becomes one line and an exit code.")]
+    public static async Task<int> RunAsync(string[] args, Terminal terminal, CancellationToken cancellationToken)
+    {
+        var result = Build(terminal).Parse(args);
+        if (result.Errors.Count > 0)
+        {
+            var command = result.CommandResult.Command;
+            var errors = result.Errors.Select(error => error.Message).Distinct();
+            return terminal.RefuseUsage(errors, command is RootCommand ? "" : command.Name);
+        }
+
+        var configuration = new InvocationConfiguration
+        {
+            EnableDefaultExceptionHandler = false,
+            // Shutdown owns the signals: it lets a drain take its time.
+            ProcessTerminationTimeout = null,
+            Output = terminal.Out,
+            Error = terminal.Error,
+        };
+        try
+        {
+            return await result.InvokeAsync(configuration, cancellationToken);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            return ExitCode.Success;
+        }
+        catch (Exception e)
+        {
+            return FailureReport.Print(e, terminal, result.GetValue(Verbose));
+        }
+    }
+}

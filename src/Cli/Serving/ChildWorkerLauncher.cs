@@ -1,0 +1,77 @@
+using System.Diagnostics;
+using System.Reflection;
+using Krewe.Abstractions;
+
+namespace Krewe.Cli;
+
+/// <summary>
+/// Starts workers as child processes of this executable. The child's standard input is the thread of life: it stops
+/// when the pipe closes, which the kernel does however this process ends.
+/// </summary>
+internal sealed class ChildWorkerLauncher(Terminal terminal) : IWorkerLauncher
+{
+    public IWorkerProcess Start(WorkerOptions options)
+    {
+        var start = new ProcessStartInfo
+        {
+            FileName = Environment.ProcessPath!,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            UseShellExecute = false,
+        };
+        // "dotnet krewe.dll" and the native executable are both ways to run this program.
+        if (Path.GetFileNameWithoutExtension(start.FileName) == "dotnet")
+            start.ArgumentList.Add(Assembly.GetExecutingAssembly().Location);
+        foreach (var argument in WorkerArguments.From(options)) start.ArgumentList.Add(argument);
+        start.ArgumentList.Add("--supervised");
+        return new Child(options.WorkerId, Process.Start(start)!, terminal);
+    }
+
+    private sealed class Child : IWorkerProcess
+    {
+        private readonly Process _process;
+        private readonly string _workerId;
+        private readonly Terminal _terminal;
+
+        public Child(string workerId, Process process, Terminal terminal)
+        {
+            (_workerId, _process, _terminal) = (workerId, process, terminal);
+            process.ErrorDataReceived += (_, line) => PassOn(line.Data);
+            process.OutputDataReceived += (_, line) => PassOn(line.Data);
+            process.BeginErrorReadLine();
+            process.BeginOutputReadLine();
+            Exited = WaitAsync();
+        }
+
+        public Task<int> Exited { get; }
+
+        public string? LastWords { get; private set; }
+
+        public void RequestStop() => _process.StandardInput.Close();
+
+        public void Kill()
+        {
+            if (!Exited.IsCompleted) _process.Kill();
+        }
+
+        public void Dispose()
+        {
+            Kill();
+            _process.Dispose();
+        }
+
+        private async Task<int> WaitAsync()
+        {
+            await _process.WaitForExitAsync();
+            return _process.ExitCode;
+        }
+
+        private void PassOn(string? line)
+        {
+            if (string.IsNullOrEmpty(line)) return;
+            LastWords = line;
+            _terminal.Error.WriteLine($"[{_workerId}] {line}");
+        }
+    }
+}

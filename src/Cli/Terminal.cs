@@ -1,0 +1,35 @@
+using Spectre.Console;
+
+namespace Krewe.Cli;
+
+/// <summary>Where a command reads and writes: results to Out, everything said about them to Error.</summary>
+internal sealed record Terminal(TextReader In, TextWriter Out, TextWriter Error)
+{
+    private const int FileWidth = 160;
+
+    public static Terminal Standard() => new(Console.In, Console.Out, Console.Error);
+
+    /// <summary>Tables and colours on Out; plain text, not wrapped at 80 columns, where Out is no terminal.</summary>
+    public IAnsiConsole Ansi()
+    {
+        var isFile = Out != Console.Out || Console.IsOutputRedirected;
+        var console = AnsiConsole.Create(new AnsiConsoleSettings
+        {
+            Ansi = isFile ? AnsiSupport.No : AnsiSupport.Detect,
+            Out = new AnsiConsoleOutput(Out),
+        });
+        if (isFile) console.Profile.Width = FileWidth;
+        return console;
+    }
+
+    /// <summary>One line on Error with the command's name in front.</summary>
+    public void Say(string line) => Error.WriteLine($"krewe: {line}");
+
+    /// <summary>Says every error, so that all can be mended at once.</summary>
+    public int RefuseUsage(IEnumerable<string> errors, string command)
+    {
+        foreach (var error in errors) Say(error);
+        Say($"nothing was started; see 'krewe {command} --help'.".Replace("  ", " ", StringComparison.Ordinal));
+        return ExitCode.Usage;
+    }
+}

@@ -1,0 +1,15 @@
+using Krewe.Abstractions;
+
+namespace Krewe.Control.Requests;
+
+/// <summary>How often and how long a request is tried.</summary>
+/// <param name="MaxAttempts">Dispatched attempts, at least 1.</param>
+/// <param name="WorkerWait">How long a request may be without any worker that takes it.</param>
+/// <param name="RetryInterval">
+/// Pause between two looks for a worker. Short enough to heal a change that was missed, long enough to cost nothing.
+/// </param>
+public sealed record RequestLimits(int MaxAttempts, TimeSpan WorkerWait, TimeSpan RetryInterval)
+{
+    public static RequestLimits From(ClusterOptions options) =>
+        new(options.MaxAttempts, options.WorkerWaitLimit, options.HeartbeatInterval);
+}

@@ -1,0 +1,62 @@
+namespace Krewe.Control.Steps;
+
+/// <summary>One sequence as the step planner sees it.</summary>
+public readonly record struct StepSequence
+{
+    /// <summary>The engine's name for it; the plan answers with it.</summary>
+    public required int Handle { get; init; }
+
+    /// <summary>Higher goes first and is preempted last.</summary>
+    public required int Priority { get; init; }
+
+    /// <summary>Place in the order of arrival on this worker; kept through preemption.</summary>
+    public required long Arrival { get; init; }
+
+    /// <summary>Prompt and output tokens known.</summary>
+    public required int KnownTokens { get; init; }
+
+    /// <summary>Tokens with KV. One less than known = a decode.</summary>
+    public required int ComputedTokens { get; init; }
+
+    public required int HeldBlocks { get; init; }
+
+    /// <summary>Will go on decoding here and so grow; false for a prefill that is handed off.</summary>
+    public required bool Grows { get; init; }
+
+    /// <summary>Waiting: its KV is pulled from another worker; admission reserves blocks and computes nothing.</summary>
+    public bool Pulls { get; init; }
+
+    /// <summary>Waiting: blocks that the prefix cache would give it.</summary>
+    public int HitBlocks { get; init; }
+
+    /// <summary>Waiting: those hit blocks that count as available now and would not any more.</summary>
+    public int HitEvictableBlocks { get; init; }
+
+    /// <summary>Running: blocks that become available when it is preempted.</summary>
+    public int ReleasableBlocks { get; init; }
+}
+
+/// <summary>All that a step's plan depends on. Reused from step to step.</summary>
+public sealed class StepSnapshot
+{
+    /// <summary>Most rows of the step; a latency model may set it anew each step.</summary>
+    public int BudgetTokens { get; set; }
+
+    /// <summary>Most sequences that run or are reserved for.</summary>
+    public int SequencesMax { get; set; }
+
+    /// <summary>Token slots of a block.</summary>
+    public int BlockTokens { get; set; }
+
+    /// <summary>Free and evictable blocks.</summary>
+    public int AvailableBlocks { get; set; }
+
+    /// <summary>Admitted sequences whose KV is still on its way here.</summary>
+    public int ReceivingSequences { get; set; }
+
+    /// <summary>Admitted sequences with tokens to compute, any order.</summary>
+    public List<StepSequence> Running { get; } = [];
+
+    /// <summary>Sequences that hold no blocks yet, any order; leaving out the later ones only delays them.</summary>
+    public List<StepSequence> Waiting { get; } = [];
+}

@@ -1,0 +1,18 @@
+namespace Krewe.Grains;
+
+/// <summary>Settings of the grains of one silo.</summary>
+public sealed record GrainOptions
+{
+    /// <summary>How long the grain of an ended request stays in memory for late reports and readers of its record.</summary>
+    public TimeSpan RecordKeep { get; init; } = TimeSpan.FromMinutes(1);
+
+    /// <summary>Records of ended requests that one silo keeps in storage; beyond it the oldest is deleted.</summary>
+    public int RecordsMax { get; init; } = 10_000;
+}
+
+/// <summary>Names of the grain storages that a host must provide.</summary>
+public static class GrainStorageNames
+{
+    /// <summary>Records of requests.</summary>
+    public const string Requests = "requests";
+}

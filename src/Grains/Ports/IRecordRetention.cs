@@ -1,0 +1,9 @@
+namespace Krewe.Grains;
+
+/// <summary>Which records of ended requests are kept in storage.</summary>
+public interface IRecordRetention
+{
+    /// <summary>A request's last record was written.</summary>
+    /// <returns>The request whose record must make room for it; null while there is room.</returns>
+    string? Keep(string requestId);
+}

@@ -1,0 +1,131 @@
+using System.Diagnostics.CodeAnalysis;
+using Krewe.Abstractions;
+using Krewe.Control.Requests;
+using Orleans;
+using Orleans.Runtime;
+
+namespace Krewe.Grains;
+
+/// <summary>What a request's grain does by itself: its clock, the watch for workers, lease renewals, its record.</summary>
+internal sealed partial class RequestGrain
+{
+    private IGrainTimer? _clock;
+    private IGrainTimer? _renewals;
+
+    /// <summary>Cancels the watch for workers; null while there is none.</summary>
+    private CancellationTokenSource? _watch;
+
+    /// <summary>The newest write: one follows the other, and each writes the state of its own moment.</summary>
+    private Task _saved = Task.CompletedTask;
+
+    /// <summary>Sets clock and watch to what the new state waits for.</summary>
+    private void FollowPhase(bool ended)
+    {
+        if (ended)
+            _renewals?.Dispose();
+        if (_state.DueAt is { } due)
+            SetClock(due - time.GetUtcNow());
+        else if (ended)
+            SetClock(options.RecordKeep);
+
+        if (_state.Phase == RequestPhase.WaitingForWorker)
+        {
+            if (_watch is not null)
+                return;
+            _watch = new CancellationTokenSource();
+            _ = WatchWorkersAsync(_watch.Token);
+        }
+        else if (_watch is not null)
+        {
+            _watch.Cancel();
+            _watch.Dispose();
+            _watch = null;
+        }
+    }
+
+    private void SetClock(TimeSpan due)
+    {
+        if (due < TimeSpan.Zero)
+            due = TimeSpan.Zero;
+        if (_clock is not null)
+            _clock.Change(due, Timeout.InfiniteTimeSpan);
+        else
+        {
+            _clock = this.RegisterGrainTimer(
+                OnClockAsync, new GrainTimerCreationOptions(due, Timeout.InfiniteTimeSpan) { KeepAlive = true });
+        }
+    }
+
+    private Task OnClockAsync()
+    {
+        if (!_state.IsTerminal)
+            // A tick that came a moment early changes nothing but sets the clock once more.
+            return ApplyAsync(new ClockTicked(time.GetUtcNow()));
+        DeactivateOnIdle();
+        return Task.CompletedTask;
+    }
+
+    [SuppressMessage("Design", "CA1031", Justification = "Nobody awaits the watch: what it throws would be lost.")]
+    private async Task WatchWorkersAsync(CancellationToken cancellationToken)
+    {
+        // A transition is being followed: the next one must not begin inside it.
+        await Task.Yield();
+        try
+        {
+            await router.WhenWorkersChangedAsync(cancellationToken);
+            if (!cancellationToken.IsCancellationRequested)
+                await ApplyAsync(new WorkersChanged(time.GetUtcNow()));
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // The request waits no longer.
+        }
+        catch (Exception error)
+        {
+            log.WatchFailed(error, _spec!.RequestId);
+        }
+    }
+
+    private void StartRenewals()
+    {
+        if (_state.IsTerminal)
+            return;
+        var interval = RequestLeases.RenewalIntervalOf(cluster);
+        _renewals = this.RegisterGrainTimer(
+            RenewAsync, new GrainTimerCreationOptions(interval, interval) { KeepAlive = true });
+    }
+
+    private async Task RenewAsync()
+    {
+        foreach (var lease in _state.Leases)
+        {
+            var renewed = await _leases!.RenewAsync(lease);
+            if (!_state.Leases.Contains(lease))
+                // Given back while the renewal was under way, which may have taken it anew.
+                await _leases.ReleaseAsync(lease);
+            else if (!renewed)
+                await ApplyAsync(new LeaseLost(time.GetUtcNow(), lease.Epoch, lease.Worker));
+        }
+    }
+
+    private Task SaveAsync() => _saved = SaveAfterAsync(_saved);
+
+    [SuppressMessage("Design", "CA1031",
+        Justification = "A storage may throw anything, and none of it may end a stream that runs.")]
+    private async Task SaveAfterAsync(Task before)
+    {
+        await before;
+        try
+        {
+            stored.State.Spec = _state.IsTerminal ? null : _spec;
+            stored.State.Record = _state.ToRecord(_spec!);
+            await stored.WriteStateAsync();
+            if (stored.State.Record.Outcome is not null && retention.Keep(_spec!.RequestId) is { } oldest)
+                await GrainFactory.GetGrain<IRequestGrain>(oldest).ForgetAsync();
+        }
+        catch (Exception error)
+        {
+            log.RecordNotWritten(error, _spec!.RequestId);
+        }
+    }
+}

@@ -1,0 +1,48 @@
+namespace Krewe.KvStore.Disk;
+
+/// <summary>
+/// Keeps a second process out of the store's directories. The lock is the kernel's, on an open file: it ends with the
+/// process, however that ends.
+/// </summary>
+internal sealed class DirectoryLock : IDisposable
+{
+    private readonly List<FileStream> _files = [];
+
+    /// <exception cref="KvStoreException">A directory cannot be made, or another process holds it.</exception>
+    public DirectoryLock(IEnumerable<string> directories)
+    {
+        foreach (var directory in directories)
+        {
+            var path = Path.Combine(directory, "store.lock");
+            try
+            {
+                Directory.CreateDirectory(directory);
+                _files.Add(new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None));
+            }
+            catch (UnauthorizedAccessException error)
+            {
+                Dispose();
+                throw new KvStoreException(
+                    KvStoreError.InvalidOptions,
+                    $"The KV store may not write to '{directory}'. Give this user the right or name another.",
+                    directory,
+                    innerException: error);
+            }
+            catch (IOException error)
+            {
+                Dispose();
+                throw new KvStoreException(
+                    KvStoreError.DirectoryInUse,
+                    $"The KV store in '{directory}' cannot be locked ({error.Message}). Another worker has it open: "
+                    + "give each worker its own directory.",
+                    directory,
+                    innerException: error);
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+        foreach (var file in _files) file.Dispose();
+    }
+}

@@ -1,0 +1,54 @@
+namespace Krewe.KvStore.Disk;
+
+/// <summary>
+/// A hold on one stored object: it is neither evicted nor overwritten until the hold ends. After a result other than a
+/// hit the object is gone, and further reads of it are rubbish too and say so.
+/// </summary>
+public sealed class ObjectReader : IDisposable
+{
+    private readonly SsdObjectStore _store;
+    private readonly int _slot;
+    private bool _released;
+
+    internal ObjectReader(SsdObjectStore store, BlockKey key, int slot)
+    {
+        _store = store;
+        _slot = slot;
+        Key = key;
+    }
+
+    public BlockKey Key { get; }
+
+    /// <summary>Reads K and V of one layer, <c>LayerBytes</c> long, and verifies them.</summary>
+    public ValueTask<ReadResult> ReadLayerAsync(
+        int layer, Memory<byte> destination, CancellationToken cancellationToken = default) =>
+        ReadAsync(layer, 1, destination, cancellationToken);
+
+    /// <summary>Reads <paramref name="count"/> neighbouring layers in one I/O and verifies them.</summary>
+    /// <param name="cancellationToken">Heeded until the I/O begins.</param>
+    public ValueTask<ReadResult> ReadAsync(
+        int firstLayer, int count, Memory<byte> destination, CancellationToken cancellationToken = default)
+    {
+        ObjectDisposedException.ThrowIf(_released, this);
+        var geometry = _store.Geometry;
+        ArgumentOutOfRangeException.ThrowIfNegative(firstLayer);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(count);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(firstLayer + count, geometry.Layers, nameof(count));
+        if (destination.Length != count * geometry.LayerBytes)
+        {
+            throw new ArgumentException(
+                $"{destination.Length:N0} bytes were given; {count} layers take {count * geometry.LayerBytes:N0}.",
+                nameof(destination));
+        }
+
+        return _store.ReadLayersAsync(Key, _slot, firstLayer, destination, cancellationToken);
+    }
+
+    /// <summary>Ends the hold. No read may be under way.</summary>
+    public void Dispose()
+    {
+        if (_released) return;
+        _released = true;
+        _store.Release(_slot);
+    }
+}

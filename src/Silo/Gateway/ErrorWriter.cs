@@ -1,0 +1,42 @@
+using System.Globalization;
+using System.Text.Json;
+using Krewe.Abstractions;
+using Krewe.Silo.Gateway.Json;
+using Microsoft.AspNetCore.Http;
+
+namespace Krewe.Silo.Gateway;
+
+/// <summary>Errors as OpenAI's error object, with the status of the catalog.</summary>
+internal static class ErrorWriter
+{
+    /// <summary>For refusals that do not know better: a restarted worker is back by then.</summary>
+    private const int RetryAfterSecondsDefault = 2;
+
+    public static ErrorObject ToObject(KreweException error)
+    {
+        var info = ErrorCatalog.Describe(error.Code);
+        return new ErrorObject(new ErrorDetail(error.Message, info.Type, error.Parameter, info.Code));
+    }
+
+    public static async Task WriteAsync(HttpContext context, KreweException error)
+    {
+        var status = ErrorCatalog.Describe(error.Code).HttpStatus;
+        var response = context.Response;
+        response.StatusCode = status;
+        if (status is StatusCodes.Status429TooManyRequests or StatusCodes.Status503ServiceUnavailable
+            && response.Headers.RetryAfter.Count == 0)
+            SetRetryAfter(response, TimeSpan.FromSeconds(RetryAfterSecondsDefault));
+        await WriteJsonAsync(response, JsonSerializer.SerializeToUtf8Bytes(
+            ToObject(error), GatewayJson.Instance.ErrorObject));
+    }
+
+    public static void SetRetryAfter(HttpResponse response, TimeSpan delay) =>
+        response.Headers.RetryAfter = Math.Ceiling(delay.TotalSeconds).ToString(CultureInfo.InvariantCulture);
+
+    public static async Task WriteJsonAsync(HttpResponse response, byte[] json)
+    {
+        response.ContentType = "application/json; charset=utf-8";
+        response.ContentLength = json.Length;
+        await response.Body.WriteAsync(json, response.HttpContext.RequestAborted);
+    }
+}

@@ -1,0 +1,23 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+
+namespace Krewe.Silo.Gateway;
+
+/// <summary>Every path of the REST gateway.</summary>
+internal static class GatewayRoutes
+{
+    public static void Map(IEndpointRouteBuilder routes, GenerateEndpoints generate, InfoEndpoints info)
+    {
+        routes.MapPost("/v1/chat/completions", (RequestDelegate)generate.ChatAsync);
+        routes.MapPost("/v1/completions", (RequestDelegate)generate.CompleteAsync);
+        routes.MapGet("/v1/models", (RequestDelegate)info.ModelsAsync);
+        // Model names may contain slashes.
+        routes.MapGet("/v1/models/{**id}", (RequestDelegate)info.ModelAsync);
+        routes.MapGet("/v1/requests/{id}", (RequestDelegate)info.RequestAsync);
+        routes.MapGet("/v1/cluster", (RequestDelegate)info.ClusterAsync);
+        routes.MapGet("/health", (RequestDelegate)InfoEndpoints.LiveAsync);
+        routes.MapGet("/health/live", (RequestDelegate)InfoEndpoints.LiveAsync);
+        routes.MapGet("/health/ready", (RequestDelegate)info.ReadyAsync);
+    }
+}

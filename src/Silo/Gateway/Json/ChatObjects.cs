@@ -1,0 +1,85 @@
+using System.Text.Json.Serialization;
+
+namespace Krewe.Silo.Gateway.Json;
+
+/// <summary>Answer of a chat request.</summary>
+internal sealed record ChatCompletion
+{
+    public required string Id { get; init; }
+
+    public string Object { get; } = "chat.completion";
+
+    public required long Created { get; init; }
+
+    public required string Model { get; init; }
+
+    public required IReadOnlyList<ChatChoice> Choices { get; init; }
+
+    public required UsageObject Usage { get; init; }
+
+    public required string SystemFingerprint { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<int>? PromptTokenIds { get; init; }
+}
+
+internal sealed record ChatChoice
+{
+    public int Index { get; init; }
+
+    public required ChatAnswer Message { get; init; }
+
+    public object? Logprobs { get; init; }
+
+    public required string FinishReason { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<int>? TokenIds { get; init; }
+}
+
+internal sealed record ChatAnswer(string Role, string Content, string? Refusal);
+
+/// <summary>One event of a streamed chat answer.</summary>
+internal sealed record ChatChunk
+{
+    public required string Id { get; init; }
+
+    public string Object { get; } = "chat.completion.chunk";
+
+    public required long Created { get; init; }
+
+    public required string Model { get; init; }
+
+    public required string SystemFingerprint { get; init; }
+
+    public required IReadOnlyList<ChatChunkChoice> Choices { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public UsageObject? Usage { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<int>? PromptTokenIds { get; init; }
+}
+
+internal sealed record ChatChunkChoice
+{
+    public int Index { get; init; }
+
+    public required ChatDelta Delta { get; init; }
+
+    public object? Logprobs { get; init; }
+
+    public string? FinishReason { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<int>? TokenIds { get; init; }
+}
+
+internal sealed record ChatDelta
+{
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Role { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Content { get; init; }
+}

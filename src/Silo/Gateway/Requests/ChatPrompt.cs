@@ -1,0 +1,125 @@
+using System.Collections.Immutable;
+using System.Text;
+using System.Text.Json;
+using Krewe.Abstractions;
+using Krewe.Models;
+using Krewe.Silo.Hosting;
+
+namespace Krewe.Silo.Gateway.Requests;
+
+/// <summary>The prompt of a chat request: messages through the model's template to tokens.</summary>
+internal sealed class ChatPrompt(ServedModel model, TimeProvider time)
+{
+    private const string ContentExpected = "a string or an array of text parts";
+
+    public ImmutableArray<int> Read(RequestField root)
+    {
+        var template = model.Folder.ChatTemplate ?? throw new KreweException(
+            ErrorCode.InvalidRequest,
+            $"The model '{model.Name}' has no chat template. Use /v1/completions, or a model that was made for chat.");
+        var items = root.Required("messages").Items("an array of messages");
+        if (items.Length == 0) throw root.Required("messages").Wrong("an array of at least one message");
+        var messages = items.Select(ReadMessage).ToList();
+
+        var continues = root.Find("continue_final_message")?.AsBool() ?? false;
+        var addsPrompt = root.Find("add_generation_prompt")?.AsBool();
+        if (continues && addsPrompt == true)
+        {
+            throw new KreweException(
+                ErrorCode.InvalidRequest,
+                "'continue_final_message' and 'add_generation_prompt' exclude each other; send one of them.",
+                "continue_final_message");
+        }
+
+        var text = Render(template, new ChatTemplateInput
+        {
+            Messages = messages,
+            AddGenerationPrompt = addsPrompt ?? !continues,
+            Arguments = ReadArguments(root),
+            BosToken = model.Folder.BosToken,
+            EosToken = model.Folder.EosToken,
+            Clock = time,
+        });
+        if (continues) text = CutAfterLast(text, messages[^1], items[^1]);
+        // The template writes the begin token itself, so nothing is added unless the client asks for it.
+        var addsSpecial = root.Find("add_special_tokens")?.AsBool() ?? false;
+        return [.. model.Folder.Tokenizer.Encode(text, addsSpecial)];
+    }
+
+    private static string Render(ChatTemplate template, ChatTemplateInput input)
+    {
+        try
+        {
+            return template.Render(input);
+        }
+        catch (TemplateException e)
+        {
+            throw new KreweException(
+                ErrorCode.InvalidRequest, $"The model's chat template refuses these messages: {e.Message}", "messages", e);
+        }
+    }
+
+    private static ChatMessage ReadMessage(RequestField message)
+    {
+        var role = message.Required("role");
+        if (role.AsString().Length == 0) throw role.Wrong("a role, for instance \"user\"");
+        // Copied: the message is used after the body's buffer was given back.
+        var calls = message.Find("tool_calls")?.Value.Clone();
+        return new ChatMessage(role.AsString(), ReadContent(message, role.AsString(), calls))
+        {
+            ToolCalls = calls,
+            ToolCallId = message.Find("tool_call_id")?.AsString(),
+            Name = message.Find("name")?.AsString(),
+            Reasoning = (message.Find("reasoning") ?? message.Find("reasoning_content"))?.AsString(),
+        };
+    }
+
+    private static string? ReadContent(RequestField message, string role, JsonElement? toolCalls)
+    {
+        if (message.Find("content") is not { } content)
+        {
+            // An assistant may have only called tools, or refused.
+            if (role == "assistant") return toolCalls is null ? "" : null;
+            return message.Required("content").AsString();
+        }
+
+        if (content.Value.ValueKind == JsonValueKind.String) return content.AsString();
+        var text = new StringBuilder();
+        foreach (var part in content.Items(ContentExpected))
+        {
+            var type = part.Required("type");
+            if (type.AsString() != "text")
+            {
+                throw new KreweException(
+                    ErrorCode.UnsupportedParameter,
+                    $"'{type.Path}' is \"{type.AsString()}\"; this model reads text only, so every part must be of the type "
+                    + "\"text\".",
+                    type.Path);
+            }
+
+            text.Append(part.Required("text").AsString());
+        }
+
+        return text.ToString();
+    }
+
+    private static Dictionary<string, JsonElement>? ReadArguments(RequestField root) =>
+        root.Find("chat_template_kwargs")?.Members()
+            .ToDictionary(member => member.Name, member => member.Field.Value.Clone(), StringComparer.Ordinal);
+
+    /// <summary>What the template writes behind the last message's text is left to the model.</summary>
+    private static string CutAfterLast(string rendered, ChatMessage last, RequestField field)
+    {
+        // Templates may trim what they print.
+        var content = last.Content?.Trim() ?? "";
+        var start = content.Length == 0 ? -1 : rendered.LastIndexOf(content, StringComparison.Ordinal);
+        if (start < 0)
+        {
+            throw new KreweException(
+                ErrorCode.InvalidRequest,
+                $"'{field.Path}' has no text that 'continue_final_message' could continue.", $"{field.Path}.content");
+        }
+
+        return rendered[..(start + content.Length)];
+    }
+}

@@ -1,0 +1,93 @@
+using System.Text.Json;
+using Krewe.Abstractions;
+
+namespace Krewe.Silo.Gateway.Requests;
+
+/// <summary>
+/// Fields that this version knows and does not do yet. Ignoring one would give another answer than asked for, so each is
+/// refused by name unless its value asks for nothing. Fields that nobody here knows are ignored.
+/// </summary>
+internal static class LaterFields
+{
+    private static readonly Dictionary<string, Func<JsonElement, bool>> Shared = new(StringComparer.Ordinal)
+    {
+        ["n"] = IsOne,
+        ["echo"] = IsFalse,
+        ["use_beam_search"] = IsFalse,
+        ["include_stop_str_in_output"] = IsFalse,
+        ["prompt_logprobs"] = IsNothing,
+        ["top_logprobs"] = IsNothing,
+        ["response_format"] = IsTextFormat,
+        ["structured_outputs"] = IsNothing,
+        ["guided_json"] = IsNothing,
+        ["guided_regex"] = IsNothing,
+        ["guided_choice"] = IsNothing,
+        ["guided_grammar"] = IsNothing,
+        ["allowed_token_ids"] = IsNothing,
+        ["bad_words"] = IsEmptyArray,
+        ["truncate_prompt_tokens"] = IsNothing,
+        ["kv_transfer_params"] = IsNothing,
+    };
+
+    private static readonly Dictionary<string, Func<JsonElement, bool>> Chat = new(Shared, StringComparer.Ordinal)
+    {
+        ["logprobs"] = IsFalse,
+        ["tools"] = IsEmptyArray,
+        ["tool_choice"] = IsNoneOrAuto,
+        ["functions"] = IsEmptyArray,
+        ["function_call"] = IsNoneOrAuto,
+        ["modalities"] = IsTextOnly,
+        ["audio"] = IsNothing,
+        ["prediction"] = IsNothing,
+        ["web_search_options"] = IsNothing,
+        ["documents"] = IsEmptyArray,
+        ["chat_template"] = IsNothing,
+    };
+
+    private static readonly Dictionary<string, Func<JsonElement, bool>> Completions = new(Shared, StringComparer.Ordinal)
+    {
+        ["logprobs"] = IsFalse,
+        ["best_of"] = IsOne,
+        ["suffix"] = value => value.ValueKind == JsonValueKind.String && value.ValueEquals(""),
+        ["prompt_embeds"] = IsNothing,
+    };
+
+    public static void RefuseChat(RequestField root) => Refuse(root, Chat);
+
+    public static void RefuseCompletions(RequestField root) => Refuse(root, Completions);
+
+    private static void Refuse(RequestField root, Dictionary<string, Func<JsonElement, bool>> fields)
+    {
+        foreach (var (name, field) in root.Members())
+        {
+            if (!fields.TryGetValue(name, out var asksNothing)) continue;
+            if (field.Value.ValueKind == JsonValueKind.Null || asksNothing(field.Value)) continue;
+            if (name == "n" && field.AsLong() < 1) throw field.Wrong("an integer of at least 1");
+            throw new KreweException(
+                ErrorCode.UnsupportedParameter,
+                $"'{name}' with this value is not supported yet; leave it out or send its default.", name);
+        }
+    }
+
+    private static bool IsNothing(JsonElement value) => value.ValueKind == JsonValueKind.Null;
+
+    private static bool IsFalse(JsonElement value) => value.ValueKind == JsonValueKind.False;
+
+    private static bool IsOne(JsonElement value) =>
+        value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number) && number == 1;
+
+    private static bool IsEmptyArray(JsonElement value) =>
+        value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 0;
+
+    // "auto" without tools leaves nothing to choose.
+    private static bool IsNoneOrAuto(JsonElement value) =>
+        value.ValueKind == JsonValueKind.String && (value.ValueEquals("none") || value.ValueEquals("auto"));
+
+    private static bool IsTextFormat(JsonElement value) =>
+        value.ValueKind == JsonValueKind.Object && value.TryGetProperty("type", out var type)
+        && type.ValueKind == JsonValueKind.String && type.ValueEquals("text");
+
+    private static bool IsTextOnly(JsonElement value) =>
+        value.ValueKind == JsonValueKind.Array
+        && value.EnumerateArray().All(item => item.ValueKind == JsonValueKind.String && item.ValueEquals("text"));
+}

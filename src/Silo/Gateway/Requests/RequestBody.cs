@@ -1,0 +1,51 @@
+using System.Text.Json;
+using System.Text.Unicode;
+using Krewe.Abstractions;
+using Microsoft.AspNetCore.Http;
+
+namespace Krewe.Silo.Gateway.Requests;
+
+/// <summary>Reads a request's JSON object. Whatever a client sends, it gets an answer that says what is wrong.</summary>
+internal static class RequestBody
+{
+    /// <summary>Deeper nesting is no request of this API and would cost stack.</summary>
+    private const int DepthMax = 64;
+
+    /// <summary>Where a body of unknown length starts to grow from.</summary>
+    private const int InitialBytes = 16 << 10;
+
+    public static async Task<JsonDocument> ReadAsync(HttpContext context)
+    {
+        if (!context.Request.HasJsonContentType())
+        {
+            throw new KreweException(
+                ErrorCode.UnsupportedMediaType,
+                $"The Content-Type is '{context.Request.ContentType}'; send the request as application/json.");
+        }
+
+        using var bytes = new MemoryStream((int)Math.Min(context.Request.ContentLength ?? InitialBytes, 1 << 20));
+        await context.Request.Body.CopyToAsync(bytes, context.RequestAborted);
+        return Parse(bytes.GetBuffer().AsMemory(0, (int)bytes.Length));
+    }
+
+    private static JsonDocument Parse(ReadOnlyMemory<byte> bytes)
+    {
+        if (bytes.IsEmpty) throw new KreweException(ErrorCode.InvalidJson, "The body is empty; send a JSON object.");
+        // The parser leaves strings unchecked until somebody asks for them.
+        if (!Utf8.IsValid(bytes.Span))
+            throw new KreweException(ErrorCode.InvalidJson, "The body is not valid UTF-8; encode the JSON as UTF-8.");
+        JsonDocument document;
+        try
+        {
+            document = JsonDocument.Parse(bytes, new JsonDocumentOptions { MaxDepth = DepthMax });
+        }
+        catch (JsonException e)
+        {
+            throw new KreweException(ErrorCode.InvalidJson, $"The body is not valid JSON: {e.Message}", innerException: e);
+        }
+
+        if (document.RootElement.ValueKind == JsonValueKind.Object) return document;
+        document.Dispose();
+        throw new KreweException(ErrorCode.InvalidJson, "The body is JSON but not an object; send {\"model\": ...}.");
+    }
+}

@@ -1,0 +1,166 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+using Krewe.Abstractions;
+using Krewe.Silo.Hosting;
+
+namespace Krewe.Silo.Gateway.Requests;
+
+/// <summary>What the gateway knows of a request beside its body.</summary>
+/// <param name="RequestId">Its id.</param>
+/// <param name="DrawnSeed">The seed when the client gives none.</param>
+/// <param name="ArrivedAt">UTC.</param>
+/// <param name="Deadline">UTC.</param>
+internal sealed record Arrival(string RequestId, long DrawnSeed, DateTimeOffset ArrivedAt, DateTimeOffset Deadline);
+
+/// <summary>Turns the bodies of the two generating endpoints into checked requests.</summary>
+internal sealed class RequestReader(ServedModel model, TimeProvider time)
+{
+    private const int StopStringsMax = 16;
+
+    /// <summary>Output tokens of a text completion that says nothing; OpenAI's number.</summary>
+    private const int CompletionTokensDefault = 16;
+
+    private readonly ChatPrompt _chat = new(model, time);
+
+    public GenerationRequest ReadChat(JsonDocument body, Arrival arrival) => Checked(body, root =>
+    {
+        DemandModel(root);
+        LaterFields.RefuseChat(root);
+        var prompt = _chat.Read(root);
+        return Read(root, arrival, prompt, model.Folder.Defaults.MaxNewTokens) with
+        {
+            ContinuesText = root.Find("continue_final_message")?.AsBool() ?? false,
+        };
+    });
+
+    public GenerationRequest ReadCompletion(JsonDocument body, Arrival arrival) => Checked(body, root =>
+    {
+        DemandModel(root);
+        LaterFields.RefuseCompletions(root);
+        var prompt = CompletionPrompt.Read(root, model);
+        return Read(root, arrival, prompt, CompletionTokensDefault) with { ContinuesText = true };
+    });
+
+    private static GenerationRequest Checked(JsonDocument body, Func<RequestField, GenerationRequest> read)
+    {
+        try
+        {
+            return read(new RequestField(body.RootElement, ""));
+        }
+        catch (InvalidOperationException e)
+        {
+            // Any string getter of JsonElement says so of an escape like \ud800 without its other half.
+            throw new KreweException(
+                ErrorCode.InvalidJson, $"A string of the body is not valid Unicode: {e.Message}", innerException: e);
+        }
+    }
+
+    private GenerationRequest Read(
+        RequestField root, Arrival arrival, ImmutableArray<int> prompt, int? outputTokensDefault)
+    {
+        var (includeUsage, continuousUsage) = (false, false);
+        var stream = root.Find("stream")?.AsBool() ?? false;
+        if (root.Find("stream_options") is { } options)
+        {
+            if (!stream)
+            {
+                throw new KreweException(
+                    ErrorCode.InvalidRequest, "Stream options can only be defined when `stream=True`.", "stream_options");
+            }
+
+            includeUsage = options.Find("include_usage")?.AsBool() ?? false;
+            continuousUsage = includeUsage && (options.Find("continuous_usage_stats")?.AsBool() ?? false);
+        }
+
+        var maxTokens = ReadMaxTokens(root, prompt.Length, outputTokensDefault);
+        return new GenerationRequest
+        {
+            Stream = stream,
+            IncludeUsage = includeUsage,
+            ContinuousUsage = continuousUsage,
+            StopStrings = ReadStops(root),
+            SkipSpecialTokens = root.Find("skip_special_tokens")?.AsBool() ?? true,
+            ReturnTokenIds = root.Find("return_token_ids")?.AsBool() ?? false,
+            Spec = new RequestSpec
+            {
+                RequestId = arrival.RequestId,
+                Model = model.Name,
+                PromptTokens = prompt,
+                MaxOutputTokens = maxTokens,
+                MinOutputTokens = ReadMinTokens(root, maxTokens),
+                Sampling = SamplingFields.Read(root, model, arrival.DrawnSeed),
+                StopTokens = ReadStopTokens(root),
+                IgnoreEos = root.Find("ignore_eos")?.AsBool() ?? false,
+                Priority = ReadPriority(root),
+                PrefixSalt = ReadPrefixSalt(root),
+                ArrivedAt = arrival.ArrivedAt,
+                Deadline = arrival.Deadline,
+            },
+        };
+    }
+
+    private void DemandModel(RequestField root)
+    {
+        if (root.Find("model") is not { } field || field.AsString() is var asked && asked == model.Name) return;
+        throw new KreweException(
+            ErrorCode.ModelNotFound,
+            $"The model '{field.AsString()}' does not exist. This server serves '{model.Name}'; GET /v1/models lists it.",
+            "model");
+    }
+
+    /// <summary>The newer field wins. More than the context has room for is cut to what it has.</summary>
+    private int ReadMaxTokens(RequestField root, int promptTokens, int? outputTokensDefault)
+    {
+        var older = root.Find("max_tokens")?.AsInt(1, int.MaxValue);
+        var asked = root.Find("max_completion_tokens")?.AsInt(1, int.MaxValue) ?? older;
+        var room = model.MaxContextTokens - promptTokens;
+        if (room >= 1) return Math.Min(asked ?? outputTokensDefault ?? room, room);
+        long requested = asked ?? 1;
+        throw new KreweException(
+            ErrorCode.ContextLengthExceeded,
+            $"This model's maximum context length is {model.MaxContextTokens} tokens. However, you requested {requested} "
+            + $"output tokens and your prompt contains {promptTokens} input tokens, for a total of "
+            + $"{requested + promptTokens} tokens. Please reduce the length of the prompt.",
+            root.Find("messages") is null ? "prompt" : "messages");
+    }
+
+    private static int ReadMinTokens(RequestField root, int maxTokens)
+    {
+        if (root.Find("min_tokens") is not { } field) return 0;
+        var tokens = field.AsInt(0, int.MaxValue);
+        return tokens <= maxTokens ? tokens : throw field.Wrong($"at most the output tokens allowed, {maxTokens}");
+    }
+
+    private ImmutableArray<int> ReadStopTokens(RequestField root)
+    {
+        var ids = model.Folder.StopTokenIds.ToImmutableArray();
+        return root.Find("stop_token_ids") is { } field
+            ? [.. ids.Union(TokenIds.Read(field, model.Folder.Config.VocabularySize))]
+            : ids;
+    }
+
+    private static ImmutableArray<string> ReadStops(RequestField root)
+    {
+        const string Expected = "a string or an array of strings";
+        if (root.Find("stop") is not { } field) return [];
+        if (field.Value.ValueKind == JsonValueKind.String) return [DemandText(field)];
+        var items = field.Items(Expected);
+        return items.Length <= StopStringsMax
+            ? [.. items.Select(DemandText)]
+            : throw field.Wrong($"an array of at most {StopStringsMax} strings");
+
+        static string DemandText(RequestField item) =>
+            item.AsString(Expected) is { Length: > 0 } text ? text : throw item.Wrong("a string that is not empty");
+    }
+
+    /// <summary>As clients of vLLM mean it: lower goes first. Inside, higher does.</summary>
+    private static int ReadPriority(RequestField root) =>
+        -(root.Find("priority")?.AsInt(-int.MaxValue, int.MaxValue) ?? 0);
+
+    private static string ReadPrefixSalt(RequestField root)
+    {
+        if (root.Find("cache_salt") is not { } field) return "";
+        var salt = field.AsString();
+        return salt.Length > 0 ? salt : throw field.Wrong("a string that is not empty");
+    }
+}

@@ -1,0 +1,65 @@
+using Krewe.Abstractions;
+using Krewe.Grains;
+using Krewe.Silo.Streams;
+using Wire = Krewe.Abstractions.Wire;
+
+namespace Krewe.Silo.Links;
+
+/// <summary>Acts for request grains over this silo's links and streams.</summary>
+internal sealed class AttemptPort(ClusterView view, RequestStreams streams, ClusterOptions options) : IAttemptPort
+{
+    /// <summary>First light computes one stream a request.</summary>
+    private const int OnlyChoice = 0;
+
+    public void Dispatch(RequestSpec spec, RoutePlan plan)
+    {
+        var stream = streams.Find(spec.RequestId) ?? throw new KreweException(
+            ErrorCode.ClientClosedRequest, $"No client waits for request {spec.RequestId} on this silo any more.");
+        var prefill = Demand(plan.Prefill);
+        var decode = Demand(plan.Decode);
+        var key = new SequenceKey(spec.RequestId, OnlyChoice, plan.Epoch);
+        var known = stream.BeginEpoch(plan.Epoch);
+
+        Wire.StartSequence Part(Wire.SequencePart part)
+        {
+            var start = WireConvert.ToStart(spec, key, known, options.HandoffLease);
+            start.Part = part;
+            return start;
+        }
+
+        var toPrefill = new Attempt(key, stream.Reports, spec.PromptTokens.Length + known.Length);
+        if (!plan.NeedsHandoff)
+        {
+            if (!prefill.TryStart(toPrefill, Part(Wire.SequencePart.Whole))) throw Lost(plan.Prefill);
+            return;
+        }
+
+        if (!prefill.TryStart(toPrefill, Part(Wire.SequencePart.Prefill))) throw Lost(plan.Prefill);
+        var pull = Part(Wire.SequencePart.Decode);
+        pull.Source = new Wire.DataAddress
+        {
+            WorkerId = plan.Prefill.WorkerId,
+            Incarnation = plan.Prefill.Incarnation,
+            Host = prefill.Descriptor.DataHost,
+            Port = (uint)prefill.Descriptor.DataPort,
+        };
+        if (decode.TryStart(new Attempt(key, stream.Reports, 0), pull)) return;
+        prefill.Abort(key, "the decode worker is gone");
+        throw Lost(plan.Decode);
+    }
+
+    public void Abort(string requestId, RoutePlan plan, string reason)
+    {
+        var key = new SequenceKey(requestId, OnlyChoice, plan.Epoch);
+        view.Find(plan.Prefill)?.Abort(key, reason);
+        if (plan.NeedsHandoff) view.Find(plan.Decode)?.Abort(key, reason);
+    }
+
+    public void Fail(string requestId, ErrorCode code, string message) =>
+        streams.Find(requestId)?.TryEnd(new StreamEnd.Failed(code, message));
+
+    private WorkerLink Demand(WorkerIncarnation worker) => view.Find(worker) ?? throw Lost(worker);
+
+    private static KreweException Lost(WorkerIncarnation worker) =>
+        new(ErrorCode.WorkerLost, $"The link to worker {worker} is gone.");
+}

@@ -1,0 +1,63 @@
+using System.Collections.Immutable;
+using Krewe.Abstractions;
+using Krewe.Grains;
+
+namespace Krewe.Silo.Links;
+
+/// <summary>The attached workers of this silo, one link each. Invariant: a worker id is there at most once.</summary>
+internal sealed class ClusterView : IClusterView
+{
+    private readonly Lock _gate = new();
+    private ImmutableDictionary<string, WorkerLink> _links = ImmutableDictionary.Create<string, WorkerLink>(
+        StringComparer.Ordinal);
+
+    private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>In the order of their ids, so that equal clusters look equal to a policy.</summary>
+    public IEnumerable<WorkerLink> Links =>
+        Volatile.Read(ref _links).Values.OrderBy(link => link.Worker.WorkerId, StringComparer.Ordinal);
+
+    public ImmutableArray<WorkerView> Workers => [.. Links.Select(link => link.View)];
+
+    public Task WhenWorkersChangedAsync(CancellationToken cancellationToken)
+    {
+        lock (_gate) return _changed.Task.WaitAsync(cancellationToken);
+    }
+
+    /// <summary>The link of this worker id, whichever incarnation; null when there is none.</summary>
+    public WorkerLink? Find(string workerId) => Volatile.Read(ref _links).GetValueOrDefault(workerId);
+
+    /// <summary>The link of this incarnation; null when it is not there any more.</summary>
+    public WorkerLink? Find(WorkerIncarnation worker) =>
+        Find(worker.WorkerId) is { } link && link.Worker == worker ? link : null;
+
+    public void Add(WorkerLink link)
+    {
+        lock (_gate) _links = _links.Add(link.Worker.WorkerId, link);
+        SignalChange();
+    }
+
+    public void Remove(WorkerLink link)
+    {
+        lock (_gate)
+        {
+            if (_links.GetValueOrDefault(link.Worker.WorkerId) != link) return;
+            _links = _links.Remove(link.Worker.WorkerId);
+        }
+
+        SignalChange();
+    }
+
+    /// <summary>Wakes who waits for a change of the ready workers.</summary>
+    public void SignalChange()
+    {
+        TaskCompletionSource changed;
+        lock (_gate)
+        {
+            changed = _changed;
+            _changed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        }
+
+        changed.SetResult();
+    }
+}

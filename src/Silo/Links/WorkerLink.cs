@@ -1,0 +1,163 @@
+using System.Collections.Immutable;
+using Krewe.Abstractions;
+using Krewe.Grains;
+using Krewe.Silo.Streams;
+using Wire = Krewe.Abstractions.Wire;
+
+namespace Krewe.Silo.Links;
+
+/// <summary>
+/// One attached worker: the attempts that are on it and its load. Invariant: an attempt that was taken in is told to its
+/// request as released or as lost, once.
+/// </summary>
+internal sealed class WorkerLink
+{
+    private readonly Lock _gate = new();
+    private readonly Dictionary<SequenceKey, Attempt> _attempts = [];
+    private readonly LinkConnection _connection;
+    private Wire.LoadReport? _load;
+    private LinkEnd? _end;
+
+    // Running totals of the attempts that no load report counts yet: a view is made for every route.
+    private int _dispatchedSequences;
+    private long _dispatchedTokens;
+
+    public WorkerLink(LinkConnection connection, WorkerDescriptor descriptor, uint linkEpoch)
+    {
+        (_connection, Descriptor, LinkEpoch) = (connection, descriptor, linkEpoch);
+        View = CreateView();
+    }
+
+    public WorkerDescriptor Descriptor { get; }
+
+    public WorkerIncarnation Worker => Descriptor.Worker;
+
+    public uint LinkEpoch { get; }
+
+    /// <summary>As of the newest change.</summary>
+    public WorkerView View { get; private set; }
+
+    /// <summary>The newest load report; null before the first.</summary>
+    public Wire.LoadReport? Load => Volatile.Read(ref _load);
+
+    /// <summary>Attempts that are not released yet.</summary>
+    public int AttemptCount
+    {
+        get
+        {
+            lock (_gate) return _attempts.Count;
+        }
+    }
+
+    /// <summary>Sends a part; false when the link is over: then nothing was taken in.</summary>
+    public bool TryStart(Attempt attempt, Wire.StartSequence start)
+    {
+        lock (_gate)
+        {
+            if (_end is not null) return false;
+            // Taken in before it is sent: its first event may come back at once.
+            _attempts.Add(attempt.Key, attempt);
+            Count(attempt, +1);
+            if (_connection.TrySend(new Wire.SiloMessage { Start = start })) return true;
+            Remove(attempt);
+            return false;
+        }
+    }
+
+    /// <summary>Tells the worker to free what it holds of this key. A link that is over has nothing to free.</summary>
+    public void Abort(SequenceKey key, string reason) => _connection.TrySend(new Wire.SiloMessage
+    {
+        Abort = new Wire.AbortSequence { Key = WireConvert.ToWire(key), Reason = reason },
+    });
+
+    /// <summary>Applies a load report; true when the worker's state changed with it.</summary>
+    public bool Apply(Wire.LoadReport load)
+    {
+        lock (_gate)
+        {
+            var before = View.State;
+            _load = load;
+            foreach (var attempt in _attempts.Values)
+            {
+                if (!attempt.IsKnownToWorker || attempt.IsInLoadReport) continue;
+                Count(attempt, -1);
+                attempt.IsInLoadReport = true;
+            }
+
+            View = CreateView();
+            return View.State != before;
+        }
+    }
+
+    /// <summary>Tells the event to the attempt's request; false when the key is not known here.</summary>
+    public bool Apply(Wire.SequenceEvent happened)
+    {
+        RequestReports reports;
+        lock (_gate)
+        {
+            if (happened.Key is null || !_attempts.TryGetValue(WireConvert.FromWire(happened.Key), out var attempt))
+                return false;
+            reports = attempt.Reports;
+            attempt.IsKnownToWorker = true;
+            if (happened.Kind == Wire.SequenceEventKind.Released) Remove(attempt);
+        }
+
+        if (WireConvert.ToReport(happened, Worker) is { } report) reports.Send(report);
+        return true;
+    }
+
+    /// <summary>The link is over: every attempt on it is lost. False when that was told already.</summary>
+    public bool TryEnd(LinkEnd end)
+    {
+        ImmutableArray<Attempt> lost;
+        lock (_gate)
+        {
+            if (_end is not null) return false;
+            _end = end;
+            lost = [.. _attempts.Values];
+            foreach (var attempt in lost) Remove(attempt);
+        }
+
+        foreach (var attempt in lost)
+        {
+            attempt.Reports.Send(new RequestReport
+            {
+                Kind = RequestReportKind.WorkerLost,
+                Epoch = attempt.Key.Epoch,
+                Worker = Worker,
+                Error = end.Code,
+                Message = $"Worker {Worker}: {end.Reason}.",
+            });
+        }
+
+        return true;
+    }
+
+    /// <summary>Ends the connection; its reader then ends the link.</summary>
+    public void Close(LinkEnd end) => _connection.Close(end);
+
+    private void Remove(Attempt attempt)
+    {
+        _attempts.Remove(attempt.Key);
+        if (!attempt.IsInLoadReport) Count(attempt, -1);
+    }
+
+    private void Count(Attempt attempt, int sign)
+    {
+        _dispatchedSequences += sign;
+        _dispatchedTokens += sign * attempt.PrefillTokens;
+        View = CreateView();
+    }
+
+    private WorkerView CreateView() => new()
+    {
+        Descriptor = Descriptor,
+        State = _load is { Draining: true } ? WorkerState.Draining : WorkerState.Ready,
+        AvailableBlocks = _load is null ? Descriptor.TotalBlocks : (int)(_load.FreeBlocks + _load.EvictableBlocks),
+        RunningSequences = (int)(_load?.RunningSequences ?? 0),
+        WaitingSequences = (int)(_load?.WaitingSequences ?? 0),
+        WaitingTokens = (long)(_load?.WaitingTokens ?? 0),
+        DispatchedSequences = _dispatchedSequences,
+        DispatchedTokens = _dispatchedTokens,
+    };
+}

@@ -1,0 +1,185 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using Krewe.Abstractions;
+using Krewe.Grains;
+using Krewe.Silo.Gateway;
+using Krewe.Silo.Gateway.Answers;
+using Krewe.Silo.Gateway.Requests;
+using Krewe.Silo.Hosting;
+using Krewe.Silo.Links;
+using Krewe.Silo.Streams;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace Krewe.Silo;
+
+/// <summary>
+/// The silo process: REST gateway, grain host, worker links. Composition root; signals, children and the terminal are the
+/// caller's.
+/// </summary>
+public static class SiloHost
+{
+    /// <summary>What a stopping gateway gives its last connections.</summary>
+    private static readonly TimeSpan ShutdownTimeout = TimeSpan.FromSeconds(3);
+
+    /// <summary>
+    /// Runs a silo until <paramref name="stop"/>, then drains it. Prints its settings and address, or one clear line for
+    /// each error. Returns the exit code: 0 stopped, 1 failure, 2 invalid options, 3 invalid model, 4 port in use.
+    /// </summary>
+    /// <param name="options">Settings; checked here.</param>
+    /// <param name="output">Where the settings and the address are printed.</param>
+    /// <param name="errors">Where errors are printed.</param>
+    /// <param name="loggers">Where it logs; null = nowhere.</param>
+    /// <param name="time">Null = the system's.</param>
+    /// <param name="stop">Cancelled by the caller, for instance on SIGTERM.</param>
+    public static async Task<int> RunAsync(
+        SiloOptions options,
+        TextWriter output,
+        TextWriter errors,
+        ILoggerFactory? loggers = null,
+        TimeProvider? time = null,
+        CancellationToken stop = default)
+    {
+        try
+        {
+            await using var silo = await StartAsync(options, loggers, time, stop);
+            await output.WriteLineAsync(silo.Describe());
+            await silo.WaitForStopAsync(stop);
+            return 0;
+        }
+        catch (KreweException e)
+        {
+            await errors.WriteLineAsync(e.Message);
+            return ExitCodeOf(e.Code);
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            return 0;
+        }
+    }
+
+    /// <summary>
+    /// Starts a silo; it takes requests and workers when this returns. Throws <see cref="KreweException"/> with
+    /// InvalidOptions (every error at once, one a line), InvalidModel or PortInUse; then nothing stays open.
+    /// </summary>
+    public static async Task<RunningSilo> StartAsync(
+        SiloOptions options,
+        ILoggerFactory? loggers = null,
+        TimeProvider? time = null,
+        CancellationToken cancellationToken = default)
+    {
+        var mistakes = options.Validate().ToList();
+        if (mistakes.Count > 0)
+            throw new KreweException(ErrorCode.InvalidOptions, string.Join(Environment.NewLine, mistakes));
+
+        var model = ServedModel.Open(options);
+        WebApplication? app = null;
+        try
+        {
+            app = Build(options, model, loggers, time ?? TimeProvider.System);
+            await StartGatewayAsync(app, options, cancellationToken);
+            app.Services.GetRequiredService<LinkListener>().Start();
+            return new RunningSilo(app, options);
+        }
+        catch
+        {
+            // The container owns the model once it exists.
+            if (app is null)
+                model.Dispose();
+            else
+                await app.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>The exit code for an error that stops a start.</summary>
+    public static int ExitCodeOf(ErrorCode code) => code switch
+    {
+        ErrorCode.InvalidOptions => 2,
+        ErrorCode.InvalidModel => 3,
+        ErrorCode.PortInUse => 4,
+        _ => 1,
+    };
+
+    private static WebApplication Build(
+        SiloOptions options, ServedModel model, ILoggerFactory? loggers, TimeProvider time)
+    {
+        // Empty: neither files nor variables of the surroundings decide what this process does.
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = options.MaxRequestBytes;
+            kestrel.Listen(IPAddress.Parse(options.BindHost), options.HttpPort);
+        });
+        var services = builder.Services;
+        services.AddRoutingCore();
+        services.AddLogging();
+        if (loggers is not null) services.AddSingleton(loggers);
+        services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownTimeout);
+        services.AddSingleton<IHostLifetime, CallerLifetime>();
+        services.AddSingleton(time);
+        services.AddSingleton(options);
+        services.AddSingleton(options.Cluster);
+        services.AddSingleton(_ => model);
+        services.AddSingleton(new Entropy(() => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)))));
+        AddLinks(services);
+        AddGateway(services);
+        GrainHost.Add(builder, options);
+        services.AddKreweGrains();
+
+        var app = builder.Build();
+        app.UseMiddleware<ErrorMiddleware>();
+        GatewayRoutes.Map(
+            app, app.Services.GetRequiredService<GenerateEndpoints>(), app.Services.GetRequiredService<InfoEndpoints>());
+        return app;
+    }
+
+    private static void AddLinks(IServiceCollection services)
+    {
+        services.AddSingleton<StreamCounters>();
+        services.AddSingleton<RequestStreams>();
+        services.AddSingleton<ClusterView>();
+        services.AddSingleton<IClusterView>(provider => provider.GetRequiredService<ClusterView>());
+        services.AddSingleton<IAttemptPort, AttemptPort>();
+        services.AddSingleton<HelloPolicy>();
+        services.AddSingleton<LinkListener>();
+    }
+
+    private static void AddGateway(IServiceCollection services)
+    {
+        services.AddSingleton<Door>();
+        services.AddSingleton<RequestReader>();
+        services.AddSingleton<Generator>();
+        services.AddSingleton<ReadinessProbe>();
+        services.AddSingleton<GenerateEndpoints>();
+        services.AddSingleton<InfoEndpoints>();
+    }
+
+    private static async Task StartGatewayAsync(
+        WebApplication app, SiloOptions options, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await app.StartAsync(cancellationToken);
+        }
+        catch (Exception e) when (e is AddressInUseException or IOException { InnerException: AddressInUseException }
+            or SocketException)
+        {
+            throw BindFailure.Of("HTTP port", options.BindHost, options.HttpPort, e);
+        }
+    }
+
+    /// <summary>The caller says when to stop: this host must not take signals for itself.</summary>
+    private sealed class CallerLifetime : IHostLifetime
+    {
+        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    }
+}

@@ -1,0 +1,19 @@
+namespace Krewe.Simulation.Faults;
+
+/// <summary>Deliberate defects: each must be caught by a checker, or the checkers are worth nothing.</summary>
+public enum FaultDefect
+{
+    None,
+
+    /// <summary>The owner takes tokens of any epoch at any index.</summary>
+    OwnerForgetsEpochs,
+
+    /// <summary>The source frees its blocks when the last send begins, not when the last send has ended.</summary>
+    SourceFreesWhileSending,
+
+    /// <summary>A worker that is told to abort a decode keeps its blocks.</summary>
+    WorkerKeepsAborted,
+
+    /// <summary>Leases are not given back at a request's end.</summary>
+    LeasesAreKept,
+}

@@ -1,0 +1,74 @@
+namespace Krewe.Simulation.Faults;
+
+/// <summary>The fault model of one run: everything that was drawn from the seed before anything happened.</summary>
+public sealed record FaultPlan
+{
+    public required ulong Seed { get; init; }
+
+    public required int Requests { get; init; }
+
+    public required int PrefillWorkers { get; init; }
+
+    public required int DecodeWorkers { get; init; }
+
+    public required int MixedWorkers { get; init; }
+
+    /// <summary>KV blocks of each worker; every request fits alone.</summary>
+    public required int BlocksPerWorker { get; init; }
+
+    public required int PromptTokensMax { get; init; }
+
+    public required int OutputTokensMax { get; init; }
+
+    /// <summary>Requests arrive within this time.</summary>
+    public required int ArrivalMs { get; init; }
+
+    public required int DelayMsMax { get; init; }
+
+    public required int LossPerMille { get; init; }
+
+    public required int DuplicatePerMille { get; init; }
+
+    /// <summary>Of a message: it overtakes or is overtaken, by up to ten times the usual delay.</summary>
+    public required int ReorderPerMille { get; init; }
+
+    /// <summary>Of a request: its client goes away at a random moment.</summary>
+    public required int CancelPerMille { get; init; }
+
+    /// <summary>kill -9 of a random worker; it comes back after a while.</summary>
+    public required int Crashes { get; init; }
+
+    /// <summary>SIGSTOP of a random worker for up to three silence limits.</summary>
+    public required int Stalls { get; init; }
+
+    /// <summary>Cuts of the connection between the silo and a random worker.</summary>
+    public required int LinkCuts { get; init; }
+
+    /// <summary>Draws a plan; about one in eight has no faults at all, so that the model itself stays honest.</summary>
+    public static FaultPlan Draw(ulong seed)
+    {
+        var random = new SeededRandom(seed);
+        var calm = random.Chance(125);
+        int Fault(int most) => calm || random.Chance(300) ? 0 : random.Between(0, most);
+        return new FaultPlan
+        {
+            Seed = seed,
+            Requests = random.Between(1, 12),
+            PrefillWorkers = random.Between(1, 2),
+            DecodeWorkers = random.Between(1, 2),
+            MixedWorkers = random.Chance(200) ? 1 : 0,
+            BlocksPerWorker = random.Between(12, 40),
+            PromptTokensMax = random.Between(1, 120),
+            OutputTokensMax = random.Between(1, 60),
+            ArrivalMs = random.Between(1, 2_000),
+            DelayMsMax = random.Between(1, 20),
+            LossPerMille = Fault(30),
+            DuplicatePerMille = Fault(50),
+            ReorderPerMille = Fault(50),
+            CancelPerMille = Fault(300),
+            Crashes = Fault(4),
+            Stalls = Fault(3),
+            LinkCuts = Fault(3),
+        };
+    }
+}

@@ -1,0 +1,45 @@
+using Krewe.Abstractions.Wire;
+using SequenceKey = Krewe.Abstractions.SequenceKey;
+
+namespace Krewe.Workers;
+
+/// <summary>
+/// What a step says to each owner: its tokens in one batch, and state changes. A change flushes the tokens before it, so that
+/// it never overtakes them (RELEASED is the last word on a key).
+/// </summary>
+internal sealed class OwnerOutbox
+{
+    private readonly Dictionary<ISequenceOwner, TokenBatch> _batches = [];
+
+    /// <summary>Adds one token at its output position.</summary>
+    public void Add(Sequence sequence, int index, SampledToken token, FinishReason finish)
+    {
+        if (!_batches.TryGetValue(sequence.Owner, out var batch))
+            _batches.Add(sequence.Owner, batch = new TokenBatch());
+        var run = new TokenRun { Key = sequence.WireKey, FirstIndex = (uint)index, Finish = finish };
+        run.Tokens.Add((uint)token.Token);
+        if (token.Logprobs is { } logprobs) run.Logprobs.Add(logprobs);
+        batch.Runs.Add(run);
+    }
+
+    public void Tell(ISequenceOwner owner, SequenceKey key, SequenceEventKind kind, Action<SequenceEvent>? fill = null)
+    {
+        Flush(owner);
+        var change = new SequenceEvent { Key = key.ToWire(), Kind = kind };
+        fill?.Invoke(change);
+        owner.Deliver(change);
+    }
+
+    /// <summary>Sends every owner its batch.</summary>
+    public void Flush()
+    {
+        // :: Step 8
+        foreach (var (owner, batch) in _batches) owner.Deliver(batch);
+        _batches.Clear();
+    }
+
+    private void Flush(ISequenceOwner owner)
+    {
+        if (_batches.Remove(owner, out var batch)) owner.Deliver(batch);
+    }
+}

@@ -1,0 +1,140 @@
+using System.Runtime.InteropServices;
+using Krewe.Abstractions.Wire;
+using Krewe.Control.Handoff;
+using Krewe.Control.Kv;
+using Krewe.Kernels;
+using SequenceKey = Krewe.Abstractions.SequenceKey;
+
+namespace Krewe.Workers;
+
+/// <summary>
+/// One token stream being computed on this worker. Owned by the engine thread. Tokens are only ever appended; losing blocks
+/// (preemption) never loses a token.
+/// </summary>
+internal sealed class Sequence
+{
+    private readonly List<int> _tokens;
+    private readonly int[] _stopTokens;
+    private readonly int _minOutputTokens;
+
+    public Sequence(
+        StartSequence start, SamplerSettings sampling, ISequenceOwner owner, long arrival, EngineSettings settings,
+        int blockTokens)
+    {
+        Key = start.Key.FromWire();
+        WireKey = Key.ToWire();
+        (Part, Owner, Arrival) = (start.Part, owner, arrival);
+        (Priority, Sampling, PullSource) = (start.Priority, sampling, start.Source);
+        TopLogprobs = start.Sampling.HasTopLogprobs ? (int)start.Sampling.TopLogprobs : null;
+        LeaseLife = TimeSpan.FromMilliseconds(start.LeaseMs);
+        PromptCount = start.PromptTokens.Count;
+        AcceptedCount = start.OutputTokens.Count;
+        OutputMax = (int)Math.Min(start.MaxOutputTokens, int.MaxValue);
+        _minOutputTokens = (int)Math.Min(start.MinOutputTokens, int.MaxValue);
+        _tokens = new List<int>(PromptCount + AcceptedCount + 16);
+        foreach (var token in start.PromptTokens) _tokens.Add((int)token);
+        foreach (var token in start.OutputTokens) _tokens.Add((int)token);
+        var stops = start.StopTokens.Select(token => (int)token);
+        _stopTokens = [.. start.IgnoreEos ? stops.Except(settings.EndTokens) : stops.Union(settings.EndTokens)];
+        if (settings.PrefixCache)
+            Chain = new PrefixChain(PrefixHash.Root(settings.ModelFingerprint, start.PrefixSalt), blockTokens);
+        if (Part == SequencePart.Prefill)
+            Source = HandoffSource.Begin((_tokens.Count + blockTokens - 1) / blockTokens);
+    }
+
+    public SequenceKey Key { get; }
+
+    /// <summary>The key as messages carry it; never changed.</summary>
+    public Krewe.Abstractions.Wire.SequenceKey WireKey { get; }
+
+    public SequencePart Part { get; }
+
+    public ISequenceOwner Owner { get; }
+
+    /// <summary>Place in the order of arrival; kept through preemption.</summary>
+    public long Arrival { get; }
+
+    public int Priority { get; }
+
+    public SamplerSettings Sampling { get; }
+
+    /// <summary>Alternatives wanted beside each token's log-probability; null = no log-probabilities at all.</summary>
+    public int? TopLogprobs { get; }
+
+    /// <summary>Decode part: whom to pull from.</summary>
+    public DataAddress? PullSource { get; }
+
+    public TimeSpan LeaseLife { get; }
+
+    public SequenceStage Stage { get; set; } = SequenceStage.Waiting;
+
+    /// <summary>Prompt, then output.</summary>
+    public ReadOnlySpan<int> Tokens => CollectionsMarshal.AsSpan(_tokens);
+
+    public int KnownTokens => _tokens.Count;
+
+    public int PromptCount { get; }
+
+    public int OutputCount => _tokens.Count - PromptCount;
+
+    /// <summary>Output tokens that earlier epochs had produced.</summary>
+    public int AcceptedCount { get; }
+
+    public int OutputMax { get; }
+
+    /// <summary>Tokens with KV in <see cref="Blocks"/>.</summary>
+    public int ComputedTokens { get; set; }
+
+    /// <summary>Blocks that the prefix cache knows already, from the first.</summary>
+    public int InsertedBlocks { get; set; }
+
+    public BlockTable Blocks { get; } = new();
+
+    /// <summary>Null when the prefix cache is off.</summary>
+    public PrefixChain? Chain { get; }
+
+    /// <summary>The sequence decodes here and so needs more and more blocks.</summary>
+    public bool Grows => Part != SequencePart.Prefill;
+
+    /// <summary>Its KV must be pulled before it can run. A pulled sequence that is preempted later recomputes instead.</summary>
+    public bool Pulls { get; set; }
+
+    /// <summary>Its KV came from another worker: prefill is that worker's to report.</summary>
+    public bool WasPulled { get; set; }
+
+    /// <summary>Tokens that the prefix cache gave at the newest admission.</summary>
+    public int PrefixHitTokens { get; set; }
+
+    /// <summary>Decode part: the running pull, to be cancelled; null before and after.</summary>
+    public IActivePull? ActivePull { get; set; }
+
+    /// <summary>Prefill part: this side of the handoff.</summary>
+    public HandoffSource? Source { get; set; }
+
+    /// <summary>Prefill part: who pulls; null until one arrived.</summary>
+    public IPullerLink? Puller { get; set; }
+
+    /// <summary>When the hold on the blocks ends unless renewed, on the engine's clock; null while no lease runs.</summary>
+    public TimeSpan? LeaseEnd { get; set; }
+
+    /// <summary>The first token's log-probabilities, for the puller.</summary>
+    public TokenLogprobs? FirstLogprobs { get; set; }
+
+    /// <summary>Prefill was reported as started: once, however often it is preempted.</summary>
+    public bool PrefillReported { get; set; }
+
+    /// <summary>Output tokens that came about since the start, a pulled first one included.</summary>
+    public int SampledCount { get; set; }
+
+    /// <summary>True while an answer may not stop yet: stop tokens are masked.</summary>
+    public ReadOnlySpan<int> MaskedTokens => OutputCount < _minOutputTokens ? _stopTokens : [];
+
+    public void Append(int token) => _tokens.Add(token);
+
+    /// <summary>Whether the newest token ends the stream, and how.</summary>
+    public FinishReason FinishAfterNewest(int contextMax)
+    {
+        if (Array.IndexOf(_stopTokens, _tokens[^1]) >= 0 && OutputCount > _minOutputTokens) return FinishReason.Stop;
+        return OutputCount >= OutputMax || KnownTokens >= contextMax ? FinishReason.Length : FinishReason.Unspecified;
+    }
+}

@@ -1,0 +1,99 @@
+using System.Diagnostics.CodeAnalysis;
+using Krewe.Abstractions;
+
+namespace Krewe.Workers;
+
+/// <summary>One sequence's part in a step and what became of it.</summary>
+internal struct StepPart(Sequence sequence, int rows)
+{
+    public readonly Sequence Sequence = sequence;
+
+    public readonly int Rows = rows;
+
+    /// <summary>Its row in the logits; null when the chunk does not reach the last known token.</summary>
+    public int? LogitRow;
+
+    /// <summary>Set when this sequence, and only this one, could not be computed.</summary>
+    public string? Fault;
+}
+
+/// <summary>
+/// Runs planned rows through the model. A fault is narrowed down to the sequences that cause it: the others are computed
+/// again without them, which exactness makes invisible (same rows, same bits, same slots).
+/// </summary>
+internal sealed partial class StepCompute(IModelRunner runner, ILogger logger) : IDisposable
+{
+    private readonly StepBatch _batch = new();
+    private readonly TokenSampler _sampler = new(runner.VocabularySize);
+
+    /// <summary>Computes the rows; afterwards each part has a fault, a logit row, or neither.</summary>
+    public void Run(Span<StepPart> parts)
+    {
+        if (TryRun(parts) is not { } fault) return;
+        LogFault(logger, parts.Length, fault);
+        if (parts.Length == 1) parts[0].Fault = Describe(fault);
+        else RunAlone(parts);
+    }
+
+    /// <summary>Draws the next token of a part that has a logit row. Throws <see cref="KreweException"/> on no numbers.</summary>
+    public SampledToken Sample(in StepPart part) => _sampler.Sample(
+        part.Sequence, _batch.Logits.AsSpan(part.LogitRow!.Value * runner.VocabularySize, runner.VocabularySize));
+
+    public void Dispose() => _sampler.Dispose();
+
+    /// <summary>Each sequence in a step of its own to find the faulty ones, then the sound ones together for their logits.</summary>
+    private void RunAlone(Span<StepPart> parts)
+    {
+        var sound = new List<StepPart>();
+        foreach (ref var part in parts)
+        {
+            if (TryRun(new Span<StepPart>(ref part)) is { } fault) part.Fault = Describe(fault);
+            else sound.Add(part);
+        }
+
+        if (sound.Count == 0) return;
+        var together = sound.ToArray();
+        var togetherFault = TryRun(together);
+        var next = 0;
+        foreach (ref var part in parts)
+        {
+            if (part.Fault is not null) continue;
+            part = together[next++];
+            if (togetherFault is not null) part.Fault = Describe(togetherFault);
+        }
+    }
+
+    [SuppressMessage("Design", "CA1031:Do not catch general exception types",
+        Justification = "Whatever arithmetic throws must end its own sequences and not the worker.")]
+    private Exception? TryRun(Span<StepPart> parts)
+    {
+        try
+        {
+            Fill(parts);
+            runner.Run(_batch);
+            return null;
+        }
+        catch (Exception e) when (e is not OutOfMemoryException)
+        {
+            return e;
+        }
+    }
+
+    private static string Describe(Exception fault) => $"The engine could not compute a step: {fault.Message}";
+
+    private void Fill(Span<StepPart> parts)
+    {
+        _batch.Clear();
+        foreach (ref var part in parts)
+        {
+            var sequence = part.Sequence;
+            var end = sequence.ComputedTokens + part.Rows;
+            part.LogitRow = _batch.Add(
+                sequence.Tokens[sequence.ComputedTokens..end], sequence.ComputedTokens, sequence.Blocks.Span,
+                runner.Kv.Geometry.BlockTokens, wantLogits: end == sequence.KnownTokens);
+        }
+    }
+
+    [LoggerMessage(LogLevel.Error, "A step with {Sequences} sequences failed; each is tried alone.")]
+    private static partial void LogFault(ILogger logger, int sequences, Exception error);
+}

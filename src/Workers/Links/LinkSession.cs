@@ -1,0 +1,169 @@
+using System.Buffers;
+using System.Diagnostics.CodeAnalysis;
+using System.IO.Pipelines;
+using System.Net.Sockets;
+using System.Threading.Channels;
+using Krewe.Abstractions.Wire;
+using Krewe.Control.Links;
+
+namespace Krewe.Workers;
+
+/// <summary>
+/// One connection to one silo, from the accepted hello to its end: the owner of every sequence that came over it. When it
+/// ends, for whatever reason, those sequences end too; nothing of it is carried to the next connection.
+/// </summary>
+[SuppressMessage("Design", "CA1001:Types that own disposable fields should be disposable",
+    Justification = "The engine may speak to a link that has ended; a disposed token source would throw there.")]
+internal sealed partial class LinkSession : ISequenceOwner
+{
+    /// <summary>
+    /// Messages that may wait for the writer. A silo that does not read for that long is given up rather than waited for: the
+    /// engine must not block, and tokens must not be dropped.
+    /// </summary>
+    private const int OutboxMax = 16384;
+
+    private readonly NetworkStream _stream;
+    private readonly PipeReader _reader;
+    private readonly HelloReply _welcome;
+    private readonly Action<EngineCommand> _post;
+    private readonly Func<EngineLoad> _load;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly CancellationTokenSource _closing = new();
+    private readonly Channel<WorkerMessage> _outbox = Channel.CreateBounded<WorkerMessage>(
+        new BoundedChannelOptions(OutboxMax) { SingleReader = true });
+
+    private long _lastReceived;
+    private string _reason = "The silo closed the link.";
+
+    public LinkSession(
+        NetworkStream stream, PipeReader reader, HelloReply welcome, Action<EngineCommand> post, Func<EngineLoad> load,
+        TimeProvider time, ILogger logger)
+    {
+        (_stream, _reader, _welcome, _post, _load, _time, _logger) = (stream, reader, welcome, post, load, time, logger);
+        _lastReceived = time.GetTimestamp();
+    }
+
+    private TimeSpan Heartbeat => TimeSpan.FromMilliseconds(Math.Max(1, _welcome.HeartbeatMs));
+
+    private TimeSpan SilenceLimit => TimeSpan.FromMilliseconds(_welcome.SilenceMs);
+
+    public void Deliver(TokenBatch tokens) => Send(new WorkerMessage { Tokens = tokens });
+
+    public void Deliver(SequenceEvent change) => Send(new WorkerMessage { Event = change });
+
+    /// <summary>Serves the link to its end and tells why it ended. Does not throw.</summary>
+    public async Task<string> RunAsync(CancellationToken stopping)
+    {
+        await using var stop = stopping.Register(() => Close("The worker stops."));
+        var writing = WriteAsync();
+        var beating = BeatAsync();
+        await ReadAsync();
+        Close(_reason);
+        await beating;
+        await writing;
+        _post(new EngineCommand.OwnerLost(this));
+        return _reason;
+    }
+
+    private void Send(WorkerMessage message)
+    {
+        if (_outbox.Writer.TryWrite(message) || _closing.IsCancellationRequested) return;
+        Close($"The silo does not read: {OutboxMax} messages wait for it.");
+    }
+
+    private void Close(string reason)
+    {
+        if (_closing.IsCancellationRequested) return;
+        _reason = reason;
+        _closing.Cancel();
+    }
+
+    private async Task ReadAsync()
+    {
+        try
+        {
+            while (true)
+            {
+                var read = await _reader.ReadAsync(_closing.Token);
+                Interlocked.Exchange(ref _lastReceived, _time.GetTimestamp());
+                var buffer = read.Buffer;
+                while (FrameCodec.TryRead(ref buffer, SiloMessage.Parser, out var message)) Take(message!);
+                _reader.AdvanceTo(buffer.Start, buffer.End);
+                if (read.IsCompleted) return;
+            }
+        }
+        catch (FrameException e)
+        {
+            Close(e.Message);
+        }
+        catch (IOException e)
+        {
+            Close($"The link broke: {e.Message}");
+        }
+        catch (OperationCanceledException) when (_closing.IsCancellationRequested)
+        {
+            return; // closed from this side; the reason is set
+        }
+    }
+
+    private void Take(SiloMessage message)
+    {
+        switch (message.BodyCase)
+        {
+            case SiloMessage.BodyOneofCase.Start: _post(new EngineCommand.Start(this, message.Start)); break;
+            case SiloMessage.BodyOneofCase.Abort:
+                _post(new EngineCommand.Abort(this, message.Abort.Key.FromWire(), message.Abort.Reason));
+                break;
+            case SiloMessage.BodyOneofCase.Drain: _post(new EngineCommand.Drain()); break;
+            case SiloMessage.BodyOneofCase.Heartbeat or SiloMessage.BodyOneofCase.None: break; // newer silos may say more
+            default: throw new FrameException($"The silo sent {message.BodyCase} in the middle of a link.");
+        }
+    }
+
+    /// <summary>Reports the load once a heartbeat, and gives a silent silo up.</summary>
+    private async Task BeatAsync()
+    {
+        try
+        {
+            using var timer = new PeriodicTimer(Heartbeat, _time);
+            for (ulong sequence = 1; ; sequence++)
+            {
+                Send(new WorkerMessage { Load = _load().ToReport(sequence) });
+                await timer.WaitForNextTickAsync(_closing.Token);
+                var silence = _time.GetElapsedTime(Interlocked.Read(ref _lastReceived));
+                if (silence > SilenceLimit) Close($"The silo was silent for {silence.TotalMilliseconds:F0} ms.");
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            return; // the link is closed
+        }
+    }
+
+    /// <summary>The only writer: everything that waits goes out in one write.</summary>
+    private async Task WriteAsync()
+    {
+        var frames = new ArrayBufferWriter<byte>();
+        try
+        {
+            while (await _outbox.Reader.WaitToReadAsync(_closing.Token))
+            {
+                while (_outbox.Reader.TryRead(out var message)) FrameCodec.Write(frames, message);
+                await _stream.WriteAsync(frames.WrittenMemory, _closing.Token);
+                frames.ResetWrittenCount();
+            }
+        }
+        catch (IOException e)
+        {
+            Close($"The link broke: {e.Message}");
+        }
+        catch (OperationCanceledException)
+        {
+            LogUnsent(_logger, _welcome.SiloId, _outbox.Reader.Count);
+        }
+    }
+
+    [LoggerMessage(LogLevel.Debug, "Step 8: the link to {Silo} closed with {Messages} messages unsent.")]
+    private static partial void LogUnsent(ILogger logger, string silo, int messages);
+}

@@ -1,0 +1,54 @@
+using Krewe.Abstractions;
+
+namespace Krewe.Cli.Tests.Serving;
+
+public sealed class WorkerArgumentsTests
+{
+    [Fact]
+    public void A_child_reads_back_what_serve_meant()
+    {
+        var options = new WorkerOptions
+        {
+            WorkerId = "decode-3",
+            Role = WorkerRole.Decode,
+            ModelDirectory = "some folder/with space",
+            ServedModelName = "the model",
+            Silos = ["127.0.0.1:7001", "127.0.0.1:7002"],
+            Device = WorkerDevice.Reference,
+            Threads = 3,
+            KvMemoryBytes = 12345678,
+            KvFormat = KvFormat.F16,
+            BlockTokens = 32,
+            StepBudgetTokens = 77,
+            MaxRunningSequences = 9,
+            PrefixCache = false,
+            DataHost = "10.0.0.7",
+            DataPort = 7100,
+            TestHoldFile = "hold",
+        };
+
+        Assert.Equivalent(options, ReadBack(options), strict: true);
+    }
+
+    [Fact]
+    public void What_is_left_open_stays_open()
+    {
+        var options = new WorkerOptions
+        {
+            WorkerId = "prefill-0",
+            Role = WorkerRole.Prefill,
+            ModelDirectory = "m",
+            Silos = ["127.0.0.1:7001"],
+        };
+
+        Assert.Equivalent(options, ReadBack(options), strict: true);
+    }
+
+    private static WorkerOptions ReadBack(WorkerOptions options)
+    {
+        var result = KreweCommand.Build(Terminal.Standard()).Parse([.. WorkerArguments.From(options), "--supervised"]);
+
+        Assert.Empty(result.Errors);
+        return Assert.IsType<WorkerCommand>(result.CommandResult.Command).Read(result);
+    }
+}

@@ -1,0 +1,23 @@
+using System.Diagnostics;
+
+namespace Krewe.EndToEnd.Tests.Harness;
+
+/// <summary>Signals to worker processes, sent as an operator would.</summary>
+public static class Signals
+{
+    public static void Kill(int pid) => Send("KILL", pid);
+
+    /// <summary>Stops it in its tracks: its sockets stay open and silent.</summary>
+    public static void Stop(int pid) => Send("STOP", pid);
+
+    public static void Continue(int pid) => Send("CONT", pid);
+
+    public static void Interrupt(int pid) => Send("INT", pid);
+
+    private static void Send(string signal, int pid)
+    {
+        using var kill = Process.Start("kill", [$"-{signal}", $"{pid}"]);
+        kill.WaitForExit();
+        Assert.Equal(0, kill.ExitCode);
+    }
+}

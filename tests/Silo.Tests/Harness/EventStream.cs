@@ -1,0 +1,56 @@
+using System.Text.Json;
+
+namespace Krewe.Silo.Tests.Harness;
+
+/// <summary>Reads server-sent events as they arrive.</summary>
+internal sealed class EventStream(HttpResponseMessage response) : IDisposable
+{
+    private readonly StreamReader _reader = new(response.Content.ReadAsStream());
+
+    public void Dispose()
+    {
+        _reader.Dispose();
+        response.Dispose();
+    }
+
+    /// <summary>The next event's data; null at the end. Every event must be "data: ..." and an empty line.</summary>
+    public async Task<string?> NextAsync()
+    {
+        var line = await _reader.ReadLineAsync().WaitAsync(Eventually.Limit);
+        if (line is null) return null;
+        Assert.StartsWith("data: ", line, StringComparison.Ordinal);
+        Assert.Equal("", await _reader.ReadLineAsync());
+        return line["data: ".Length..];
+    }
+
+    public async Task<JsonElement> NextJsonAsync()
+    {
+        using var document = JsonDocument.Parse((await NextAsync())!);
+        return document.RootElement.Clone();
+    }
+
+    /// <summary>All events up to and without [DONE]; nothing may follow it.</summary>
+    public async Task<List<JsonElement>> ToEndAsync()
+    {
+        List<JsonElement> events = [];
+        while (await NextAsync() is { } data)
+        {
+            if (data == "[DONE]")
+            {
+                Assert.Null(await NextAsync());
+                return events;
+            }
+
+            using var document = JsonDocument.Parse(data);
+            events.Add(document.RootElement.Clone());
+        }
+
+        throw new EndOfStreamException("The stream ended without [DONE].");
+    }
+
+    public static string TextOf(IEnumerable<JsonElement> chunks) => string.Concat(chunks
+        .Where(chunk => chunk.At("choices").GetArrayLength() > 0)
+        .Select(chunk => chunk.At("choices.0"))
+        .Select(choice => choice.TryGetProperty("text", out var text) ? text.GetString()
+            : choice.At("delta").TryGetProperty("content", out var content) ? content.GetString() : ""));
+}

@@ -1,0 +1,87 @@
+using Krewe.Simulation.Faults;
+using Xunit.Abstractions;
+
+namespace Krewe.Simulation.Tests.Faults;
+
+public sealed class Machines_hold_under_faults(ITestOutputHelper output)
+{
+    // The long proof runs a million seeds: krewe simulate faults --seed 1 --runs 1000000.
+    private const int Seeds = 2_000;
+
+    [Fact]
+    public void Every_seed_ends_in_the_right_tokens_or_one_clean_error_and_nothing_is_held()
+    {
+        var (finished, failed, cancelled, attempts) = (0, 0, 0, 0);
+        for (var seed = 1UL; seed <= Seeds; seed++)
+        {
+            var result = RunSeed(seed);
+            finished += result.Finished;
+            failed += result.Failed;
+            cancelled += result.Cancelled;
+            attempts += result.Attempts;
+        }
+
+        output.WriteLine($"{finished} finished, {failed} failed, {cancelled} cancelled, {attempts} attempts");
+        // The faults must bite, and most requests must survive them: otherwise this proves nothing.
+        Assert.True(attempts > (finished + failed + cancelled) * 11 / 10, $"only {attempts} attempts");
+        Assert.True(finished > 5 * failed, $"{finished} finished, {failed} failed");
+    }
+
+    [Fact]
+    public void Without_faults_every_request_finishes_at_the_first_attempt()
+    {
+        for (var seed = 1UL; seed <= 200; seed++)
+        {
+            var calm = FaultPlan.Draw(seed) with
+            {
+                LossPerMille = 0,
+                DuplicatePerMille = 0,
+                ReorderPerMille = 0,
+                CancelPerMille = 0,
+                Crashes = 0,
+                Stalls = 0,
+                LinkCuts = 0,
+            };
+            var result = FaultSimulator.Run(calm, FaultDefect.None);
+            Assert.Equal((calm.Requests, calm.Requests), (result.Finished, result.Attempts));
+        }
+    }
+
+    [Fact]
+    public void One_seed_gives_one_run() => Assert.Equal(FaultSimulator.Run(42), FaultSimulator.Run(42));
+
+    [Theory]
+    [InlineData(FaultDefect.OwnerForgetsEpochs)]
+    [InlineData(FaultDefect.SourceFreesWhileSending)]
+    [InlineData(FaultDefect.WorkerKeepsAborted)]
+    [InlineData(FaultDefect.LeasesAreKept)]
+    public void A_deliberate_defect_is_caught(FaultDefect defect)
+    {
+        for (var seed = 1UL; seed <= Seeds; seed++)
+        {
+            try
+            {
+                FaultSimulator.Run(FaultPlan.Draw(seed), defect);
+            }
+            catch (Exception error) when (error is FaultViolationException or Control.Kv.IntegrityException)
+            {
+                output.WriteLine($"caught at seed {seed}: {error.Message}");
+                return;
+            }
+        }
+
+        Assert.Fail($"{defect} went unnoticed through {Seeds} seeds.");
+    }
+
+    private static FaultResult RunSeed(ulong seed)
+    {
+        try
+        {
+            return FaultSimulator.Run(seed);
+        }
+        catch (Exception error)
+        {
+            throw new InvalidOperationException($"Seed {seed}, {FaultPlan.Draw(seed)}: {error.Message}", error);
+        }
+    }
+}

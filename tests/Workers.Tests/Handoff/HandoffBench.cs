@@ -1,0 +1,92 @@
+using Krewe.Abstractions.Wire;
+using Microsoft.Extensions.Logging.Abstractions;
+using WorkerRole = Krewe.Abstractions.WorkerRole;
+
+namespace Krewe.Workers.Tests;
+
+/// <summary>One worker without a control link: engine thread, data link server and puller, on real loopback sockets.</summary>
+internal sealed class HandoffBench : IAsyncDisposable
+{
+    private readonly PullStarter _pulls;
+    private readonly HandoffServer _server;
+    private bool _disposed;
+
+    public HandoffBench(
+        WorkerRole role, TimeProvider? time = null, int blocks = 64, int budget = 16, bool hostMemory = true,
+        string model = "model", PhaseHold? hold = null, TimeSpan? pullerWait = null)
+    {
+        time ??= TimeProvider.System;
+        Runner = new FakeRunner(blocks, hostMemory);
+        var transport = new TcpBlockTransport(FakeRunner.Geometry.BlockBytes);
+        _server = new HandoffServer(transport.Listen("127.0.0.1", 0), time, NullLogger.Instance);
+        Identity = new WorkerIdentity
+        {
+            WorkerId = role.ToString(),
+            Incarnation = 41,
+            Role = role,
+            ModelName = "fake",
+            ModelFingerprint = model,
+            Numerics = Runner.Numerics,
+            Geometry = FakeRunner.Geometry,
+            TotalBlocks = blocks,
+            MaxContextTokens = FakeRunner.ContextMax,
+            DataHost = "127.0.0.1",
+            DataPort = _server.Port,
+        };
+        _pulls = new PullStarter(transport, Runner.Kv, Identity, hold, time, NullLogger.Instance);
+        Engine = new Engine(Runner, new EngineSettings
+        {
+            Role = role,
+            ModelFingerprint = model,
+            StepBudgetTokens = budget,
+            PullerWaitLimit = pullerWait ?? TimeSpan.FromSeconds(10),
+        }, _pulls, hold, time, NullLogger.Instance);
+        _server.Start(channel => new PullerConnection(
+            channel, Runner.Kv, Identity, Engine.Post, hold, time, NullLogger.Instance));
+        Engine.Start();
+    }
+
+    public WorkerIdentity Identity { get; }
+
+    public FakeRunner Runner { get; }
+
+    public Engine Engine { get; }
+
+    public RecordingOwner Owner { get; } = new();
+
+    public DataAddress Address => new()
+    {
+        WorkerId = Identity.WorkerId,
+        Incarnation = Identity.Incarnation,
+        Host = Identity.DataHost,
+        Port = (uint)Identity.DataPort,
+    };
+
+    public void Start(StartSequence start, DataAddress? source = null)
+    {
+        start.Source = source;
+        Engine.Post(new EngineCommand.Start(Owner, start));
+    }
+
+    public void Abort(string request, int epoch = 1) => Engine.Post(
+        new EngineCommand.Abort(Owner, new Krewe.Abstractions.SequenceKey(request, 0, epoch), "test"));
+
+    /// <summary>Ends the engine and checks that nothing is held any more. To be called when all sequences are over.</summary>
+    public async Task AssertAllReturnedAsync()
+    {
+        await DisposeAsync();
+        Engine.CheckIntegrity();
+        Assert.False(Engine.Completion.IsFaulted);
+        Assert.Equal(0, Engine.Load.PinnedBlocks);
+        Assert.Equal(0, Engine.Load.Leases);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_disposed) return;
+        _disposed = true;
+        await Engine.DisposeAsync();
+        await _pulls.DisposeAsync();
+        await _server.DisposeAsync();
+    }
+}
