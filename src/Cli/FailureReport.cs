@@ -1,6 +1,8 @@
 using System.Net.Sockets;
 using Krewe.Abstractions;
 using Krewe.Models;
+using Krewe.Simulation;
+using Krewe.Simulation.Faults;
 
 namespace Krewe.Cli;
 
@@ -34,7 +36,7 @@ internal static class FailureReport
     };
 
     private static bool IsUnexpected(Exception failure) => failure is not
-        (ModelException or KreweException or IOException or UnauthorizedAccessException or HttpRequestException
+        (ModelException or KreweException or SimulationException or FaultViolationException or IOException or UnauthorizedAccessException or HttpRequestException
         or SocketException);
 
     private static Exception Unwrap(Exception failure) =>

@@ -19,6 +19,7 @@ public sealed class RunningSilo : IAsyncDisposable
 {
     private readonly WebApplication _app;
     private readonly SiloOptions _options;
+    private int _isDisposed;
 
     internal RunningSilo(WebApplication app, SiloOptions options)
     {
@@ -73,6 +74,7 @@ public sealed class RunningSilo : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _isDisposed, 1) != 0) return;
         Services.GetRequiredService<RequestStreams>().FailAll(ErrorCode.Draining, "The silo shut down; send it again.");
         // Before the grain host: the worker grains are told of each link's end.
         await Services.GetRequiredService<LinkListener>().DisposeAsync();

@@ -56,7 +56,7 @@ public sealed class KreweCommandTests
         var run = await Run.Krewe(command, "--help");
 
         Assert.Equal(ExitCode.Success, run.ExitCode);
-        Assert.Contains($"krewe {command}", run.Out);
+        Assert.Contains($" {command} ", run.Out);
         Assert.DoesNotContain("--test-hold-file", run.Out);
     }
 }
