@@ -131,7 +131,7 @@ public static class SiloHost
         AddLinks(services);
         AddGateway(services);
         GrainHost.Add(builder, options);
-        services.AddKreweGrains();
+        services.AddKreweGrains(new GrainOptions { RecordKeep = options.RecordKeep });
 
         var app = builder.Build();
         app.UseMiddleware<ErrorMiddleware>();

@@ -35,6 +35,9 @@ public sealed record SiloOptions
     /// <summary>How long running requests may go on after the silo was told to stop.</summary>
     public TimeSpan DrainGrace { get; init; } = TimeSpan.FromSeconds(25);
 
+    /// <summary>How long an ended request's grain stays in memory for readers of its record.</summary>
+    public TimeSpan RecordKeep { get; init; } = TimeSpan.FromMinutes(1);
+
     /// <summary>Largest request body in bytes.</summary>
     public long MaxRequestBytes { get; init; } = 32L << 20;
 
@@ -51,6 +54,7 @@ public sealed record SiloOptions
         if (!Directory.Exists(ModelDirectory))
             yield return $"Model folder '{ModelDirectory}' does not exist; give --model a folder with config.json.";
         if (MaxRequestBytes < 1024) yield return $"MaxRequestBytes is {MaxRequestBytes}; it must be at least 1024.";
+        if (RecordKeep <= TimeSpan.Zero) yield return $"RecordKeep is {RecordKeep.TotalSeconds} s; it must be positive.";
         if (DrainGrace < TimeSpan.Zero) yield return $"DrainGrace is {DrainGrace.TotalSeconds} s; it must not be negative.";
         foreach (var error in Cluster.Validate()) yield return error;
     }

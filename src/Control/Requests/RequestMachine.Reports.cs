@@ -22,6 +22,8 @@ public sealed partial class RequestMachine
             return new RequestTransition(state, [.. releases]);
         }
 
+        // The next attempt computes the output so far once more: routing must know how much that is.
+        state = state with { OutputTokens = Math.Max(state.OutputTokens, report.OutputTokens) };
         return report.Kind switch
         {
             RequestReportKind.Accepted => Progress(state, report, at, StepOfPart(state, report), "queued"),

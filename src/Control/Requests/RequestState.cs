@@ -46,6 +46,7 @@ public sealed record RequestState
 
     public string? ErrorMessage { get; init; }
 
+    /// <summary>Output tokens that the owner is known to have, at least.</summary>
     public int OutputTokens { get; init; }
 
     public int PrefixHitTokens { get; init; }

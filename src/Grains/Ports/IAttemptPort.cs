@@ -10,8 +10,8 @@ public interface IAttemptPort
 {
     /// <summary>
     /// Fences older epochs of the stream, takes the tokens its owner has accepted so far, and sends the attempt's parts to
-    /// the plan's workers. Throws <see cref="KreweException"/> (WorkerLost) when a link is gone; then nothing was sent that
-    /// is not also aborted.
+    /// the plan's workers. Throws <see cref="KreweException"/> (WorkerLost) when a link is gone, (ClientClosedRequest) when
+    /// nobody reads the stream any more; then nothing was sent that is not also aborted.
     /// </summary>
     void Dispatch(RequestSpec spec, RoutePlan plan);
 

@@ -88,8 +88,6 @@ internal sealed partial class RequestGrain
 
     private void StartRenewals()
     {
-        if (_state.IsTerminal)
-            return;
         var interval = RequestLeases.RenewalIntervalOf(cluster);
         _renewals = this.RegisterGrainTimer(
             RenewAsync, new GrainTimerCreationOptions(interval, interval) { KeepAlive = true });

@@ -53,9 +53,13 @@ internal sealed partial class RequestGrain(
         if (_state.Attempts == 0)
             throw Refusal();
 
-        // The first token does not wait for a disk: until the record is there, a loss of this silo loses the request.
-        _ = SaveAsync();
-        StartRenewals();
+        if (!_state.IsTerminal)
+        {
+            // The first token does not wait for a disk: until the record is there, a loss of this silo loses the request.
+            _ = SaveAsync();
+            StartRenewals();
+        }
+
         return _state.Plan!;
     }
 
@@ -149,12 +153,17 @@ internal sealed partial class RequestGrain(
         }
     }
 
-    private PlanRefused? TryDispatch(RoutePlan plan)
+    /// <returns>Null when the attempt is on its way.</returns>
+    private RequestEvent? TryDispatch(RoutePlan plan)
     {
         try
         {
             port.Dispatch(_spec!, plan);
             return null;
+        }
+        catch (KreweException error) when (error.Code == ErrorCode.ClientClosedRequest)
+        {
+            return new CancelRequested(time.GetUtcNow(), RequestOutcome.Cancelled, error.Message, null, 0);
         }
         catch (KreweException error)
         {

@@ -2,9 +2,9 @@ namespace Krewe.Kernels;
 
 /// <summary>
 /// A weight matrix [outputs, inputs] packed once for the outer-product kernels. Panels of <see cref="PanelOutputs"/>
-/// outputs (two vectors) follow each other; inside a panel, input k holds one number for each output. 16-bit numbers are
-/// interleaved so that one 32-bit word has output j of the first vector below and of the second above: both vectors widen
-/// with one operation each. Outputs behind the last are zeros.
+/// outputs (two vectors) follow each other; inside a panel, input k holds one number for each output. 16-bit numbers
+/// are interleaved so that one 32-bit word has output j of the first vector below and of the second above: both vectors
+/// widen with one operation each. Outputs behind the last are zeros.
 /// </summary>
 public sealed unsafe class PackedMatrix : IDisposable
 {
@@ -50,7 +50,8 @@ public sealed unsafe class PackedMatrix : IDisposable
 
     /// <summary>
     /// Packs rows of a row-major [rowCount, Inputs] source, little-endian, not necessarily aligned, as outputs
-    /// <paramref name="firstOutput"/> and up. Distinct rows may be packed by distinct threads unless they share a panel.
+    /// <paramref name="firstOutput"/> and up. Distinct rows may be packed by distinct threads unless they share a
+    /// panel.
     /// </summary>
     public void PackRows(byte* source, int rowCount, int firstOutput)
     {
@@ -68,7 +69,8 @@ public sealed unsafe class PackedMatrix : IDisposable
             else
             {
                 var lanes = PanelOutputs / 2;
-                Scatter((ushort*)source + ((long)row * Inputs), (ushort*)target + (2 * (column % lanes)) + (column / lanes));
+                var place = (2 * (column % lanes)) + (column / lanes);
+                Scatter((ushort*)source + ((long)row * Inputs), (ushort*)target + place);
             }
         }
     }

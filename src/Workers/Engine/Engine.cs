@@ -156,10 +156,9 @@ internal sealed partial class Engine : IAsyncDisposable
         }
 
         // Timers count whole milliseconds: one more, or the turn comes just too early and has to wait again.
-        var due = next is { } at
-            ? TimeSpan.FromMilliseconds(Math.Max(0, Math.Ceiling((at - Now).TotalMilliseconds)) + 1)
-            : Timeout.InfiniteTimeSpan;
-        _timer.Change(due, Timeout.InfiniteTimeSpan);
+        var left = next - Now;
+        if (left <= TimeSpan.Zero) _wake.Set();
+        else if (left is { } wait) _timer.Change(wait + TimeSpan.FromMilliseconds(1), Timeout.InfiniteTimeSpan);
     }
 
     private EngineLoad MeasureLoad()

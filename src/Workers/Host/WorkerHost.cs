@@ -1,55 +1,161 @@
+using System.Buffers.Binary;
 using System.Security.Cryptography;
 using Krewe.Abstractions;
 using Krewe.Models;
 
 namespace Krewe.Workers;
 
-/// <summary>A worker process, put together and run until it is stopped.</summary>
-public static class WorkerHost
+/// <summary>
+/// A worker process: opens the model, serves its silos until told to stop, and leaves nothing behind. Everything that it
+/// holds is given back in the order links → engine → transfers → arena, so that no transfer outlives its memory.
+/// </summary>
+public sealed partial class WorkerHost
 {
-    /// <summary>Runs until stopped; a stop drains first. Throws when the model or a silo refuses for good.</summary>
-    public static async Task<int> RunAsync(
-        WorkerOptions options, ILoggerFactory logs, TimeProvider time, CancellationToken cancellationToken)
+    public const int ExitOk = 0;
+    public const int ExitFailure = 1;
+    public const int ExitInvalidOptions = 2;
+    public const int ExitRefused = 3;
+    public const int ExitPortInUse = 4;
+
+    /// <summary>How long running sequences may take to finish once the worker is told to stop.</summary>
+    public static readonly TimeSpan DrainGrace = TimeSpan.FromSeconds(10);
+
+    private readonly WorkerOptions _options;
+    private readonly Func<ModelFolder, WorkerOptions, IModelRunner> _createRunner;
+    private readonly ILoggerFactory _loggers;
+    private readonly ILogger _logger;
+    private readonly TimeProvider _time;
+
+    internal WorkerHost(
+        WorkerOptions options, Func<ModelFolder, WorkerOptions, IModelRunner> createRunner, ILoggerFactory loggers,
+        TimeProvider time)
     {
-        var logger = logs.CreateLogger("Krewe.Worker");
-        using var model = ModelFolder.Open(options.ModelDirectory);
-        using var runner = ModelRunners.Create(
-            model, options.Device, options.KvFormat, options.BlockTokens, options.KvMemoryBytes, options.Threads);
-        var hold = options.TestHoldFile is { } file ? new PhaseHold(file, options.Role, time) : null;
-        var transport = new TcpBlockTransport(runner.Kv.Geometry.BlockBytes);
-        await using var server = new HandoffServer(transport.Listen(options.DataHost, options.DataPort), time, logger);
-        Span<byte> drawn = stackalloc byte[8];
-        RandomNumberGenerator.Fill(drawn);
-        var identity = new WorkerIdentity
-        {
-            WorkerId = options.WorkerId,
-            Incarnation = BitConverter.ToUInt64(drawn),
-            Role = options.Role,
-            ModelName = options.ServedModelName ?? model.Name,
-            ModelFingerprint = model.Fingerprint,
-            Numerics = runner.Numerics,
-            Geometry = runner.Kv.Geometry,
-            TotalBlocks = runner.Kv.BlockCount,
-            MaxContextTokens = runner.MaxContextTokens,
-            DataHost = options.DataHost,
-            DataPort = server.Port,
-        };
-        await using var pulls = new PullStarter(transport, runner.Kv, identity, hold, time, logger);
-        var settings = new EngineSettings
-        {
-            Role = options.Role,
-            ModelFingerprint = model.Fingerprint,
-            EndTokens = model.StopTokenIds,
-            StepBudgetTokens = options.StepBudgetTokens,
-            MaxRunningSequences = options.MaxRunningSequences,
-            PrefixCache = options.PrefixCache,
-        };
-        await using var engine = new Engine(runner, settings, pulls, hold, time, logger);
-        engine.Start();
-        server.Start(channel => new PullerConnection(channel, runner.Kv, identity, engine.Post, hold, time, logger));
-        var links = new SiloLinks((address, welcomed) =>
-            new SiloLink(address, identity, engine.Post, () => engine.Load, welcomed, time, logger));
-        await links.RunAsync(options.Silos, cancellationToken);
-        return 0;
+        (_options, _createRunner, _loggers, _time) = (options, createRunner, loggers, time);
+        _logger = loggers.CreateLogger("Krewe.Worker");
     }
+
+    /// <summary>
+    /// Runs the worker until <paramref name="stopping"/> (SIGTERM) has drained it. Returns the process's exit code: 0 stopped,
+    /// 1 broken, 2 invalid options, 3 invalid model or refused by a silo for good, 4 data port in use. The reason is logged
+    /// as one error, its message made for people.
+    /// </summary>
+    public static Task<int> RunAsync(
+        WorkerOptions options, ILoggerFactory loggers, TimeProvider time, CancellationToken stopping) =>
+        new WorkerHost(options, CreateRunner, loggers, time).RunAsync(stopping);
+
+    internal async Task<int> RunAsync(CancellationToken stopping)
+    {
+        if (_options.Validate().ToArray() is { Length: > 0 } errors)
+        {
+            LogStopped(_logger, ErrorCode.InvalidOptions, string.Join(Environment.NewLine, errors));
+            return ExitInvalidOptions;
+        }
+
+        try
+        {
+            using var model = ModelFolder.Open(_options.ModelDirectory);
+            using var runner = _createRunner(model, _options);
+            await ServeAsync(model, runner, stopping);
+            return ExitOk;
+        }
+        catch (ModelException e)
+        {
+            LogStopped(_logger, ErrorCode.InvalidModel, e.Message);
+            return ExitRefused;
+        }
+        catch (KreweException e)
+        {
+            LogStopped(_logger, e.Code, e.Message);
+            return ExitCodeOf(e.Code);
+        }
+    }
+
+    private async Task ServeAsync(ModelFolder model, IModelRunner runner, CancellationToken stopping)
+    {
+        var blockBytes = runner.Kv.Geometry.BlockBytes;
+        var transport = new TcpBlockTransport(blockBytes);
+        var handoffLog = _loggers.CreateLogger("Krewe.Worker.Handoff");
+        await using var server = new HandoffServer(
+            transport.Listen(_options.DataHost, _options.DataPort), _time, handoffLog);
+        var identity = Identify(model, runner, server.Port);
+        LogResolved(_logger, _options, identity.Numerics, identity.Geometry, identity.TotalBlocks, identity.DataPort,
+            identity.Incarnation);
+        var hold = _options.TestHoldFile is { } file ? new PhaseHold(file, _options.Role, _time) : null;
+        await using var pulls = new PullStarter(transport, runner.Kv, identity, hold, _time, handoffLog);
+        await using var engine = new Engine(
+            runner, SettingsOf(model), pulls, hold, _time, _loggers.CreateLogger("Krewe.Worker.Engine"));
+        server.Start(channel => new PullerConnection(
+            channel, runner.Kv, identity, engine.Post, hold, _time, handoffLog));
+        engine.Start();
+
+        using var linksStopping = new CancellationTokenSource();
+        var links = OpenLinks(identity, engine).RunAsync(_options.Silos, linksStopping.Token);
+        await using var drain = stopping.Register(() => engine.Post(new EngineCommand.Drain()));
+        var ended = await Task.WhenAny(links, engine.Completion, DrainedAsync(engine, stopping));
+        await linksStopping.CancelAsync();
+        await links;
+        if (ended == engine.Completion)
+        {
+            throw new KreweException(ErrorCode.Internal, "The engine broke; see the error before.",
+                innerException: engine.Completion.Exception);
+        }
+    }
+
+    /// <summary>
+    /// Ends when the worker drains (told by its silo or by SIGTERM) and has finished what it had; after SIGTERM at the latest
+    /// when the grace is over.
+    /// </summary>
+    private async Task DrainedAsync(Engine engine, CancellationToken stopping)
+    {
+        var signal = new TaskCompletionSource();
+        await using var registration = stopping.Register(signal.SetResult);
+        if (await Task.WhenAny(engine.Drained, signal.Task) == engine.Drained) return;
+        LogDraining(_logger, DrainGrace.TotalSeconds);
+        var grace = Task.Delay(DrainGrace, _time, CancellationToken.None);
+        if (await Task.WhenAny(engine.Drained, grace) == grace) LogCut(_logger, engine.Load.RunningSequences);
+    }
+
+    private SiloLinks OpenLinks(WorkerIdentity identity, Engine engine)
+    {
+        var logger = _loggers.CreateLogger("Krewe.Worker.Links");
+        return new SiloLinks((address, welcomed) => new SiloLink(
+            address, identity, engine.Post, () => engine.Load, welcomed, _time, logger));
+    }
+
+    private WorkerIdentity Identify(ModelFolder model, IModelRunner runner, int dataPort) => new()
+    {
+        WorkerId = _options.WorkerId,
+        Incarnation = BinaryPrimitives.ReadUInt64LittleEndian(RandomNumberGenerator.GetBytes(sizeof(ulong))),
+        Role = _options.Role,
+        ModelName = _options.ServedModelName ?? model.Name,
+        ModelFingerprint = model.Fingerprint,
+        Numerics = runner.Numerics,
+        Geometry = runner.Kv.Geometry,
+        TotalBlocks = runner.Kv.BlockCount,
+        MaxContextTokens = runner.MaxContextTokens,
+        DataHost = _options.DataHost,
+        DataPort = dataPort,
+    };
+
+    private EngineSettings SettingsOf(ModelFolder model) => new()
+    {
+        Role = _options.Role,
+        ModelFingerprint = model.Fingerprint,
+        EndTokens = model.StopTokenIds,
+        StepBudgetTokens = _options.StepBudgetTokens,
+        MaxRunningSequences = _options.MaxRunningSequences,
+        PrefixCache = _options.PrefixCache,
+    };
+
+    private static IModelRunner CreateRunner(ModelFolder model, WorkerOptions options) => ModelRunners.Create(
+        model, options.Device, options.KvFormat, options.BlockTokens, options.KvMemoryBytes, options.Threads);
+
+    private static int ExitCodeOf(ErrorCode code) => code switch
+    {
+        ErrorCode.InvalidOptions => ExitInvalidOptions,
+        ErrorCode.PortInUse => ExitPortInUse,
+        ErrorCode.InvalidModel or ErrorCode.ProtocolMismatch or ErrorCode.ModelMismatch
+            or ErrorCode.NumericsMismatch or ErrorCode.KvGeometryMismatch => ExitRefused,
+        _ => ExitFailure,
+    };
 }

@@ -22,6 +22,8 @@ internal sealed partial class LinkSession : ISequenceOwner
     /// </summary>
     private const int OutboxMax = 16384;
 
+    private static readonly TimeSpan FinishLimit = TimeSpan.FromSeconds(1);
+
     private readonly NetworkStream _stream;
     private readonly PipeReader _reader;
     private readonly HelloReply _welcome;
@@ -29,11 +31,12 @@ internal sealed partial class LinkSession : ISequenceOwner
     private readonly Func<EngineLoad> _load;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private readonly CancellationTokenSource _closing = new();
+    private readonly CancellationTokenSource _closing;
     private readonly Channel<WorkerMessage> _outbox = Channel.CreateBounded<WorkerMessage>(
         new BoundedChannelOptions(OutboxMax) { SingleReader = true });
 
     private long _lastReceived;
+    private volatile bool _finishing;
     private string _reason = "The silo closed the link.";
 
     public LinkSession(
@@ -42,6 +45,7 @@ internal sealed partial class LinkSession : ISequenceOwner
     {
         (_stream, _reader, _welcome, _post, _load, _time, _logger) = (stream, reader, welcome, post, load, time, logger);
         _lastReceived = time.GetTimestamp();
+        _closing = new CancellationTokenSource(Timeout.InfiniteTimeSpan, time);
     }
 
     private TimeSpan Heartbeat => TimeSpan.FromMilliseconds(Math.Max(1, _welcome.HeartbeatMs));
@@ -55,7 +59,7 @@ internal sealed partial class LinkSession : ISequenceOwner
     /// <summary>Serves the link to its end and tells why it ended. Does not throw.</summary>
     public async Task<string> RunAsync(CancellationToken stopping)
     {
-        await using var stop = stopping.Register(() => Close("The worker stops."));
+        await using var stop = stopping.Register(Finish);
         var writing = WriteAsync();
         var beating = BeatAsync();
         await ReadAsync();
@@ -66,9 +70,17 @@ internal sealed partial class LinkSession : ISequenceOwner
         return _reason;
     }
 
+    /// <summary>Sends what waits, the last tokens and RELEASED among it, and closes; soon even when the silo does not read.</summary>
+    private void Finish()
+    {
+        _finishing = true;
+        _outbox.Writer.TryComplete();
+        _closing.CancelAfter(FinishLimit);
+    }
+
     private void Send(WorkerMessage message)
     {
-        if (_outbox.Writer.TryWrite(message) || _closing.IsCancellationRequested) return;
+        if (_outbox.Writer.TryWrite(message) || _finishing || _closing.IsCancellationRequested) return;
         Close($"The silo does not read: {OutboxMax} messages wait for it.");
     }
 
@@ -153,6 +165,8 @@ internal sealed partial class LinkSession : ISequenceOwner
                 await _stream.WriteAsync(frames.WrittenMemory, _closing.Token);
                 frames.ResetWrittenCount();
             }
+
+            Close("The worker stops.");
         }
         catch (IOException e)
         {

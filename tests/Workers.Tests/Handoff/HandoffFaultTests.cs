@@ -85,7 +85,7 @@ public sealed class HandoffFaultTests
         var time = new ManualTime();
         await using var decode = new HandoffBench(WorkerRole.Decode, time);
         using var source = await PlayedSource.MeetAsync(decode, ThePrompt);
-        time.Advance(TimeSpan.FromSeconds(11));
+        await time.AdvanceUntilAsync(decode.Owner.WhenReleasedAsync("a"), TimeSpan.FromSeconds(3));
         await AssertFailedAsync(decode, ErrorCode.HandoffTimeout);
     }
 
@@ -109,8 +109,9 @@ public sealed class HandoffFaultTests
         await using var prefill = new HandoffBench(WorkerRole.Prefill, time);
         using var target = await PlayedTarget.MeetAsync(prefill, "a");
         prefill.Start(Start("a", ThePrompt, 10, SequencePart.Prefill));
-        await prefill.Owner.WhenAsync("a", SequenceEventKind.PrefillFinished);
-        time.Advance(TimeSpan.FromSeconds(11));
+        await target.SendAsync(new DataMessage { Pull = new PullBlocks { Count = 1 } });
+        Assert.NotNull((await target.NextAsync()).Block);
+        await time.AdvanceUntilAsync(prefill.Owner.WhenReleasedAsync("a"), TimeSpan.FromSeconds(3));
         await AssertFailedAsync(prefill, ErrorCode.LeaseExpired);
     }
 
@@ -165,13 +166,9 @@ public sealed class HandoffFaultTests
         await using var prefill = new HandoffBench(WorkerRole.Prefill, time, pullerWait: TimeSpan.FromSeconds(2));
         using var target = await PlayedTarget.MeetAsync(prefill, "never");
 
-        // The engine must have parked it before time passes: a later command shows that it has.
-        prefill.Abort("marker");
-        await prefill.Owner.WhenReleasedAsync("marker");
-        time.Advance(TimeSpan.FromSeconds(3));
-        var message = await target.NextAsync();
-        while (message.Renew is not null) message = await target.NextAsync();
-        Assert.Equal(nameof(ErrorCode.HandoffTimeout), message.Abort.ErrorCode);
+        var told = AbortOfAsync(target);
+        await time.AdvanceUntilAsync(told, TimeSpan.FromSeconds(1));
+        Assert.Equal(nameof(ErrorCode.HandoffTimeout), (await told).ErrorCode);
     }
 
     [Fact]
@@ -190,6 +187,13 @@ public sealed class HandoffFaultTests
         decode.Start(Start("a", ThePrompt, 10, SequencePart.Decode), prefill.Address);
         await decode.Owner.WhenReleasedAsync("a");
         Assert.Equal(FakeRunner.Answer(ThePrompt, 10), decode.Owner.Tokens("a"));
+    }
+
+    private static async Task<HandoffAbort> AbortOfAsync(PlayedTarget target)
+    {
+        var message = await target.NextAsync();
+        while (message.Renew is not null) message = await target.NextAsync();
+        return message.Abort;
     }
 
     private static async Task<int> ReceiveToEndAsync(Socket socket)
