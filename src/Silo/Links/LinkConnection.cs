@@ -26,6 +26,7 @@ internal sealed class LinkConnection : IAsyncDisposable
     private readonly PipeWriter _writer;
     private readonly ClusterOptions _options;
     private readonly TimeProvider _time;
+    // Never disposed of: it holds no timer, and a late Close() must not meet a disposed source.
     private readonly CancellationTokenSource _closed = new();
     private readonly Task _writes;
     private readonly Channel<Wire.SiloMessage> _outbox = Channel.CreateBounded<Wire.SiloMessage>(
@@ -112,7 +113,8 @@ internal sealed class LinkConnection : IAsyncDisposable
     {
         if (Interlocked.CompareExchange(ref _end, end, null) is not null) return;
         _outbox.Writer.TryComplete();
-        _closed.Cancel();
+        // Elsewhere: whoever waits for it may go on right here, inside a lock of the caller.
+        _ = _closed.CancelAsync();
     }
 
     /// <summary>Sends what is queued, at most for as long as a link may be silent, then ends the link.</summary>
@@ -128,7 +130,6 @@ internal sealed class LinkConnection : IAsyncDisposable
         Close(new LinkEnd(ErrorCode.WorkerLost, "the silo closed the link"));
         await _writes;
         await _stream.DisposeAsync();
-        _closed.Dispose();
     }
 
     private async Task WriteAsync()
