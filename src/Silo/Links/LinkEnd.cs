@@ -1,5 +1,3 @@
-using Krewe.Abstractions;
-
 namespace Krewe.Silo.Links;
 
 /// <summary>
