@@ -57,21 +57,16 @@ public sealed unsafe class PackedMatrix : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfNegative(firstOutput);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(rowCount, Outputs - firstOutput);
-        for (var row = 0; row < rowCount; row++)
+        while (rowCount > 0)
         {
-            var output = firstOutput + row;
-            var target = Panel(output / PanelOutputs);
-            var column = output % PanelOutputs;
+            var (panel, column) = Math.DivRem(firstOutput, PanelOutputs);
+            var columns = Math.Min(rowCount, PanelOutputs - column);
             if (Format == WeightFormat.F32)
-            {
-                Scatter((uint*)source + ((long)row * Inputs), (uint*)target + column);
-            }
+                Transpose((uint*)source, (uint*)Panel(panel), column, columns);
             else
-            {
-                var lanes = PanelOutputs / 2;
-                var place = (2 * (column % lanes)) + (column / lanes);
-                Scatter((ushort*)source + ((long)row * Inputs), (ushort*)target + place);
-            }
+                Transpose((ushort*)source, (ushort*)Panel(panel), column, columns);
+            source += (long)columns * Inputs * ElementBytes;
+            (firstOutput, rowCount) = (firstOutput + columns, rowCount - columns);
         }
     }
 
@@ -85,10 +80,25 @@ public sealed unsafe class PackedMatrix : IDisposable
         _bias.Dispose();
     }
 
-    private void Scatter<T>(T* source, T* target)
+    /// <summary>Rows of the source become columns of a panel: reads run along many rows at once, so that writes are
+    /// dense.</summary>
+    private void Transpose<T>(T* source, T* panel, int firstColumn, int columns)
         where T : unmanaged
     {
-        for (var k = 0; k < Inputs; k++)
-            target[(long)k * PanelOutputs] = source[k];
+        var places = stackalloc int[columns];
+        for (var i = 0; i < columns; i++)
+            places[i] = PlaceOf(firstColumn + i);
+        for (nint k = 0; k < Inputs; k++)
+        {
+            for (nint i = 0; i < columns; i++)
+                panel[places[i]] = source[(i * Inputs) + k];
+            panel += PanelOutputs;
+        }
+    }
+
+    private int PlaceOf(int column)
+    {
+        var lanes = PanelOutputs / 2;
+        return Format == WeightFormat.F32 ? column : (2 * (column % lanes)) + (column / lanes);
     }
 }
