@@ -81,7 +81,8 @@ public sealed partial class RequestMachine
         var effects = ImmutableArray.CreateBuilder<RequestEffect>();
         if (abort)
             effects.Add(new Abort(state.Plan!, what));
-        // Before anything was dispatched the answer of the start itself carries the error, and there is no life to keep.
+        // Before anything was dispatched the answer of the start itself carries the error, and there is no life to
+        // keep.
         if (state.Attempts > 0 && code is { } error)
             effects.Add(new TellFailure(error, message!));
         effects.AddRange(ReleaseAll(state));

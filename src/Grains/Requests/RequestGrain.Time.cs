@@ -6,7 +6,9 @@ using Orleans.Runtime;
 
 namespace Krewe.Grains;
 
-/// <summary>What a request's grain does by itself: its clock, the watch for workers, lease renewals, its record.</summary>
+/// <summary>
+/// What a request's grain does by itself: its clock, the watch for workers, lease renewals, its record.
+/// </summary>
 internal sealed partial class RequestGrain
 {
     private IGrainTimer? _clock;

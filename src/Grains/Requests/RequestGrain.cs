@@ -31,7 +31,9 @@ internal sealed partial class RequestGrain(
 {
     private RequestState _state = RequestState.New;
 
-    /// <summary>What was asked for; null until the request is started, and again for a record read from storage.</summary>
+    /// <summary>
+    /// What was asked for; null until the request is started, and again for a record read from storage.
+    /// </summary>
     private RequestSpec? _spec;
 
     private RequestLeases? _leases;
@@ -55,7 +57,8 @@ internal sealed partial class RequestGrain(
 
         if (!_state.IsTerminal)
         {
-            // The first token does not wait for a disk: until the record is there, a loss of this silo loses the request.
+            // The first token does not wait for a disk: until the record is there, a loss of this silo loses the
+            // request.
             _ = SaveAsync();
             StartRenewals();
         }
@@ -109,7 +112,9 @@ internal sealed partial class RequestGrain(
 
     public void Dispose() => _watch?.Dispose();
 
-    /// <summary>Applies an event, and the events that its effects answer with, until nothing is left to be done.</summary>
+    /// <summary>
+    /// Applies an event, and the events that its effects answer with, until nothing is left to be done.
+    /// </summary>
     private async Task ApplyAsync(RequestEvent happened)
     {
         for (RequestEvent? next = happened; next is not null;)
@@ -134,7 +139,8 @@ internal sealed partial class RequestGrain(
                         next = TryDispatch(dispatch.Plan);
                         break;
                     case ReleaseLease release:
-                        // Not awaited, like the record: who reports or cancels must not wait for another grain or a disk.
+                        // Not awaited, like the record: who reports or cancels must not wait for another grain or a
+                        // disk.
                         _ = _leases!.ReleaseAsync(release.Lease);
                         break;
                     case Abort abort:
@@ -178,7 +184,8 @@ internal sealed partial class RequestGrain(
         // Nothing is kept of a request that never ran: its id may come again.
         DeactivateOnIdle();
         return new KreweException(
-            _state.Error ?? ErrorCode.Internal, _state.ErrorMessage ?? $"The request was not dispatched: {_state.Phase}.");
+            _state.Error ?? ErrorCode.Internal,
+            _state.ErrorMessage ?? $"The request was not dispatched: {_state.Phase}.");
     }
 
     /// <summary>A stored life without an end: the silo that owned its stream is gone.</summary>

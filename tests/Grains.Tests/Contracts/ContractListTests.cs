@@ -32,7 +32,8 @@ public class ContractListTests
         foreach (var grainInterface in SerializableChecker.GrainInterfaces(assembly))
         {
             checker.CheckInterface(grainInterface);
-            var parents = string.Join(", ", grainInterface.GetInterfaces().Select(NameOf).Order(StringComparer.Ordinal));
+            var parents = string.Join(
+                ", ", grainInterface.GetInterfaces().Select(NameOf).Order(StringComparer.Ordinal));
             text.Append($"interface {grainInterface.Name} : {parents}\n");
             foreach (var method in grainInterface.GetMethods().OrderBy(method => method.Name, StringComparer.Ordinal))
             {

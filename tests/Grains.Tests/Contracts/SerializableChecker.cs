@@ -7,8 +7,8 @@ using Orleans.Runtime;
 namespace Krewe.Grains.Tests.Contracts;
 
 /// <summary>
-/// Walks every type that crosses a grain interface and names what Orleans could not carry to another silo, or could share
-/// by mistake: types without serializer, members without number, anything that can change.
+/// Walks every type that crosses a grain interface and names what Orleans could not carry to another silo, or could
+/// share by mistake: types without serializer, members without number, anything that can change.
 /// </summary>
 internal sealed class SerializableChecker
 {
@@ -103,7 +103,8 @@ internal sealed class SerializableChecker
             Check(field.FieldType, where, mayChange: false);
         }
 
-        if (type.BaseType is { } parent && parent != typeof(object) && parent != typeof(ValueType) && !IsException(type))
+        if (type.BaseType is { } parent && parent != typeof(object) && parent != typeof(ValueType)
+            && !IsException(type))
             Errors.Add($"{type.Name} derives from {parent.Name}, whose members are not checked");
     }
 

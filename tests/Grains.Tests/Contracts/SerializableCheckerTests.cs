@@ -17,7 +17,10 @@ public class SerializableCheckerTests
         Assert.Empty(checker.Errors);
         // A walk that never set out would find nothing either.
         Assert.Superset(
-            new HashSet<Type> { typeof(RequestSpec), typeof(WorkerIncarnation), typeof(RequestLogEntry), typeof(LeaseGrant) },
+            new HashSet<Type>
+            {
+                typeof(RequestSpec), typeof(WorkerIncarnation), typeof(RequestLogEntry), typeof(LeaseGrant),
+            },
             checker.Walked.ToHashSet());
     }
 

@@ -36,7 +36,10 @@ public class RequestGrainLossTests
     public async Task A_lost_worker_is_replaced_in_a_new_epoch(string phase, bool prefillIsLost)
     {
         await using var cluster = await GrainCluster.StartAsync(
-            workers: [GrainCluster.Prefill(0), GrainCluster.Decode(0), GrainCluster.Prefill(1), GrainCluster.Decode(1)]);
+            workers:
+            [
+                GrainCluster.Prefill(0), GrainCluster.Decode(0), GrainCluster.Prefill(1), GrainCluster.Decode(1),
+            ]);
         var plan = await BeginUntilAsync(cluster, phase);
         await LoseAsync(cluster, plan, prefillIsLost ? GrainCluster.Prefill(0) : GrainCluster.Decode(0));
 
@@ -47,7 +50,8 @@ public class RequestGrainLossTests
         Assert.Equal(prefillIsLost ? "decode-0" : "decode-1", next.Decode.WorkerId);
 
         // The old epoch can say what it likes.
-        await cluster.ReportAsync("r", RequestReportKind.AttemptFailed, plan, plan.Decode, ErrorCode.EngineFault, "late");
+        await cluster.ReportAsync(
+            "r", RequestReportKind.AttemptFailed, plan, plan.Decode, ErrorCode.EngineFault, "late");
         Assert.Equal("Dispatched", (await cluster.RecordAsync("r")).Phase);
         await cluster.ReportAsync("r", RequestReportKind.Finished, next);
         Assert.Equal(2, (await cluster.RecordAsync("r")).Epoch);
@@ -69,10 +73,12 @@ public class RequestGrainLossTests
     {
         await using var cluster = await GrainCluster.StartAsync();
         var plan = await cluster.BeginAsync("r");
-        await cluster.ReportAsync("r", RequestReportKind.AttemptFailed, plan, plan.Decode, ErrorCode.HandoffCorrupt, "CRC");
+        await cluster.ReportAsync(
+            "r", RequestReportKind.AttemptFailed, plan, plan.Decode, ErrorCode.HandoffCorrupt, "CRC");
         await cluster.Port.NextAsync<Aborted>();
         plan = (await cluster.Port.NextAsync<Dispatched>()).Plan;
-        await cluster.ReportAsync("r", RequestReportKind.AttemptFailed, plan, plan.Decode, ErrorCode.HandoffCorrupt, "CRC");
+        await cluster.ReportAsync(
+            "r", RequestReportKind.AttemptFailed, plan, plan.Decode, ErrorCode.HandoffCorrupt, "CRC");
         await cluster.Port.NextAsync<Aborted>();
         var failed = await cluster.Port.NextAsync<StreamFailed>();
         Assert.Equal(ErrorCode.AttemptsExhausted, failed.Code);
