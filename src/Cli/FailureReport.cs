@@ -36,8 +36,8 @@ internal static class FailureReport
     };
 
     private static bool IsUnexpected(Exception failure) => failure is not
-        (ModelException or KreweException or SimulationException or FaultViolationException or IOException or UnauthorizedAccessException or HttpRequestException
-        or SocketException);
+        (ModelException or KreweException or SimulationException or FaultViolationException or IOException
+        or UnauthorizedAccessException or HttpRequestException or SocketException);
 
     private static Exception Unwrap(Exception failure) =>
         failure is AggregateException { InnerExceptions.Count: 1 } many ? Unwrap(many.InnerExceptions[0]) : failure;

@@ -12,7 +12,8 @@ public sealed class RotaryFrequencies
         Magnitude = magnitude;
     }
 
-    /// <summary>[HeadDim / 2], rounded to float as checkpoints were trained with, so that no library's pow shows in them.
+    /// <summary>[HeadDim / 2], rounded to float as checkpoints were trained with, so that no library's pow shows in
+    /// them.
     /// </summary>
     public IReadOnlyList<double> Frequencies { get; }
 
@@ -20,7 +21,8 @@ public sealed class RotaryFrequencies
     public double Magnitude { get; }
 
     /// <summary>theta^(-2i / headDim).</summary>
-    public static RotaryFrequencies Plain(int headDim, double theta) => new(Compute(headDim, theta, (_, frequency) => frequency));
+    public static RotaryFrequencies Plain(int headDim, double theta) =>
+        new(Compute(headDim, theta, (_, frequency) => frequency));
 
     /// <summary>All frequencies divided by <paramref name="factor"/>.</summary>
     public static RotaryFrequencies Linear(int headDim, double theta, double factor) =>
@@ -38,8 +40,9 @@ public sealed class RotaryFrequencies
         }));
 
     /// <summary>
-    /// YaRN (arXiv 2309.00071): dimensions that turn often over the original context are kept, those that turn seldom are
-    /// divided, with a ramp between the dimensions of <paramref name="betaFast"/> and <paramref name="betaSlow"/> turns.
+    /// YaRN (arXiv 2309.00071): dimensions that turn often over the original context are kept, those that turn seldom
+    /// are divided, with a ramp between the dimensions of <paramref name="betaFast"/> and <paramref name="betaSlow"/>
+    /// turns.
     /// </summary>
     public static RotaryFrequencies Yarn(
         int headDim, double theta, double factor, double betaFast, double betaSlow, int originalMaxPositions,

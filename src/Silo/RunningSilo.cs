@@ -49,10 +49,12 @@ public sealed class RunningSilo : IAsyncDisposable
         var cluster = _options.Cluster;
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"silo {_options.SiloId}: gateway {HttpUrl}v1, links {_options.BindHost}:{LinkPort}, model {ModelName} from "
-            + $"{_options.ModelDirectory}, grains {GrainHost.Name}, state {_options.DataDirectory ?? "in memory"}, "
+            $"silo {_options.SiloId}: gateway {HttpUrl}v1, links {_options.BindHost}:{LinkPort}, model {ModelName} "
+            + $"from {_options.ModelDirectory}, grains {GrainHost.Name}, state "
+            + $"{_options.DataDirectory ?? "in memory"}, "
             + $"heartbeat {cluster.HeartbeatInterval.TotalMilliseconds} ms, silence limit "
-            + $"{cluster.LinkSilenceLimit.TotalMilliseconds} ms, handoff lease {cluster.HandoffLease.TotalMilliseconds} ms, "
+            + $"{cluster.LinkSilenceLimit.TotalMilliseconds} ms, handoff lease "
+            + $"{cluster.HandoffLease.TotalMilliseconds} ms, "
             + $"worker wait {cluster.WorkerWaitLimit.TotalSeconds} s, attempts {cluster.MaxAttempts}, request timeout "
             + $"{cluster.RequestTimeout.TotalSeconds} s, requests at once {cluster.MaxRequestsPerSilo}, block "
             + $"{cluster.BlockTokens} tokens, drain {_options.DrainGrace.TotalSeconds} s");

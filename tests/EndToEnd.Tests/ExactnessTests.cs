@@ -17,8 +17,8 @@ public sealed class ExactnessTests(SplitCluster fixture, ITestOutputHelper outpu
     /// <summary>Around the edges of a block (16) and of a chunk (512), and well behind both.</summary>
     private static readonly int[] Lengths =
     [
-        1, 2, 3, 14, 15, 16, 17, 18, 31, 32, 33, 47, 48, 49, 63, 64, 65, 100, 127, 128, 129, 255, 256, 257, 511, 512, 513,
-        528, 1023, 1024, 1025,
+        1, 2, 3, 14, 15, 16, 17, 18, 31, 32, 33, 47, 48, 49, 63, 64, 65, 100, 127, 128, 129, 255, 256, 257, 511, 512,
+        513, 528, 1023, 1024, 1025,
     ];
 
     [Fact]

@@ -9,7 +9,7 @@ namespace Krewe.EndToEnd.Tests;
 public sealed class ImpatientCluster() : ClusterFixture(
     "--heartbeat", "0.1", "--silence-limit", "1", "--handoff-lease", "3", "--worker-wait", "1");
 
-/// <summary>When no worker is left a request ends in one clean error, soon; when one is back, requests are served.</summary>
+/// <summary>When no worker is left a request ends in one clean error, soon; when one is back it is served.</summary>
 public sealed class NoWorkerTests(ImpatientCluster fixture, ITestOutputHelper output)
     : ClusterTest(fixture, output), IClassFixture<ImpatientCluster>
 {

@@ -79,8 +79,7 @@ public sealed class RefusalTests : IDisposable
     public async Task A_worker_that_does_not_fit_is_refused_at_hello(string what, string option, string value)
     {
         var link = FreePort();
-        await using var silo = KreweProcess.Start("silo", "--port", "0", "--link-port", $"{link}");
-        await silo.WaitForLineAsync(line => line.Contains("gateway", StringComparison.Ordinal), TimeSpan.FromSeconds(20));
+        await using var silo = await StartSiloAsync(link);
 
         var (code, _, log) = await KreweProcess.RunAsync("worker", "--silo", $"127.0.0.1:{link}", option, value);
 
@@ -94,8 +93,7 @@ public sealed class RefusalTests : IDisposable
     public async Task A_worker_with_another_checkpoint_of_the_same_name_is_refused_at_hello()
     {
         var link = FreePort();
-        await using var silo = KreweProcess.Start("silo", "--port", "0", "--link-port", $"{link}");
-        await silo.WaitForLineAsync(line => line.Contains("gateway", StringComparison.Ordinal), TimeSpan.FromSeconds(20));
+        await using var silo = await StartSiloAsync(link);
         var model = CopyModel();
         Edit(model, "config.json", "\"rope_theta\": 10000", "\"rope_theta\": 20000");
 
@@ -112,6 +110,14 @@ public sealed class RefusalTests : IDisposable
         Assert.Equal(3, code);
         Assert.Contains(named, log);
         Assert.DoesNotContain("   at ", log);
+    }
+
+    private static async Task<KreweProcess> StartSiloAsync(int linkPort)
+    {
+        var silo = KreweProcess.Start("silo", "--port", "0", "--link-port", $"{linkPort}");
+        await silo.WaitForLineAsync(
+            line => line.Contains("gateway", StringComparison.Ordinal), TimeSpan.FromSeconds(20));
+        return silo;
     }
 
     private string CopyModel()

@@ -4,7 +4,7 @@ using Xunit.Abstractions;
 
 namespace Krewe.EndToEnd.Tests;
 
-/// <summary><c>kill -9</c> in every phase: the stream goes on with the identical tokens, and nothing stays held.</summary>
+/// <summary><c>kill -9</c> in every phase: the stream goes on with the identical tokens; nothing stays held.</summary>
 public sealed class WorkerLossTests(NervousCluster fixture, ITestOutputHelper output)
     : ClusterTest(fixture, output), IClassFixture<NervousCluster>
 {

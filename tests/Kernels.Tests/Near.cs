@@ -1,8 +1,8 @@
 namespace Krewe.Kernels.Tests;
 
 /// <summary>
-/// |actual - expected| at most absolute + relative * |expected|. A chain of n roundings in F32 of terms of size t errs by
-/// about n * t * 2^-24 at worst; each test states the bound that follows for its sizes.
+/// |actual - expected| at most absolute + relative * |expected|. A chain of n roundings in F32 of terms of size t errs
+/// by about n * t * 2^-24 at worst; each test states the bound that follows for its sizes.
 /// </summary>
 internal static class Near
 {

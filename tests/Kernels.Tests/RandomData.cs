@@ -14,12 +14,13 @@ internal static class RandomData
     }
 
     /// <summary>Values that the format holds exactly, so that reference and kernel read the same numbers.</summary>
-    public static float[] Rounded(float[] values, WeightFormat format) => Array.ConvertAll(values, value => format switch
-    {
-        WeightFormat.F16 => (float)(Half)value,
-        WeightFormat.BF16 => BitConverter.UInt32BitsToSingle((uint)KvNumber.ToBrain(value) << 16),
-        _ => value,
-    });
+    public static float[] Rounded(float[] values, WeightFormat format) =>
+        Array.ConvertAll(values, value => format switch
+        {
+            WeightFormat.F16 => (float)(Half)value,
+            WeightFormat.BF16 => BitConverter.UInt32BitsToSingle((uint)KvNumber.ToBrain(value) << 16),
+            _ => value,
+        });
 
     /// <summary>The bytes of a checkpoint's tensor.</summary>
     public static byte[] Bytes(float[] values, WeightFormat format) => [.. values.SelectMany(value => format switch

@@ -77,7 +77,8 @@ public sealed class SiloHostTests
         using var stop = new CancellationTokenSource();
         using var output = new StringWriter();
         var running = SiloHost.RunAsync(SiloHarness.DefaultOptions(), output, TextWriter.Null, stop: stop.Token);
-        await Eventually.UntilAsync(() => output.ToString().Contains("model tiny", StringComparison.Ordinal), "it runs");
+        await Eventually.UntilAsync(
+            () => output.ToString().Contains("model tiny", StringComparison.Ordinal), "it runs");
 
         await stop.CancelAsync();
 

@@ -29,11 +29,15 @@ internal sealed class SiloSettings(int usualLinkPort)
     private readonly UsualOption<TimeSpan> _drain = Setting.Seconds(
         "--drain", "How long running requests may go on after Ctrl-C or SIGTERM.", TimeSpan.FromSeconds(25));
 
+    private readonly UsualOption<TimeSpan> _recordKeep = Setting.Seconds(
+        "--record-keep", "How long an ended request's record stays in memory.", TimeSpan.FromMinutes(1));
+
     private readonly ClusterSettings _cluster = new();
 
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[_port, _linkPort, _host, _model, _servedName, _data, _id, _drain])
+        foreach (var option in (Option[])[_port, _linkPort, _host, _model, _servedName, _data, _id, _drain,
+            _recordKeep])
             command.Add(option);
         _cluster.AddTo(command);
     }
@@ -47,6 +51,7 @@ internal sealed class SiloSettings(int usualLinkPort)
         ModelDirectory = result.GetValue(_model) ?? BundledModel.Find(),
         ServedModelName = result.GetValue(_servedName),
         DataDirectory = result.GetValue(_data),
+        RecordKeep = _recordKeep.Read(result),
         DrainGrace = _drain.Read(result),
         Cluster = _cluster.Read(result),
     };

@@ -5,17 +5,21 @@ using Spectre.Console;
 
 namespace Krewe.Cli;
 
-/// <summary><c>krewe simulate distserve</c>: DistServe's own simulator, per request equal to its published outputs.</summary>
+/// <summary>
+/// <c>krewe simulate distserve</c>: DistServe's own simulator, per request equal to its published outputs.
+/// </summary>
 internal sealed class SimulateDistServeCommand : Command
 {
-    private readonly Option<string?> _engine = Setting.Text("--engine", "distserve|vllm", "Apart, or both phases in one.");
+    private readonly Option<string?> _engine = Setting.Text(
+        "--engine", "distserve|vllm", "Prefill and decode apart, or both in each instance.");
+
     private readonly Option<string?> _model = Setting.Text("--model", "13b|66b", "OPT size. Default 13b.");
     private readonly Option<string?> _workload = Setting.Text(
         "--workload", "FILE", "JSON array of { start_time (s), prompt_len, output_len }.");
 
-    private readonly UsualOption<int> _tpPrefill = Setting.Count("--tp-prefill", "Tensor parallel size, prefill.", 1, 1);
+    private readonly UsualOption<int> _tpPrefill = Setting.Count("--tp-prefill", "Tensor parallel, prefill.", 1, 1);
     private readonly UsualOption<int> _ppPrefill = Setting.Count("--pp-prefill", "Pipeline stages, prefill.", 1, 1);
-    private readonly UsualOption<int> _tpDecode = Setting.Count("--tp-decode", "Tensor parallel size, decode.", 1, 1);
+    private readonly UsualOption<int> _tpDecode = Setting.Count("--tp-decode", "Tensor parallel, decode.", 1, 1);
     private readonly UsualOption<int> _ppDecode = Setting.Count("--pp-decode", "Pipeline stages, decode.", 1, 1);
     private readonly UsualOption<int> _prefills = Setting.Count("--prefill-instances", "Prefill instances.", 1, 1);
     private readonly UsualOption<int> _decodes = Setting.Count("--decode-instances", "Decode instances.", 1, 1);
@@ -29,7 +33,8 @@ internal sealed class SimulateDistServeCommand : Command
         _terminal = terminal;
         foreach (var option in new Option[]
         {
-            _engine, _model, _workload, _tpPrefill, _ppPrefill, _tpDecode, _ppDecode, _prefills, _decodes, _instances, _csv,
+            _engine, _model, _workload, _tpPrefill, _ppPrefill, _tpDecode, _ppDecode, _prefills, _decodes, _instances,
+            _csv,
         })
         {
             Add(option);

@@ -45,8 +45,8 @@ internal sealed class SimulateFaultsCommand : Command
             task.Value = runs;
         });
         _terminal.Out.WriteLine(
-            $"{total.Runs} runs from seed {first}, no violation: {total.Finished} requests finished, {total.Failed} ended "
-            + $"in one clean error, {total.Cancelled} cancelled; {total.Attempts} attempts, "
+            $"{total.Runs} runs from seed {first}, no violation: {total.Finished} requests finished, {total.Failed} "
+            + $"ended in one clean error, {total.Cancelled} cancelled; {total.Attempts} attempts, "
             + $"{watch.Elapsed.TotalSeconds:0.0} s.");
         return ExitCode.Success;
     }

@@ -10,7 +10,9 @@ internal sealed class WorkerCommand : Command
     private readonly Option<string?> _id = Setting.Text(
         "--id", "NAME", "Name, unique in the cluster. Default: the role, a dash and the process id.");
 
-    private readonly UsualOption<WorkerRole> _role = Setting.Choice("--role", "Phases that it takes.", WorkerRole.Mixed);
+    private readonly UsualOption<WorkerRole> _role = Setting.Choice(
+        "--role", "Phases that it takes.", WorkerRole.Mixed);
+
 
     private readonly Option<string?> _model = Setting.Text(
         "--model", "DIR", "Model folder. Default: the bundled model.");
@@ -79,7 +81,7 @@ internal sealed class WorkerCommand : Command
         if (errors.Length > 0) return _terminal.RefuseUsage(errors, Name);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         if (result.GetValue(_supervised)) StopWhenInputCloses(stop);
-        using var logs = Logs.Create(result);
+        using var logs = Logs.Create(result, _terminal, TimeProvider.System);
         return await WorkerHost.RunAsync(options, logs, TimeProvider.System, stop.Token);
     }
 

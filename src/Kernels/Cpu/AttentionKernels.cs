@@ -3,9 +3,9 @@ using System.Runtime.CompilerServices;
 namespace Krewe.Kernels;
 
 /// <summary>
-/// The two products of attention for up to 8 queries over one tile: scores = queries x keys, a chain over dims with lanes
-/// over slots; outputs += weights x values, a chain over slots with lanes over dims. Two vectors at a time; kernels for 4
-/// and for 8 queries, the unused ones computed and dropped.
+/// The two products of attention for up to 8 queries over one tile: scores = queries x keys, a chain over dims with
+/// lanes over slots; outputs += weights x values, a chain over slots with lanes over dims. Two vectors at a time;
+/// kernels for 4 and for 8 queries, the unused ones computed and dropped.
 /// </summary>
 internal static unsafe class AttentionKernels<TOps, TV, TK>
     where TOps : ILanes<TV>
@@ -280,7 +280,8 @@ internal static unsafe class AttentionKernels<TOps, TV, TK>
         TOps.Store(high, output + TOps.Count);
     }
 
-    /// <summary>Two vectors of keys, of any two blocks; from one dim to the next it is <see cref="Step"/> bytes.</summary>
+    /// <summary>Two vectors of keys, of any two blocks; from one dim to the next it is <see cref="Step"/>
+    /// bytes.</summary>
     private readonly struct ScoreKeys(byte* first, byte* second, nint step)
     {
         public byte* First { get; } = first;

@@ -1,8 +1,8 @@
 namespace Krewe.Kernels;
 
 /// <summary>
-/// Where one thread keeps up to 8 queries while it walks their positions: queries, scores of one tile, running maxima and
-/// partial sums, outputs. All in the first-level cache.
+/// Where one thread keeps up to 8 queries while it walks their positions: queries, scores of one tile, running maxima
+/// and partial sums, outputs. All in the first-level cache.
 /// </summary>
 internal readonly unsafe struct AttentionScratch
 {
@@ -23,7 +23,8 @@ internal readonly unsafe struct AttentionScratch
         Dims = PaddedDims(headDim);
     }
 
-    /// <summary>HeadDim rounded up to whole vector pairs; the distance between two queries and between two outputs.</summary>
+    /// <summary>HeadDim rounded up to whole vector pairs; the distance between two queries and between two
+    /// outputs.</summary>
     public int Dims { get; }
 
     public static int Floats(int headDim) =>

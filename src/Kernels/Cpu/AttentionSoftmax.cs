@@ -11,8 +11,8 @@ internal static unsafe class AttentionSoftmax<TOps, TV>
 
     /// <summary>
     /// Turns the scores of <paramref name="slots"/> into weights relative to the new running maximum, adds them to the
-    /// partial sums and leaves the factor for earlier outputs. Works in groups of 16 slots on every width; the other slots
-    /// of a group it enters get weight 0.
+    /// partial sums and leaves the factor for earlier outputs. Works in groups of 16 slots on every width; the other
+    /// slots of a group it enters get weight 0.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Update(in AttentionScratch scratch, int query, VisibleRange slots)

@@ -11,7 +11,8 @@ public readonly unsafe struct AttentionWork
     /// <summary>Rows times <see cref="Heads"/> of one piece.</summary>
     public const int MaxQueries = 8;
 
-    /// <summary>Rotated and scaled query of the first row and head; [Rows] x <see cref="QueryStride"/> floats.</summary>
+    /// <summary>Rotated and scaled query of the first row and head; [Rows] x <see cref="QueryStride"/>
+    /// floats.</summary>
     public float* Query { get; init; }
 
     public long QueryStride { get; init; }

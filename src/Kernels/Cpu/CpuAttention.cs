@@ -26,7 +26,8 @@ internal static unsafe class CpuAttention<TOps, TV>
                 Run<SingleKv<TOps, TV>>(work);
                 break;
             default:
-                throw new ArgumentOutOfRangeException(nameof(work), work.Geometry.Format, "A KV format without a kernel.");
+                throw new ArgumentOutOfRangeException(
+                    nameof(work), work.Geometry.Format, "No kernel for this KV format.");
         }
     }
 

@@ -3,8 +3,8 @@ using System.Runtime.Intrinsics;
 namespace Krewe.Kernels;
 
 /// <summary>
-/// The SIMD kernels of one vector width. All widths give the same bits; <see cref="Best"/> is the fastest here. Pointers
-/// must be valid for the shapes stated; shapes are the caller's to check once, at load, not in a step.
+/// The SIMD kernels of one vector width. All widths give the same bits; <see cref="Best"/> is the fastest here.
+/// Pointers must be valid for the shapes stated; shapes are the caller's to check once, at load, not in a step.
 /// </summary>
 public abstract unsafe class CpuKernels
 {
@@ -38,7 +38,8 @@ public abstract unsafe class CpuKernels
     public abstract PackedMatrix CreateMatrix(int outputs, int inputs, WeightFormat format);
 
     /// <summary>
-    /// output = input x weights^T + bias, or output += ... when <paramref name="accumulate"/>, for the outputs of panels
+    /// output = input x weights^T + bias, or output += ... when <paramref name="accumulate"/>, for the outputs of
+    /// panels
     /// <paramref name="firstPanel"/> .. firstPanel + panelCount - 1. F32 accumulation, ascending inputs.
     /// </summary>
     /// <param name="input">[rows, Inputs], rows <paramref name="inputStride"/> floats apart.</param>
@@ -50,7 +51,8 @@ public abstract unsafe class CpuKernels
     /// <summary>target = input / sqrt(mean(input^2) + epsilon) * weight over [count]; in place allowed.</summary>
     public abstract void RmsNorm(float* input, float* weight, int count, float epsilon, float* target);
 
-    /// <summary>Rotates one head [2 * half] in place by angles given as cosine and sine [half], then scales it.</summary>
+    /// <summary>Rotates one head [2 * half] in place by angles given as cosine and sine [half], then scales
+    /// it.</summary>
     public abstract void Rotate(float* head, float* cosine, float* sine, int half, float scale);
 
     /// <summary>target = silu(gate) * up over [count], a multiple of 16.</summary>

@@ -3,8 +3,8 @@ using System.Runtime.CompilerServices;
 namespace Krewe.Kernels;
 
 /// <summary>
-/// What happens to one row between dense products: RMSNorm, rotary positions, SwiGLU. Each number depends on its own row
-/// only; tails that do not fill a vector go through the same operations one by one.
+/// What happens to one row between dense products: RMSNorm, rotary positions, SwiGLU. Each number depends on its own
+/// row only; tails that do not fill a vector go through the same operations one by one.
 /// </summary>
 internal static unsafe class CpuRowOps<TOps, TV>
     where TOps : ILanes<TV>
@@ -27,7 +27,8 @@ internal static unsafe class CpuRowOps<TOps, TV>
     }
 
     /// <summary>
-    /// Rotates pairs (i, i + half) of one head in place by the row's angles, then multiplies by <paramref name="scale"/>.
+    /// Rotates pairs (i, i + half) of one head in place by the row's angles, then multiplies by <paramref
+    /// name="scale"/>.
     /// </summary>
     /// <param name="head">[2 * half].</param>
     /// <param name="cosine">[half].</param>

@@ -3,15 +3,19 @@ using System.Runtime.CompilerServices;
 namespace Krewe.Kernels;
 
 /// <summary>
-/// The outer-product micro-kernels. Each output is one accumulator: its bias, then one fused multiply-add for each input
-/// in ascending order. That chain is the same in all of them, so that it makes no difference to a row which one ran.
-/// Shapes are rows x panels; 8 to 16 accumulators hide the multiply-add's latency.
+/// The outer-product micro-kernels. Each output is one accumulator: its bias, then one fused multiply-add for each
+/// input in ascending order. That chain is the same in all of them, so that it makes no difference to a row which one
+/// ran. Shapes are rows x panels; 8 to 16 accumulators hide the multiply-add's latency.
 /// </summary>
 internal static unsafe class LinearKernels<TOps, TV, TW>
     where TOps : ILanes<TV>
     where TV : struct
     where TW : IWeightLanes<TV>
 {
+    /// <summary>How far ahead of use kernels that compute on a weight for long ask for it: the processor's own prefetch
+    /// then lags behind. Found by trying; one and two rows read fast enough for it not to.</summary>
+    private const nint PrefetchBytes = 8192;
+
     /// <summary>One row: bound by memory, four streams of weights.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void OneByFour(in LinearTile tile)
@@ -128,6 +132,8 @@ internal static unsafe class LinearKernels<TOps, TV, TW>
         var (c30, d30, c31, d31) = (c00, d00, c01, d01);
         for (nint k = 0; k < tile.Inputs; k++)
         {
+            Prefetch(w0);
+            Prefetch(w1);
             var low0 = TW.Low(w0);
             var high0 = TW.High(w0);
             var low1 = TW.Low(w1);
@@ -185,6 +191,7 @@ internal static unsafe class LinearKernels<TOps, TV, TW>
         var (d1, d2, d3, d4, d5, d6, d7) = (d0, d0, d0, d0, d0, d0, d0);
         for (nint k = 0; k < tile.Inputs; k++)
         {
+            Prefetch(w);
             var low = TW.Low(w);
             var high = TW.High(w);
             var a = TOps.Broadcast(a0[k]);
@@ -222,6 +229,15 @@ internal static unsafe class LinearKernels<TOps, TV, TW>
         Finish(tile, 5, 0, c5, d5);
         Finish(tile, 6, 0, c6, d6);
         Finish(tile, 7, 0, c7, d7);
+    }
+
+    /// <summary>Asks for the one or two lines of one input's weights.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Prefetch(byte* weights)
+    {
+        Cache.Prefetch(weights, PrefetchBytes);
+        if (2 * TOps.Count * TW.ElementBytes > Cache.LineBytes)
+            Cache.Prefetch(weights, PrefetchBytes + Cache.LineBytes);
     }
 
     /// <summary>The two accumulators of a panel before the first input.</summary>

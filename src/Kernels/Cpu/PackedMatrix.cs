@@ -2,9 +2,9 @@ namespace Krewe.Kernels;
 
 /// <summary>
 /// A weight matrix [outputs, inputs] packed once for the outer-product kernels. Panels of <see cref="PanelOutputs"/>
-/// outputs (two vectors) follow each other; inside a panel, input k holds one number for each output. 16-bit numbers are
-/// interleaved so that one 32-bit word has output j of the first vector below and of the second above: both vectors widen
-/// with one operation each. Outputs behind the last are zeros.
+/// outputs (two vectors) follow each other; inside a panel, input k holds one number for each output. 16-bit numbers
+/// are interleaved so that one 32-bit word has output j of the first vector below and of the second above: both vectors
+/// widen with one operation each. Outputs behind the last are zeros.
 /// </summary>
 public sealed unsafe class PackedMatrix : IDisposable
 {
@@ -50,26 +50,23 @@ public sealed unsafe class PackedMatrix : IDisposable
 
     /// <summary>
     /// Packs rows of a row-major [rowCount, Inputs] source, little-endian, not necessarily aligned, as outputs
-    /// <paramref name="firstOutput"/> and up. Distinct rows may be packed by distinct threads unless they share a panel.
+    /// <paramref name="firstOutput"/> and up. Distinct rows may be packed by distinct threads unless they share a
+    /// panel.
     /// </summary>
     public void PackRows(byte* source, int rowCount, int firstOutput)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(firstOutput);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(rowCount, Outputs - firstOutput);
-        for (var row = 0; row < rowCount; row++)
+        while (rowCount > 0)
         {
-            var output = firstOutput + row;
-            var target = Panel(output / PanelOutputs);
-            var column = output % PanelOutputs;
+            var (panel, column) = Math.DivRem(firstOutput, PanelOutputs);
+            var columns = Math.Min(rowCount, PanelOutputs - column);
             if (Format == WeightFormat.F32)
-            {
-                Scatter((uint*)source + ((long)row * Inputs), (uint*)target + column);
-            }
+                Transpose((uint*)source, (uint*)Panel(panel), column, columns);
             else
-            {
-                var lanes = PanelOutputs / 2;
-                Scatter((ushort*)source + ((long)row * Inputs), (ushort*)target + (2 * (column % lanes)) + (column / lanes));
-            }
+                Transpose((ushort*)source, (ushort*)Panel(panel), column, columns);
+            source += (long)columns * Inputs * ElementBytes;
+            (firstOutput, rowCount) = (firstOutput + columns, rowCount - columns);
         }
     }
 
@@ -83,10 +80,25 @@ public sealed unsafe class PackedMatrix : IDisposable
         _bias.Dispose();
     }
 
-    private void Scatter<T>(T* source, T* target)
+    /// <summary>Rows of the source become columns of a panel: reads run along many rows at once, so that writes are
+    /// dense.</summary>
+    private void Transpose<T>(T* source, T* panel, int firstColumn, int columns)
         where T : unmanaged
     {
-        for (var k = 0; k < Inputs; k++)
-            target[(long)k * PanelOutputs] = source[k];
+        var places = stackalloc int[columns];
+        for (var i = 0; i < columns; i++)
+            places[i] = PlaceOf(firstColumn + i);
+        for (nint k = 0; k < Inputs; k++)
+        {
+            for (nint i = 0; i < columns; i++)
+                panel[places[i]] = source[(i * Inputs) + k];
+            panel += PanelOutputs;
+        }
+    }
+
+    private int PlaceOf(int column)
+    {
+        var lanes = PanelOutputs / 2;
+        return Format == WeightFormat.F32 ? column : (2 * (column % lanes)) + (column / lanes);
     }
 }

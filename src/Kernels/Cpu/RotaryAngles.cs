@@ -1,8 +1,8 @@
 namespace Krewe.Kernels;
 
 /// <summary>
-/// Cosine and sine of a position's rotary angles. Own argument reduction and polynomials (those of fdlibm), because the C
-/// library's differ between systems in the last bit, and a request must give the same bits on all of them.
+/// Cosine and sine of a position's rotary angles. Own argument reduction and polynomials (those of fdlibm), because the
+/// C library's differ between systems in the last bit, and a request must give the same bits on all of them.
 /// </summary>
 public sealed unsafe class RotaryAngles(RotaryFrequencies rotary)
 {

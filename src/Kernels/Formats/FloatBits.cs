@@ -11,7 +11,8 @@ internal static class FloatBits
     /// <summary>Keeps the brain float in the upper half of a word.</summary>
     public const uint UpperHalf = 0xffff_0000;
 
-    /// <summary>Sign, exponent and mantissa of a half that was moved to bits 31 and 27..13 by an arithmetic shift.</summary>
+    /// <summary>Sign, exponent and mantissa of a half that was moved to bits 31 and 27..13 by an arithmetic
+    /// shift.</summary>
     public const int HalfMask = unchecked((int)0x8fff_e000);
 
     /// <summary><see cref="HalfMask"/> without the sign.</summary>

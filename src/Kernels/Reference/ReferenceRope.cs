@@ -1,6 +1,7 @@
 namespace Krewe.Kernels.Reference;
 
-/// <summary>Rotary position embedding (arXiv 2104.09864), pairs (i, i + half) as Hugging Face checkpoints have them.</summary>
+/// <summary>Rotary position embedding (arXiv 2104.09864), pairs (i, i + half) as Hugging Face checkpoints have
+/// them.</summary>
 public static class ReferenceRope
 {
     /// <summary>Rotates one head [2 * frequencies] in place by position * frequency.</summary>

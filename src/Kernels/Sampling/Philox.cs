@@ -1,8 +1,8 @@
 namespace Krewe.Kernels;
 
 /// <summary>
-/// Philox4x32 with 10 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): four random words as a
-/// function of a counter and a key. No state, so any draw can be made again by anyone who knows its number.
+/// Philox4x32 with 10 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): four random words as
+/// a function of a counter and a key. No state, so any draw can be made again by anyone who knows its number.
 /// </summary>
 internal static class Philox
 {

@@ -1,8 +1,8 @@
 namespace Krewe.Kernels;
 
 /// <summary>
-/// The best tokens in order, for settings that keep only some. Sorts no more of the vocabulary than they can need: tokens
-/// within a distance of the best logit, which widens until the kept ones are certainly among them.
+/// The best tokens in order, for settings that keep only some. Sorts no more of the vocabulary than they can need:
+/// tokens within a distance of the best logit, which widens until the kept ones are certainly among them.
 /// </summary>
 internal sealed class Shortlist(int vocabularySize)
 {
@@ -26,14 +26,15 @@ internal sealed class Shortlist(int vocabularySize)
             var total = settings.TopK is null && !whole
                 ? TotalWeight(weights, settings.MinP)
                 : WeightOf(weights, kept);
-            if (TryDraw(weights, kept, settings.TopP * total, uniform, whole || settings.TopK is not null, out var token))
-                return token;
+            var complete = whole || settings.TopK is not null;
+            if (TryDraw(weights, kept, settings.TopP * total, uniform, complete, out var token)) return token;
         }
 
         throw new InvalidLogitsException("No token is left after top_k, top_p and min_p.");
     }
 
-    /// <summary>Sorts the tokens whose logit is at least <paramref name="lowest"/> and whose weight min_p allows.</summary>
+    /// <summary>Sorts the tokens whose logit is at least <paramref name="lowest"/> and whose weight min_p
+    /// allows.</summary>
     private int Gather(ReadOnlySpan<float> logits, ReadOnlySpan<float> weights, float minP, float lowest)
     {
         var count = 0;

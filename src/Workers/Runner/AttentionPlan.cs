@@ -1,6 +1,7 @@
 namespace Krewe.Workers;
 
-/// <summary>Consecutive rows of one sequence and the query heads that share a KV head: one call of the kernel.</summary>
+/// <summary>Consecutive rows of one sequence and the query heads that share a KV head: one call of the
+/// kernel.</summary>
 /// <param name="QueryRow">First row in the queries' buffer.</param>
 /// <param name="OutputRow">First row in the results' buffer.</param>
 /// <param name="Rows">How many.</param>
@@ -12,8 +13,8 @@ internal readonly record struct AttentionPiece(
     int QueryRow, int OutputRow, int Rows, int FirstHead, int Heads, int FirstPosition, int BlockTableStart);
 
 /// <summary>
-/// A step's attention cut into pieces of at most 8 (row, head) pairs, and the pieces dealt to threads in contiguous runs
-/// of about equal cost. Where the cuts fall moves no bit: the kernel's order depends on positions alone.
+/// A step's attention cut into pieces of at most 8 (row, head) pairs, and the pieces dealt to threads in contiguous
+/// runs of about equal cost. Where the cuts fall moves no bit: the kernel's order depends on positions alone.
 /// </summary>
 internal sealed class AttentionPlan(int heads, int kvHeads, int threads)
 {

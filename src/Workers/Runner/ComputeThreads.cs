@@ -4,13 +4,14 @@ using System.Runtime.ExceptionServices;
 namespace Krewe.Workers;
 
 /// <summary>
-/// A fixed crew of threads that runs programs phase by phase; the caller of <see cref="Run"/> is thread 0. Between phases
-/// they meet at a barrier: spinning first, because a phase of a decode step lasts microseconds, then parked. Takes no lock
-/// and allocates nothing.
+/// A fixed crew of threads that runs programs phase by phase; the caller of <see cref="Run"/> is thread 0. Between
+/// phases they meet at a barrier: spinning first, because a phase of a decode step lasts microseconds, then parked.
+/// Takes no lock and allocates nothing.
 /// </summary>
 internal sealed class ComputeThreads : IDisposable
 {
-    /// <summary>About 50 microseconds on current processors: more than the imbalance of a decode step's phases.</summary>
+    /// <summary>About 50 microseconds on current processors: more than the imbalance of a decode step's
+    /// phases.</summary>
     private const int SpinsBeforePark = 2000;
 
     /// <summary>Lets another thread have the core now and then, where there are more threads than cores.</summary>

@@ -18,8 +18,8 @@ internal sealed unsafe class CpuKvArena : IKvArena
         if (blocks is < 1 or > int.MaxValue)
         {
             throw new KreweException(
-                ErrorCode.InvalidOptions, $"KvMemoryBytes is {memoryBytes}; a KV block of this model ({geometry}) takes "
-                    + $"{geometry.BlockBytes} bytes, so give at least that, and at most {int.MaxValue} blocks.");
+                ErrorCode.InvalidOptions, $"KvMemoryBytes is {memoryBytes}; a KV block of this model ({geometry}) "
+                    + $"takes {geometry.BlockBytes} bytes, so give at least that, and at most {int.MaxValue} blocks.");
         }
 
         Geometry = geometry;

@@ -22,7 +22,8 @@ internal sealed record CpuLayer
     /// <summary>[HiddenSize].</summary>
     public required NativeArray<float> FeedForwardNorm { get; init; }
 
-    /// <summary>Panels alternate: gate, up, gate, up, so that the two factors of an output are computed together.</summary>
+    /// <summary>Panels alternate: gate, up, gate, up, so that the two factors of an output are computed
+    /// together.</summary>
     public required PackedMatrix GateUp { get; init; }
 
     public required PackedMatrix Down { get; init; }

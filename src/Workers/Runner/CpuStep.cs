@@ -9,7 +9,8 @@ namespace Krewe.Workers;
 /// </summary>
 internal sealed unsafe class CpuStep : IStepProgram, IDisposable
 {
-    /// <summary>Rows that pass through a gate-up strip or a logits strip at a time; the strip then stays in cache.</summary>
+    /// <summary>Rows that pass through a gate-up strip or a logits strip at a time; the strip then stays in
+    /// cache.</summary>
     private const int TileRows = 8;
 
     private const int StripPanels = 4;
@@ -226,7 +227,8 @@ internal sealed unsafe class CpuStep : IStepProgram, IDisposable
         }
     }
 
-    /// <summary>Gate and up of a strip of columns go through the thread's scratch straight into the gated layer.</summary>
+    /// <summary>Gate and up of a strip of columns go through the thread's scratch straight into the gated
+    /// layer.</summary>
     private void Gate(PackedMatrix weights, int rows, int thread)
     {
         var width = weights.PanelOutputs;

@@ -16,7 +16,8 @@ internal sealed unsafe class CpuWeightLoader
     private CpuWeightLoader(ModelFolder model, CpuKernels kernels) =>
         (_config, _checkpoint, _kernels) = (model.Config, model.Weights, kernels);
 
-    /// <exception cref="ModelException">A tensor is missing or has another shape or type than the rest asks for.</exception>
+    /// <exception cref="ModelException">A tensor is missing or has another shape or type than the rest asks
+    /// for.</exception>
     public static CpuWeights Load(ModelFolder model, CpuKernels kernels)
     {
         var loader = new CpuWeightLoader(model, kernels);

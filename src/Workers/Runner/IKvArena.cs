@@ -15,7 +15,8 @@ public interface IKvArena : IDisposable
     /// <summary>The block's bytes where the host can address them (CPU arena); false for device memory.</summary>
     bool TryGetMemory(BlockId block, out Memory<byte> bytes);
 
-    /// <summary>Copies a block out; <paramref name="destination"/> has <see cref="KvGeometry.BlockBytes"/> bytes.</summary>
+    /// <summary>Copies a block out; <paramref name="destination"/> has <see cref="KvGeometry.BlockBytes"/>
+    /// bytes.</summary>
     void CopyOut(BlockId block, Span<byte> destination);
 
     /// <summary>Copies a block in; <paramref name="source"/> has <see cref="KvGeometry.BlockBytes"/> bytes.</summary>

@@ -1,8 +1,8 @@
 namespace Krewe.Workers;
 
 /// <summary>
-/// Work in phases that follow each other: every thread runs its part of a phase, and none enters the next before all have
-/// left. What a thread writes in one phase all threads may read in the next.
+/// Work in phases that follow each other: every thread runs its part of a phase, and none enters the next before all
+/// have left. What a thread writes in one phase all threads may read in the next.
 /// </summary>
 internal interface IStepProgram
 {

@@ -49,7 +49,8 @@ internal sealed unsafe class ReferenceModelRunner : IModelRunner
             {
                 var hidden = Forward(batch, row, blockTable);
                 if (logitRow == batch.LogitRowCount || batch.LogitRows[logitRow] != row) continue;
-                var scores = Product(hidden, _config.TieEmbeddings ? WeightNames.Embedding : WeightNames.Head, VocabularySize);
+                var head = _config.TieEmbeddings ? WeightNames.Embedding : WeightNames.Head;
+                var scores = Product(hidden, head, VocabularySize);
                 for (var token = 0; token < VocabularySize; token++)
                     logits[(logitRow * VocabularySize) + token] = (float)scores[token];
                 logitRow++;

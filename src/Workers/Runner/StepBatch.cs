@@ -1,6 +1,7 @@
 namespace Krewe.Workers;
 
-/// <summary>Rows of one sequence in a step: they are its tokens at positions ContextTokens - RowCount .. ContextTokens - 1.</summary>
+/// <summary>Rows of one sequence in a step: they are its tokens at positions ContextTokens - RowCount .. ContextTokens
+/// - 1.</summary>
 /// <param name="RowStart">First row of the sequence in the step.</param>
 /// <param name="RowCount">Rows: 1 for a decode, the chunk's tokens for a prefill.</param>
 /// <param name="ContextTokens">Tokens with KV after this step; the last row attends to all of them.</param>
@@ -8,8 +9,8 @@ namespace Krewe.Workers;
 public readonly record struct SequenceRows(int RowStart, int RowCount, int ContextTokens, int BlockTableStart);
 
 /// <summary>
-/// Input and output of one engine step, a ragged batch, reused from step to step. Row r is one token. Arrays may be longer
-/// than the counts say; they only ever grow, so that a steady state allocates nothing.
+/// Input and output of one engine step, a ragged batch, reused from step to step. Row r is one token. Arrays may be
+/// longer than the counts say; they only ever grow, so that a steady state allocates nothing.
 /// </summary>
 public sealed class StepBatch
 {

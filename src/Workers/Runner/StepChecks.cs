@@ -3,8 +3,8 @@ using Krewe.Abstractions;
 namespace Krewe.Workers;
 
 /// <summary>
-/// What a batch must satisfy before raw pointers follow its numbers. The engine never breaks it; a batch that does would
-/// otherwise read or overwrite another sequence's memory.
+/// What a batch must satisfy before raw pointers follow its numbers. The engine never breaks it; a batch that does
+/// would otherwise read or overwrite another sequence's memory.
 /// </summary>
 internal static class StepChecks
 {
@@ -26,7 +26,7 @@ internal static class StepChecks
             var end = sequence.BlockTableStart + arena.Geometry.BlocksFor(sequence.ContextTokens);
             if (end > batch.BlockTableCount)
                 throw new KreweException(
-                    ErrorCode.EngineFault, $"A sequence of {sequence.ContextTokens} tokens has fewer block ids than it needs.");
+                    ErrorCode.EngineFault, $"A sequence of {sequence.ContextTokens} tokens has too few block ids.");
         }
     }
 

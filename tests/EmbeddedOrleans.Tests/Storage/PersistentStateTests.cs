@@ -129,7 +129,8 @@ public sealed class Ledger
     public DateTimeOffset At { get; set; } = new(2026, 1, 2, 3, 4, 5, TimeSpan.FromHours(6));
 }
 
-public sealed class LedgerGrain([PersistentState("count", "books")] IPersistentState<Ledger> state) : Grain, ILedgerGrain
+public sealed class LedgerGrain([PersistentState("count", "books")] IPersistentState<Ledger> state)
+        : Grain, ILedgerGrain
 {
     public Task<(int Count, bool Exists)> Read() => Task.FromResult((state.State.Count, state.RecordExists));
 

@@ -22,7 +22,7 @@ public sealed class SplitCluster() : ClusterFixture();
 
 /// <summary>One prefill and one decode worker, and short patience with silent ones.</summary>
 public sealed class NervousCluster() : ClusterFixture(
-    "--heartbeat", "0.1", "--silence-limit", "1", "--handoff-lease", "3", "--worker-wait", "15", "--max-attempts", "10");
+    "--heartbeat", "0.1", "--silence-limit", "1", "--handoff-lease", "3", "--worker-wait", "15");
 
 /// <summary>One prefill and two decode workers, and short patience with silent ones.</summary>
 public sealed class SpareDecodeCluster() : ClusterFixture(

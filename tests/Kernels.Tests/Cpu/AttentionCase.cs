@@ -94,8 +94,8 @@ internal sealed unsafe class AttentionCase : IDisposable
         {
             var (position, head) = Math.DivRem(i, Heads);
             ReferenceAttention.Attend(
-                RandomData.Doubles(_queries.AsSpan(i * Geometry.HeadDim, Geometry.HeadDim)), position, _window, _blockTable,
-                _arena.Data, Geometry, Layer, head / (Heads / Geometry.KvHeads),
+                RandomData.Doubles(_queries.AsSpan(i * Geometry.HeadDim, Geometry.HeadDim)), position, _window,
+                _blockTable, _arena.Data, Geometry, Layer, head / (Heads / Geometry.KvHeads),
                 result.AsSpan(i * Geometry.HeadDim, Geometry.HeadDim));
         }
 

@@ -106,7 +106,8 @@ public sealed unsafe class CpuLinearTests
             Array.Fill(output, 1f);
             fixed (float* input = Enumerable.Range(1, rows).Select(i => (float)i).ToArray())
             fixed (float* target = output)
-                CpuKernels.Best.Multiply(input, 1, rows, matrix, 0, matrix.PanelCount, target, matrix.PaddedOutputs, true);
+                CpuKernels.Best.Multiply(
+                    input, 1, rows, matrix, 0, matrix.PanelCount, target, matrix.PaddedOutputs, accumulate: true);
             for (var row = 0; row < rows; row++)
                 Assert.Equal(1f + ((row + 1) * 31), output[(row * matrix.PaddedOutputs) + 31]);
         }

@@ -4,8 +4,8 @@ namespace Krewe.Kernels.Tests.Cpu;
 
 public sealed unsafe class CpuRowOpsTests
 {
-    // Each result is a handful of roundings of 2^-24 after the sum of squares, whose relative error is about 2^-24 times
-    // the length of a partial sum (at most 20 here).
+    // Each result is a handful of roundings of 2^-24 after the sum of squares, whose relative error is about 2^-24
+    // times the length of a partial sum (at most 20 here).
     private const double Tolerance = 4e-6;
 
     public static TheoryData<string> Widths => ["v512+fma", "v256+fma", "v128+fma"];

@@ -31,7 +31,8 @@ internal sealed unsafe class LinearCase
 
     public override string ToString() => $"{Rows} rows, {Outputs} x {Inputs} {Format}";
 
-    /// <summary>The kernel's product with all panels at once, or in pieces of <paramref name="panelsAtOnce"/>.</summary>
+    /// <summary>The kernel's product with all panels at once, or in pieces of <paramref
+    /// name="panelsAtOnce"/>.</summary>
     public float[] Multiply(CpuKernels kernels, int firstRow, int rows, int panelsAtOnce = int.MaxValue)
     {
         using var matrix = kernels.CreateMatrix(Outputs, Inputs, Format);

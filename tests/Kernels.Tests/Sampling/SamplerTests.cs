@@ -216,7 +216,8 @@ public sealed class SamplerTests
         Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
     }
 
-    private static float[] Logarithms(params double[] shares) => Array.ConvertAll(shares, share => (float)Math.Log(share));
+    private static float[] Logarithms(params double[] shares) =>
+        Array.ConvertAll(shares, share => (float)Math.Log(share));
 
     private static int Sample(Sampler sampler, float[] logits, SamplerSettings settings) =>
         sampler.Sample(logits, settings, 0, [], [], []);

@@ -49,8 +49,8 @@ public sealed class CancelTests
 
         var clients = Enumerable.Range(0, 100).Select(_ => random.Next(4)).Select(async textPieces =>
         {
-            using var response = await harness.PostStreamAsync(Path, """{"prompt":[5],"max_tokens":50,"stream":true}""");
-            using var events = new EventStream(response);
+            using var events = new EventStream(
+                await harness.PostStreamAsync(Path, """{"prompt":[5],"max_tokens":50,"stream":true}"""));
             for (var i = 0; i < textPieces; i++) await events.NextAsync();
         });
         await Task.WhenAll(clients).InTime();

@@ -69,7 +69,7 @@ public sealed class CompletionTests
 
         using var response = await harness.PostAsync(Path, """
             {"prompt":[5],"n":1,"best_of":1,"echo":false,"logprobs":null,"suffix":"","response_format":{"type":"text"},
-             "use_beam_search":false,"stream":null,"stop":null,"max_tokens":2,"temperature":null,"seed":null,"user":"me"}
+             "use_beam_search":false,"stream":null,"stop":null,"max_tokens":2,"temperature":null,"seed":null}
             """);
 
         Assert.Equal(JsonValueKind.Object, (await Json.OfAsync(response)).ValueKind);

@@ -8,7 +8,8 @@ public sealed class InfoTests
     [Fact]
     public async Task Models_are_listed_with_what_clients_read()
     {
-        await using var harness = await SiloHarness.StartAsync(options => options with { ServedModelName = "org/tiny" });
+        await using var harness = await SiloHarness.StartAsync(
+            options => options with { ServedModelName = "org/tiny" });
 
         var list = await harness.GetJsonAsync("/v1/models");
         var one = await harness.GetJsonAsync("/v1/models/org/tiny");

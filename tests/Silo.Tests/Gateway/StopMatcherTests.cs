@@ -30,7 +30,8 @@ public sealed class StopMatcherTests
     {
         const int Seed = 20251;
         var random = new Random(Seed);
-        string Word(int max) => new([.. Enumerable.Range(0, random.Next(1, max)).Select(_ => (char)('a' + random.Next(3)))]);
+        string Word(int max) => string.Concat(
+            Enumerable.Range(0, random.Next(1, max)).Select(_ => (char)('a' + random.Next(3))));
         for (var i = 0; i < 2000; i++)
         {
             ImmutableArray<string> stops = [.. Enumerable.Range(0, random.Next(1, 4)).Select(_ => Word(6))];
@@ -72,7 +73,9 @@ public sealed class StopMatcherTests
     {
         for (var end = 1; end <= text.Length; end++)
         {
-            var hit = stops.Where(stop => text[..end].EndsWith(stop, StringComparison.Ordinal)).MaxBy(stop => stop.Length);
+            var hit = stops
+                .Where(stop => text[..end].EndsWith(stop, StringComparison.Ordinal))
+                .MaxBy(stop => stop.Length);
             if (hit is not null) return text[..(end - hit.Length)];
         }
 

@@ -83,7 +83,8 @@ public sealed class WorkerLossTests
         hold.Release();
         await second.Reached;
 
-        var old = new Wire.TokenRun { Key = key, FirstIndex = 2, Tokens = { 9, 9, 9 }, Finish = Wire.FinishReason.Stop };
+        var old = new Wire.TokenRun { Key = key, FirstIndex = 2, Tokens = { 9, 9, 9 } };
+        old.Finish = Wire.FinishReason.Stop;
         await harness.Decode.SendAsync(old);
         var newKey = new Wire.SequenceKey(key) { Epoch = 2 };
         var said = TestModel.Encode(SiloHarness.Answer)[..2].Select(id => (uint)id);

@@ -4,8 +4,8 @@ using Krewe.Abstractions.Wire;
 namespace Krewe.Silo.Tests.Harness;
 
 /// <summary>
-/// A worker without a model: it speaks the control link over a real socket and answers each sequence with the tokens that
-/// its script has for the prompt, from the index the silo asks for.
+/// A worker without a model: it speaks the control link over a real socket and answers each sequence with the tokens
+/// that its script has for the prompt, from the index the silo asks for.
 /// </summary>
 internal sealed class MockWorker : IAsyncDisposable
 {
@@ -167,7 +167,8 @@ internal sealed class MockWorker : IAsyncDisposable
             await SendAsync(start.Key, SequenceEventKind.HandoffStarted);
             var source = _harness.Find(start.Source);
             await source.WhenPrefilled(start.Key).WaitAsync(aborted);
-            await SendAsync(start.Key, SequenceEventKind.HandoffCommitted, e => (e.BlocksMoved, e.BytesMoved) = (2, 64));
+            await SendAsync(
+                start.Key, SequenceEventKind.HandoffCommitted, e => (e.BlocksMoved, e.BytesMoved) = (2, 64));
             await source.ReleaseAsync(start.Key);
         }
 

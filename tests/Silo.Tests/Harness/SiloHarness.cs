@@ -121,8 +121,8 @@ internal sealed class SiloHarness : IAsyncDisposable
     }
 
     /// <summary>The worker that others pull from: this process of it and no other.</summary>
-    public MockWorker Find(Wire.DataAddress source) =>
-        _all.Single(worker => worker.Hello.WorkerId == source.WorkerId && worker.Hello.Incarnation == source.Incarnation);
+    public MockWorker Find(Wire.DataAddress source) => _all.Single(
+        worker => worker.Hello.WorkerId == source.WorkerId && worker.Hello.Incarnation == source.Incarnation);
 
     public MockWorker Prefill => _workers["prefill-0"];
 
@@ -132,7 +132,8 @@ internal sealed class SiloHarness : IAsyncDisposable
         Client.PostAsync(path, new StringContent(json, Encoding.UTF8, "application/json"));
 
     /// <summary>Posts with stream: true and gives the answer as soon as its headers are there.</summary>
-    public Task<HttpResponseMessage> PostStreamAsync(string path, string json, CancellationToken cancellationToken = default)
+    public Task<HttpResponseMessage> PostStreamAsync(
+        string path, string json, CancellationToken cancellationToken = default)
     {
         var request = new HttpRequestMessage(HttpMethod.Post, path)
         {
@@ -158,5 +159,7 @@ internal sealed class SiloHarness : IAsyncDisposable
 
     /// <summary>The tokens cut to what the request allows, else ended by the stop token.</summary>
     public static int[] Limited(Wire.StartSequence start, int[] tokens) =>
-        start.MaxOutputTokens <= tokens.Length ? tokens[..(int)start.MaxOutputTokens] : [.. tokens, TestModel.StopToken];
+        start.MaxOutputTokens <= tokens.Length
+            ? tokens[..(int)start.MaxOutputTokens]
+            : [.. tokens, TestModel.StopToken];
 }

@@ -7,25 +7,25 @@ namespace Krewe.Silo.Tests.Links;
 /// <summary>A worker that would compute other bits, or cannot be reached, is refused with both values.</summary>
 public sealed class HelloTests
 {
-    private static readonly Dictionary<string, (Action<Wire.Hello> Change, ErrorCode Code, string[] Words)> Wrong = new()
+    private static readonly Dictionary<string, Mismatch> Wrong = new(StringComparer.Ordinal)
     {
-        ["protocol"] = (h => h.Protocol = 99, ErrorCode.ProtocolMismatch, ["99", "1"]),
-        ["no id"] = (h => h.WorkerId = "", ErrorCode.ProtocolMismatch, ["--id"]),
-        ["no role"] = (h => h.Role = Wire.WorkerRole.Unspecified, ErrorCode.ProtocolMismatch, ["role"]),
-        ["no data address"] = (h => h.DataPort = 0, ErrorCode.ProtocolMismatch, ["127.0.0.1:0"]),
-        ["model"] = (h => h.ModelName = "huge", ErrorCode.ModelMismatch, ["huge", "tiny"]),
-        ["fingerprint"] = (h => h.ModelFingerprint = "f00", ErrorCode.ModelMismatch,
+        ["protocol"] = new(h => h.Protocol = 99, ErrorCode.ProtocolMismatch, ["99", "1"]),
+        ["no id"] = new(h => h.WorkerId = "", ErrorCode.ProtocolMismatch, ["--id"]),
+        ["no role"] = new(h => h.Role = Wire.WorkerRole.Unspecified, ErrorCode.ProtocolMismatch, ["role"]),
+        ["no data address"] = new(h => h.DataPort = 0, ErrorCode.ProtocolMismatch, ["127.0.0.1:0"]),
+        ["model"] = new(h => h.ModelName = "huge", ErrorCode.ModelMismatch, ["huge", "tiny"]),
+        ["fingerprint"] = new(h => h.ModelFingerprint = "f00", ErrorCode.ModelMismatch,
             ["f00", TestModel.Folder.Fingerprint]),
-        ["context"] = (h => h.MaxContextTokens = 100, ErrorCode.ModelMismatch, ["100", "2048"]),
-        ["layers"] = (h => h.Kv.Layers = 5, ErrorCode.KvGeometryMismatch, ["5 layers", "4 layers"]),
-        ["heads"] = (h => h.Kv.KvHeads = 8, ErrorCode.KvGeometryMismatch, ["8 KV heads", "2 KV heads"]),
-        ["dims"] = (h => h.Kv.HeadDim = 8, ErrorCode.KvGeometryMismatch, ["x 8 dims", "x 64 dims"]),
-        ["block"] = (h => h.Kv.BlockTokens = 32, ErrorCode.KvGeometryMismatch, ["32 tokens", "16 tokens"]),
-        ["format"] = (h => h.Kv.Format = "F32", ErrorCode.KvGeometryMismatch, ["F32", "BF16"]),
-        ["unknown format"] = (h => h.Kv.Format = "F3", ErrorCode.KvGeometryMismatch, ["F3"]),
-        ["no geometry"] = (h => h.Kv = null, ErrorCode.KvGeometryMismatch, ["0 layers"]),
-        ["no blocks"] = (h => h.TotalBlocks = 0, ErrorCode.KvGeometryMismatch, ["--kv-memory"]),
-        ["numerics"] = (h => h.Numerics = "other/v2", ErrorCode.NumericsMismatch, ["other/v2", "mock/v1"]),
+        ["context"] = new(h => h.MaxContextTokens = 100, ErrorCode.ModelMismatch, ["100", "2048"]),
+        ["layers"] = new(h => h.Kv.Layers = 5, ErrorCode.KvGeometryMismatch, ["5 layers", "4 layers"]),
+        ["heads"] = new(h => h.Kv.KvHeads = 8, ErrorCode.KvGeometryMismatch, ["8 KV heads", "2 KV heads"]),
+        ["dims"] = new(h => h.Kv.HeadDim = 8, ErrorCode.KvGeometryMismatch, ["x 8 dims", "x 64 dims"]),
+        ["block"] = new(h => h.Kv.BlockTokens = 32, ErrorCode.KvGeometryMismatch, ["32 tokens", "16 tokens"]),
+        ["format"] = new(h => h.Kv.Format = "F32", ErrorCode.KvGeometryMismatch, ["F32", "BF16"]),
+        ["unknown format"] = new(h => h.Kv.Format = "F3", ErrorCode.KvGeometryMismatch, ["F3"]),
+        ["no geometry"] = new(h => h.Kv = null, ErrorCode.KvGeometryMismatch, ["0 layers"]),
+        ["no blocks"] = new(h => h.TotalBlocks = 0, ErrorCode.KvGeometryMismatch, ["--kv-memory"]),
+        ["numerics"] = new(h => h.Numerics = "other/v2", ErrorCode.NumericsMismatch, ["other/v2", "mock/v1"]),
     };
 
     [Fact]
@@ -76,7 +76,8 @@ public sealed class HelloTests
         var restarted = await harness.AddAsync("decode-0", Wire.WorkerRole.Decode);
 
         await Eventually.UntilAsync(
-            () => harness.View.Find("decode-0")!.Worker.Incarnation == restarted.Hello.Incarnation, "the new one is there");
+            () => harness.View.Find("decode-0")!.Worker.Incarnation == restarted.Hello.Incarnation,
+            "the new one is there");
         Assert.NotEqual(old.Hello.Incarnation, restarted.Hello.Incarnation);
         var record = await harness.Grains.GetGrain<IDecodeWorkerGrain>("decode-0").GetAsync();
         Assert.Equal(WorkerState.Ready, record.State);
@@ -105,7 +106,9 @@ public sealed class HelloTests
     public async Task Garbage_on_the_link_port_harms_nobody()
     {
         await using var harness = await SiloHarness.StartPairAsync();
-        foreach (var garbage in (byte[][])[[0xFF, 0xFF, 0xFF, 0xFF], [3, 0, 0, 0, 0xFF, 0xFF, 0xFF], [.. "GET / HTTP/1.1\r\n\r\n"u8]])
+        byte[][] garbages =
+            [[0xFF, 0xFF, 0xFF, 0xFF], [3, 0, 0, 0, 0xFF, 0xFF, 0xFF], [.. "GET / HTTP/1.1\r\n\r\n"u8]];
+        foreach (var garbage in garbages)
         {
             await using var link = new ControlLink();
             await link.ConnectAsync(harness.Silo.LinkPort);
@@ -130,4 +133,6 @@ public sealed class HelloTests
                 == WorkerState.Lost,
             "its grain says lost");
     }
+
+    private sealed record Mismatch(Action<Wire.Hello> Change, ErrorCode Code, string[] Words);
 }

@@ -11,8 +11,8 @@ public sealed class FamilyTests
     // Logits are about 3 in size after two layers; each product is a chain of at most 120 terms in F32.
     private const double LogitTolerance = 3e-4;
 
-    // A key or value next to a rounding boundary may fall on the other side in F32: one unit of the format's last place,
-    // 2^-8 or 2^-11 of a number, spread over the positions that are averaged.
+    // A key or value next to a rounding boundary may fall on the other side in F32: one unit of the format's last
+    // place, 2^-8 or 2^-11 of a number, spread over the positions that are averaged.
     private const double RoundedKvTolerance = 0.15;
 
     public static TheoryData<string, string, string, double> Families => new()
@@ -60,7 +60,8 @@ public sealed class FamilyTests
     [Fact]
     public void A_broken_weight_shows_as_logits_that_are_not_numbers()
     {
-        using var checkpoint = new RandomCheckpoint("LlamaForCausalLM", "BF16", broken: "model.layers.1.mlp.up_proj.weight");
+        using var checkpoint = new RandomCheckpoint(
+            "LlamaForCausalLM", "BF16", broken: "model.layers.1.mlp.up_proj.weight");
         using var model = checkpoint.Open();
         using var runner = ModelRunners.Create(model, WorkerDevice.Cpu, kvFormat: null, 16, KvMemoryBytes, threads: 1);
         var logits = new Sequence(runner, [1, 2, 3], [0]).Prefill();

@@ -5,8 +5,8 @@ using Krewe.Models;
 namespace Krewe.Workers.Tests.Runner;
 
 /// <summary>
-/// A small random model folder on disk, of any family, with the bundled tokenizer. Sizes are ragged on purpose: no extent
-/// is a multiple of a vector.
+/// A small random model folder on disk, of any family, with the bundled tokenizer. Sizes are ragged on purpose: no
+/// extent is a multiple of a vector.
 /// </summary>
 internal sealed class RandomCheckpoint : IDisposable
 {

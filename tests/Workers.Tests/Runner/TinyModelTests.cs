@@ -29,8 +29,8 @@ public sealed class TinyModelTests
         using var model = TinyModel.Open();
         using var cpu = ModelRunners.Create(model, WorkerDevice.Cpu, kvFormat: null, 16, KvMemoryBytes, threads: 1);
         using var reference = ModelRunners.Create(model, WorkerDevice.Reference, kvFormat: null, 16, KvMemoryBytes, 1);
-        var prompt = model.Tokenizer.Encode(
-            TinyModel.Prompt("The code of amber is 4821. The code of birch is 9137. What is the code of birch?"), false);
+        const string question = "The code of amber is 4821. The code of birch is 9137. What is the code of birch?";
+        var prompt = model.Tokenizer.Encode(TinyModel.Prompt(question), addSpecialTokens: false);
         var blocks = Enumerable.Range(0, cpu.Kv.BlockCount).ToArray();
         var expected = new Sequence(reference, prompt, blocks).Decode(24, [.. model.StopTokenIds]);
         var actual = new Sequence(cpu, prompt, blocks).Decode(24, [.. model.StopTokenIds]);

@@ -36,11 +36,13 @@ internal unsafe interface ILanes<TV>
     /// <summary>left * right + addend, rounded once.</summary>
     static abstract TV FusedMultiplyAdd(TV left, TV right, TV addend);
 
-    /// <summary>Where left &lt; right, <paramref name="ifLess"/>; elsewhere (NaN included) <paramref name="otherwise"/>.
+    /// <summary>Where left &lt; right, <paramref name="ifLess"/>; elsewhere (NaN included) <paramref
+    /// name="otherwise"/>.
     /// </summary>
     static abstract TV SelectLess(TV left, TV right, TV ifLess, TV otherwise);
 
-    /// <summary>value * 2^n where the low mantissa bits of <paramref name="exponentBits"/> hold n in -126..127.</summary>
+    /// <summary>value * 2^n where the low mantissa bits of <paramref name="exponentBits"/> hold n in
+    /// -126..127.</summary>
     static abstract TV ScaleByPowerOfTwo(TV value, TV exponentBits);
 
     /// <summary>Widens Count consecutive 16-bit brain floats.</summary>

@@ -2,7 +2,8 @@ using System.Runtime.CompilerServices;
 
 namespace Krewe.Kernels;
 
-/// <summary>Reads the two vectors that input k has in a panel of <see cref="PackedMatrix"/>, widened to float.</summary>
+/// <summary>Reads the two vectors that input k has in a panel of <see cref="PackedMatrix"/>, widened to
+/// float.</summary>
 internal unsafe interface IWeightLanes<TV>
     where TV : struct
 {

@@ -27,8 +27,8 @@ internal static unsafe class LaneMath
     private const float ExpInputMax = 88.37626f;
 
     /// <summary>
-    /// e^x in each lane, at most 2 units in the last place off (polynomial of Cephes' expf); exp(0) is exactly 1, 0 below
-    /// -87.33654, infinity above 88.37626, NaN for NaN.
+    /// e^x in each lane, at most 2 units in the last place off (polynomial of Cephes' expf); exp(0) is exactly 1, 0
+    /// below -87.33654, infinity above 88.37626, NaN for NaN.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TV Exp<TOps, TV>(TV x)
@@ -62,7 +62,8 @@ internal static unsafe class LaneMath
     /// <summary>Sum of the squares of <paramref name="count"/> floats.</summary>
     public static float SumOfSquares(float* source, int count)
     {
-        var (s0, s1, s2, s3) = (Vector128<float>.Zero, Vector128<float>.Zero, Vector128<float>.Zero, Vector128<float>.Zero);
+        var s0 = Vector128<float>.Zero;
+        var (s1, s2, s3) = (s0, s0, s0);
         var whole = count - (count % SumLanes);
         for (var i = 0; i < whole; i += SumLanes)
         {

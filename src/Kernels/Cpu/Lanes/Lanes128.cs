@@ -79,7 +79,8 @@ internal readonly unsafe struct Lanes128 : ILanes<Vector128<float>>
         WidenHalf((Vector128.Load(pairs) & Vector128.Create(FloatBits.UpperHalf)).AsInt32());
 
     /// <summary>Halves in the upper 16 bits of each lane: exponent and mantissa move to their places in a float that is
-    /// 2^112 too small; the product restores it exactly, for subnormals too. Infinity and NaN are put right after.</summary>
+    /// 2^112 too small; the product restores it exactly, for subnormals too. Infinity and NaN are put right
+    /// after.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<float> WidenHalf(Vector128<int> upper)
     {

@@ -76,7 +76,8 @@ internal readonly unsafe struct Lanes512 : ILanes<Vector512<float>>
         WidenHalf((Vector512.Load(pairs) & Vector512.Create(FloatBits.UpperHalf)).AsInt32());
 
     /// <summary>Halves in the upper 16 bits of each lane: exponent and mantissa move to their places in a float that is
-    /// 2^112 too small; the product restores it exactly, for subnormals too. Infinity and NaN are put right after.</summary>
+    /// 2^112 too small; the product restores it exactly, for subnormals too. Infinity and NaN are put right
+    /// after.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> WidenHalf(Vector512<int> upper)
     {

@@ -20,8 +20,11 @@ public sealed unsafe class NativeArray<T> : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfNegative(length);
         var bytes = checked((nuint)(length * sizeof(T)) + SlackBytes);
-        _data = (T*)NativeMemory.AlignedAlloc(bytes, CacheLineBytes);
+        var huge = HugePages.AreWorthwhile(bytes);
+        _data = (T*)NativeMemory.AlignedAlloc(bytes, (nuint)(huge ? HugePages.PageBytes : CacheLineBytes));
         Length = length;
+        // Before the first touch, which is what decides the size of the pages.
+        if (huge) HugePages.Advise(_data, bytes);
         NativeMemory.Clear(_data, bytes);
     }
 
