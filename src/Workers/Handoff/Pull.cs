@@ -56,8 +56,9 @@ internal sealed partial class Pull : IActivePull
                 channel = await _transport.ConnectAsync(_request.Source, patience.Renewed());
                 await MoveAsync(channel, patience);
             }
-            catch (Exception e) when (Explain(e, patience) is { } failure)
+            catch (Exception e) when (Explain(e, patience) is not null)
             {
+                var failure = Explain(e, patience)!;
                 using var grace = new Patience(HandoffLimits.ClosingGrace, _time, CancellationToken.None);
                 await ApplyAsync(channel, new TargetEvent.Ended(failure.Code, failure.Reason), grace.Token);
             }
