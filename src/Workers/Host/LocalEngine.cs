@@ -9,8 +9,8 @@ using WorkerRole = Krewe.Abstractions.WorkerRole;
 namespace Krewe.Workers;
 
 /// <summary>
-/// The worker's engine without links, in the caller's process: the same code, and so the same tokens, as a worker that serves
-/// both phases. Many streams may run at once.
+/// The worker's engine without links, in the caller's process: the same code, and so the same tokens, as a worker that
+/// serves both phases. Many streams may run at once.
 /// </summary>
 public sealed class LocalEngine : IAsyncDisposable
 {
@@ -25,10 +25,11 @@ public sealed class LocalEngine : IAsyncDisposable
     }
 
     /// <summary>
-    /// Builds a runner for the model and starts an engine on it. Of the options, those of the device, memory, batching and
-    /// prefix cache count. The model must stay open as long as the engine lives.
+    /// Builds a runner for the model and starts an engine on it. Of the options, those of the device, memory, batching
+    /// and prefix cache count. The model must stay open as long as the engine lives.
     /// </summary>
-    public static LocalEngine Create(ModelFolder model, WorkerOptions options, TimeProvider time, ILogger logger) => new(
+    public static LocalEngine Create(
+        ModelFolder model, WorkerOptions options, TimeProvider time, ILogger logger) => new(
         ModelRunners.Create(
             model, options.Device, options.KvFormat, options.BlockTokens, options.KvMemoryBytes, options.Threads),
         new EngineSettings
@@ -47,9 +48,9 @@ public sealed class LocalEngine : IAsyncDisposable
     public int MaxContextTokens => _runner.MaxContextTokens;
 
     /// <summary>
-    /// Computes one stream. <paramref name="start"/> has a key unlike those that run; its part must be WHOLE. Runs come in
-    /// order; the last one has a finish reason. Throws <see cref="KreweException"/> when the sequence fails. Leaving the
-    /// enumeration early aborts the sequence.
+    /// Computes one stream. <paramref name="start"/> has a key unlike those that run; its part must be WHOLE. Runs come
+    /// in order; the last one has a finish reason. Throws <see cref="KreweException"/> when the sequence fails. Leaving
+    /// the enumeration early aborts the sequence.
     /// </summary>
     public async IAsyncEnumerable<TokenRun> GenerateAsync(
         StartSequence start, [EnumeratorCancellation] CancellationToken cancellationToken)

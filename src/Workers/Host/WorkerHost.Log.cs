@@ -5,13 +5,11 @@ namespace Krewe.Workers;
 public sealed partial class WorkerHost
 {
     [LoggerMessage(LogLevel.Information,
-        "{Options}; computes {Numerics}; KV {Geometry}, {Blocks} blocks; data port {DataPort}; incarnation {Incarnation:X16}.")]
+        "{Options}; silos {Silos}; computes {Numerics}; KV {Geometry}, {Blocks} blocks; data port {DataPort}; "
+        + "incarnation {Incarnation:X16}.")]
     private static partial void LogResolved(
-        ILogger logger, WorkerOptions options, NumericsFingerprint numerics, KvGeometry geometry, int blocks, int dataPort,
-        ulong incarnation);
-
-    [LoggerMessage(LogLevel.Error, "{Code}: {Reason}")]
-    private static partial void LogStopped(ILogger logger, ErrorCode code, string reason);
+        ILogger logger, WorkerOptions options, string silos, NumericsFingerprint numerics, KvGeometry geometry,
+        int blocks, int dataPort, ulong incarnation);
 
     [LoggerMessage(LogLevel.Information, "Takes no new work; what runs may finish within {Seconds} s.")]
     private static partial void LogDraining(ILogger logger, double seconds);

@@ -6,68 +6,40 @@ using Krewe.Models;
 namespace Krewe.Workers;
 
 /// <summary>
-/// A worker process: opens the model, serves its silos until told to stop, and leaves nothing behind. Everything that it
-/// holds is given back in the order links → engine → transfers → arena, so that no transfer outlives its memory.
+/// A worker process: opens the model, serves its silos until told to stop, and leaves nothing behind. Everything that
+/// it holds is given back in the order links → engine → transfers → arena, so that no transfer outlives its memory.
 /// </summary>
 public sealed partial class WorkerHost
 {
-    public const int ExitOk = 0;
-    public const int ExitFailure = 1;
-    public const int ExitInvalidOptions = 2;
-    public const int ExitRefused = 3;
-    public const int ExitPortInUse = 4;
-
     /// <summary>How long running sequences may take to finish once the worker is told to stop.</summary>
     public static readonly TimeSpan DrainGrace = TimeSpan.FromSeconds(10);
 
     private readonly WorkerOptions _options;
-    private readonly Func<ModelFolder, WorkerOptions, IModelRunner> _createRunner;
     private readonly ILoggerFactory _loggers;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
 
-    internal WorkerHost(
-        WorkerOptions options, Func<ModelFolder, WorkerOptions, IModelRunner> createRunner, ILoggerFactory loggers,
-        TimeProvider time)
+    private WorkerHost(WorkerOptions options, ILoggerFactory loggers, TimeProvider time)
     {
-        (_options, _createRunner, _loggers, _time) = (options, createRunner, loggers, time);
+        (_options, _loggers, _time) = (options, loggers, time);
         _logger = loggers.CreateLogger("Krewe.Worker");
     }
 
     /// <summary>
-    /// Runs the worker until <paramref name="stopping"/> (SIGTERM) has drained it. Returns the process's exit code: 0 stopped,
-    /// 1 broken, 2 invalid options, 3 invalid model or refused by a silo for good, 4 data port in use. The reason is logged
-    /// as one error, its message made for people.
+    /// Runs the worker until <paramref name="stopping"/> (SIGTERM) or its silo has drained it; then returns 0. Throws
+    /// <see cref="KreweException"/> for invalid options (all of them in one message), a refusal for good, a data port
+    /// in use or a broken engine, and <see cref="ModelException"/> for a folder that cannot be served.
     /// </summary>
-    public static Task<int> RunAsync(
-        WorkerOptions options, ILoggerFactory loggers, TimeProvider time, CancellationToken stopping) =>
-        new WorkerHost(options, CreateRunner, loggers, time).RunAsync(stopping);
-
-    internal async Task<int> RunAsync(CancellationToken stopping)
+    public static async Task<int> RunAsync(
+        WorkerOptions options, ILoggerFactory loggers, TimeProvider time, CancellationToken stopping)
     {
-        if (_options.Validate().ToArray() is { Length: > 0 } errors)
-        {
-            LogStopped(_logger, ErrorCode.InvalidOptions, string.Join(Environment.NewLine, errors));
-            return ExitInvalidOptions;
-        }
-
-        try
-        {
-            using var model = ModelFolder.Open(_options.ModelDirectory);
-            using var runner = _createRunner(model, _options);
-            await ServeAsync(model, runner, stopping);
-            return ExitOk;
-        }
-        catch (ModelException e)
-        {
-            LogStopped(_logger, ErrorCode.InvalidModel, e.Message);
-            return ExitRefused;
-        }
-        catch (KreweException e)
-        {
-            LogStopped(_logger, e.Code, e.Message);
-            return ExitCodeOf(e.Code);
-        }
+        if (options.Validate().ToArray() is { Length: > 0 } errors)
+            throw new KreweException(ErrorCode.InvalidOptions, string.Join('\n', errors));
+        using var model = ModelFolder.Open(options.ModelDirectory);
+        using var runner = ModelRunners.Create(
+            model, options.Device, options.KvFormat, options.BlockTokens, options.KvMemoryBytes, options.Threads);
+        await new WorkerHost(options, loggers, time).ServeAsync(model, runner, stopping);
+        return 0;
     }
 
     private async Task ServeAsync(ModelFolder model, IModelRunner runner, CancellationToken stopping)
@@ -78,8 +50,9 @@ public sealed partial class WorkerHost
         await using var server = new HandoffServer(
             transport.Listen(_options.DataHost, _options.DataPort), _time, handoffLog);
         var identity = Identify(model, runner, server.Port);
-        LogResolved(_logger, _options, identity.Numerics, identity.Geometry, identity.TotalBlocks, identity.DataPort,
-            identity.Incarnation);
+        LogResolved(
+            _logger, _options, string.Join(", ", _options.Silos), identity.Numerics, identity.Geometry,
+            identity.TotalBlocks, identity.DataPort, identity.Incarnation);
         var hold = _options.TestHoldFile is { } file ? new PhaseHold(file, _options.Role, _time) : null;
         await using var pulls = new PullStarter(transport, runner.Kv, identity, hold, _time, handoffLog);
         await using var engine = new Engine(
@@ -102,8 +75,8 @@ public sealed partial class WorkerHost
     }
 
     /// <summary>
-    /// Ends when the worker drains (told by its silo or by SIGTERM) and has finished what it had; after SIGTERM at the latest
-    /// when the grace is over.
+    /// Ends when the worker drains (told by its silo or by SIGTERM) and has finished what it had; after SIGTERM at the
+    /// latest when the grace is over.
     /// </summary>
     private async Task DrainedAsync(Engine engine, CancellationToken stopping)
     {
@@ -145,17 +118,5 @@ public sealed partial class WorkerHost
         StepBudgetTokens = _options.StepBudgetTokens,
         MaxRunningSequences = _options.MaxRunningSequences,
         PrefixCache = _options.PrefixCache,
-    };
-
-    private static IModelRunner CreateRunner(ModelFolder model, WorkerOptions options) => ModelRunners.Create(
-        model, options.Device, options.KvFormat, options.BlockTokens, options.KvMemoryBytes, options.Threads);
-
-    private static int ExitCodeOf(ErrorCode code) => code switch
-    {
-        ErrorCode.InvalidOptions => ExitInvalidOptions,
-        ErrorCode.PortInUse => ExitPortInUse,
-        ErrorCode.InvalidModel or ErrorCode.ProtocolMismatch or ErrorCode.ModelMismatch
-            or ErrorCode.NumericsMismatch or ErrorCode.KvGeometryMismatch => ExitRefused,
-        _ => ExitFailure,
     };
 }

@@ -4,7 +4,9 @@ using WorkerRole = Krewe.Abstractions.WorkerRole;
 
 namespace Krewe.Workers.Tests;
 
-/// <summary>Each phase can be held, by the right worker, once; the file's vanishing tells the test that it is.</summary>
+/// <summary>
+/// Each phase can be held, by the right worker, once; the file's vanishing tells the test that it is.
+/// </summary>
 public sealed class PhaseHoldTests : IDisposable
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("krewe-hold-");

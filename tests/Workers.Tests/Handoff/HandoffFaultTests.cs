@@ -167,7 +167,7 @@ public sealed class HandoffFaultTests
         using var target = await PlayedTarget.MeetAsync(prefill, "never");
 
         var told = AbortOfAsync(target);
-        await time.AdvanceUntilAsync(told, TimeSpan.FromSeconds(1));
+        await time.AdvanceUntilAsync(told, TimeSpan.FromMilliseconds(100));
         Assert.Equal(nameof(ErrorCode.HandoffTimeout), (await told).ErrorCode);
     }
 

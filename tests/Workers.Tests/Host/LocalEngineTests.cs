@@ -22,7 +22,8 @@ public sealed class LocalEngineTests
     public async Task A_failure_is_thrown_with_its_code()
     {
         await using var engine = Make();
-        var failure = await Assert.ThrowsAsync<KreweException>(() => CollectAsync(engine, Start("a", [], maxOutput: 3)));
+        var failure = await Assert.ThrowsAsync<KreweException>(
+            () => CollectAsync(engine, Start("a", [], maxOutput: 3)));
         Assert.Equal(ErrorCode.InvalidRequest, failure.Code);
     }
 

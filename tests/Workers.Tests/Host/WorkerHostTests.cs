@@ -1,7 +1,6 @@
 using Krewe.Abstractions;
 using Krewe.Abstractions.Wire;
 using Krewe.Models;
-using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using static Krewe.Workers.Tests.EngineBench;
 using WorkerRole = Krewe.Abstractions.WorkerRole;
@@ -17,7 +16,7 @@ public sealed class WorkerHostTests
     public async Task Prefill_and_decode_workers_a_mixed_one_and_a_local_engine_give_the_same_tokens()
     {
         using var model = ModelFolder.Open(Tiny);
-        var prompt = model.Tokenizer.Encode("The secret codes are 4 1 7 and then the answer is", addSpecialTokens: true, parseSpecialTokens: false);
+        var prompt = model.Tokenizer.Encode("The secret codes are 4 1 7 and the answer is", addSpecialTokens: true);
         var local = await LocalAsync(model, prompt);
         Assert.Equal(24, local.Count);
 
@@ -54,44 +53,54 @@ public sealed class WorkerHostTests
         Assert.Equal(local[..1], await prefill.TokensAsync("split"));
 
         await stop.CancelAsync();
-        Assert.All(await Task.WhenAll(workers), code => Assert.Equal(WorkerHost.ExitOk, code));
+        Assert.All(await Task.WhenAll(workers), code => Assert.Equal(0, code));
         foreach (var link in links.Values) link.Dispose();
     }
 
     [Fact]
-    public async Task A_refused_worker_ends_with_the_reason_and_exit_code_3()
+    public async Task A_refused_worker_ends_with_the_silos_reason()
     {
         using var silo = new PlayedSilo();
-        var log = new RecordingLog();
-        var worker = RunAsync(silo, WorkerRole.Decode, CancellationToken.None, log);
+        var worker = RunAsync(silo, WorkerRole.Decode, CancellationToken.None);
         using var link = await silo.AcceptAsync(
             new HelloReply { ErrorCode = nameof(ErrorCode.ModelMismatch), Message = "serve model X instead" });
-        Assert.Equal(WorkerHost.ExitRefused, await worker);
-        Assert.Contains(log.Lines, line => line.Contains("serve model X instead", StringComparison.Ordinal));
+        var refused = await Assert.ThrowsAsync<KreweException>(() => worker);
+        Assert.Equal(ErrorCode.ModelMismatch, refused.Code);
+        Assert.Contains("serve model X instead", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_silo_can_drain_a_worker_away()
+    {
+        using var silo = new PlayedSilo();
+        var worker = RunAsync(silo, WorkerRole.Mixed, CancellationToken.None);
+        using var link = await silo.AcceptAsync(PlayedSilo.Welcome());
+        await link.StartAsync(StreamOf("last", Prompt(1, 20), SequencePart.Whole));
+        await link.SendAsync(new SiloMessage { Drain = new Drain() });
+        Assert.Equal(24, (await link.TokensAsync("last")).Count);
+        Assert.Equal(0, await worker);
     }
 
     [Fact]
     public async Task Invalid_options_are_all_told_at_once()
     {
-        var log = new RecordingLog();
         var options = Options("x", WorkerRole.Mixed, "not-an-address") with { Threads = 0, BlockTokens = 17 };
-        Assert.Equal(WorkerHost.ExitInvalidOptions,
-            await WorkerHost.RunAsync(options, log, TimeProvider.System, CancellationToken.None));
-        var line = Assert.Single(log.Lines);
-        Assert.Contains("Threads is 0", line, StringComparison.Ordinal);
-        Assert.Contains("BlockTokens is 17", line, StringComparison.Ordinal);
-        Assert.Contains("not-an-address", line, StringComparison.Ordinal);
+        var invalid = await FailureAsync<KreweException>(options);
+        Assert.Equal(ErrorCode.InvalidOptions, invalid.Code);
+        Assert.Contains("Threads is 0", invalid.Message, StringComparison.Ordinal);
+        Assert.Contains("BlockTokens is 17", invalid.Message, StringComparison.Ordinal);
+        Assert.Contains("not-an-address", invalid.Message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task A_folder_without_a_model_ends_with_exit_code_3()
+    public async Task A_folder_without_a_model_is_named()
     {
         var empty = Directory.CreateTempSubdirectory("krewe-no-model-");
         try
         {
             var options = Options("x", WorkerRole.Mixed, "127.0.0.1:1") with { ModelDirectory = empty.FullName };
-            Assert.Equal(WorkerHost.ExitRefused, await WorkerHost.RunAsync(
-                options, NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None));
+            var failure = await FailureAsync<ModelException>(options);
+            Assert.Contains(empty.FullName, failure.Message, StringComparison.Ordinal);
         }
         finally
         {
@@ -100,19 +109,23 @@ public sealed class WorkerHostTests
     }
 
     [Fact]
-    public async Task A_data_port_in_use_ends_with_exit_code_4()
+    public async Task A_data_port_in_use_is_named()
     {
-        var transport = new TcpBlockTransport(16);
-        using var taken = transport.Listen("127.0.0.1", 0);
+        using var taken = new TcpBlockTransport(16).Listen("127.0.0.1", 0);
         var options = Options("x", WorkerRole.Mixed, "127.0.0.1:1") with { DataPort = taken.Port };
-        Assert.Equal(WorkerHost.ExitPortInUse, await WorkerHost.RunAsync(
-            options, NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None));
+        var inUse = await FailureAsync<KreweException>(options);
+        Assert.Equal(ErrorCode.PortInUse, inUse.Code);
+        Assert.Contains($"{taken.Port}", inUse.Message, StringComparison.Ordinal);
     }
 
+    private static Task<T> FailureAsync<T>(WorkerOptions options)
+        where T : Exception => Assert.ThrowsAsync<T>(() => WorkerHost.RunAsync(
+            options, NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None));
+
     private static Task<int> RunAsync(
-        PlayedSilo silo, WorkerRole role, CancellationToken stopping, ILoggerFactory? log = null) => Task.Run(
+        PlayedSilo silo, WorkerRole role, CancellationToken stopping) => Task.Run(
         () => WorkerHost.RunAsync(
-            Options($"{role}-0", role, silo.Address), log ?? NullLoggerFactory.Instance, TimeProvider.System, stopping),
+            Options($"{role}-0", role, silo.Address), NullLoggerFactory.Instance, TimeProvider.System, stopping),
         CancellationToken.None);
 
     private static async Task<List<int>> LocalAsync(ModelFolder model, int[] prompt)
@@ -149,34 +162,5 @@ public sealed class WorkerHostTests
         while (directory is not null && !File.Exists(Path.Combine(directory.FullName, "Orleans.sln")))
             directory = directory.Parent;
         return Path.Combine(directory!.FullName, "models", "tiny");
-    }
-
-    private sealed class RecordingLog : ILoggerFactory, ILogger
-    {
-        private readonly List<string> _lines = [];
-
-        public IEnumerable<string> Lines => _lines;
-
-        public ILogger CreateLogger(string categoryName) => this;
-
-        public void AddProvider(ILoggerProvider provider)
-        {
-        }
-
-        public IDisposable? BeginScope<TState>(TState state)
-            where TState : notnull => null;
-
-        public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Error;
-
-        public void Log<TState>(
-            LogLevel logLevel, EventId eventId, TState state, Exception? exception,
-            Func<TState, Exception?, string> formatter)
-        {
-            lock (_lines) _lines.Add(formatter(state, exception));
-        }
-
-        public void Dispose()
-        {
-        }
     }
 }

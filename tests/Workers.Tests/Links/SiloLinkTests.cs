@@ -40,10 +40,8 @@ public sealed class SiloLinkTests
         using var silo = new PlayedSilo();
         await using var worker = new LinkedWorker(silo.Address);
         using var link = await silo.AcceptAsync(PlayedSilo.Welcome());
-        await link.SendAsync(new SiloMessage
-        {
-            Abort = new AbortSequence { Key = new Krewe.Abstractions.Wire.SequenceKey { RequestId = "unknown", Epoch = 3 } },
-        });
+        var unknown = new Krewe.Abstractions.Wire.SequenceKey { RequestId = "unknown", Epoch = 3 };
+        await link.SendAsync(new SiloMessage { Abort = new AbortSequence { Key = unknown } });
         var released = await link.NextAsync(message => message.Event is not null);
         Assert.Equal(SequenceEventKind.Released, released.Event.Kind);
         Assert.Equal(("unknown", 3u), (released.Event.Key.RequestId, released.Event.Key.Epoch));
@@ -91,7 +89,8 @@ public sealed class SiloLinkTests
         using var next = await silo.AcceptAsync(PlayedSilo.Welcome());
         worker.Gate.Set();
         Assert.Equal(2u, next.Hello.LinkEpoch);
-        var load = await next.NextAsync(message => message.Load is { PinnedBlocks: 0, RunningSequences: 0, Steps: > 0 });
+        var load = await next.NextAsync(
+            message => message.Load is { PinnedBlocks: 0, RunningSequences: 0, Steps: > 0 });
         Assert.Equal(0u, load.Load.WaitingSequences);
         await next.StartAsync(Start("old", Prompt(1, 30), maxOutput: 5, epoch: 2));
         Assert.Equal(FakeRunner.Answer(Prompt(1, 30), 5), await next.TokensAsync("old"));
