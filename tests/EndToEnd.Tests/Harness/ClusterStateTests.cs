@@ -5,8 +5,9 @@ public sealed class ClusterStateTests
 {
     private const string Clean = """
         {"activations":{},"open_streams":0,"tokens":{"accepted":9,"duplicate":0,"stale":0,"contradicting":0},
-        "workers":[{"id":"decode-0","role":"decode","pid":7,"link_epoch":1,"attempts":0,"load":{"total_blocks":8,
-        "free_blocks":6,"evictable_blocks":2,"pinned_blocks":0,"leases":0,"running_sequences":0,"waiting_sequences":0}}]}
+        "workers":[{"id":"decode-0","role":"decode","pid":7,"link_epoch":1,"attempts":0,"load":{
+        "total_blocks":8,"free_blocks":6,"evictable_blocks":2,"pinned_blocks":0,"leases":0,
+        "running_sequences":0,"waiting_sequences":0}}]}
         """;
 
     [Fact]
