@@ -12,19 +12,18 @@ internal static unsafe class AttentionKernels<TOps, TV, TK>
     where TV : struct
     where TK : IKvLanes<TV>
 {
-    /// <summary>Scores of all queries at the positions of <paramref name="range"/>, widened to whole vectors.</summary>
-    public static void Score(
-        in AttentionWork work, in AttentionScratch scratch, int queries, VisibleRange range, int tile)
+    private const int Group = AttentionScratch.GroupTokens;
+
+    /// <summary>Scores of all queries at the slots of <paramref name="slots"/>, widened to whole vectors.</summary>
+    public static void Score(in AttentionScratch scratch, int queries, int dims, nint keyStep, VisibleRange slots)
     {
-        var dims = work.Geometry.HeadDim;
-        for (var position = range.Low / TOps.Count * TOps.Count; position < range.High; position += 2 * TOps.Count)
+        for (var slot = slots.Low / TOps.Count * TOps.Count; slot < slots.High; slot += 2 * TOps.Count)
         {
             // The last vector of an odd number goes through both places; the same scores are stored twice.
-            var second = position + TOps.Count < range.High ? position + TOps.Count : position;
-            var step = (nint)work.Geometry.BlockTokens * TK.ElementBytes;
-            var keys = new ScoreKeys(Key(work, position), Key(work, second), step);
-            var low = scratch.Scores(0) + (position - tile);
-            var high = scratch.Scores(0) + (second - tile);
+            var second = slot + TOps.Count < slots.High ? slot + TOps.Count : slot;
+            var keys = new ScoreKeys(Key(scratch, slot), Key(scratch, second), keyStep);
+            var low = scratch.Scores(0) + slot;
+            var high = scratch.Scores(0) + second;
             if (queries <= 4)
                 ScoreFour(scratch.Query(0), dims, scratch.Dims, keys, low, high);
             else
@@ -32,19 +31,20 @@ internal static unsafe class AttentionKernels<TOps, TV, TK>
         }
     }
 
-    /// <summary>Rescales the outputs of some queries and adds the weighted values of <paramref name="seen"/>.</summary>
+    /// <summary>Rescales the outputs of some queries and adds the weighted values of <paramref name="slots"/>.</summary>
     public static void AddValues(
-        in AttentionWork work, in AttentionScratch scratch, int firstQuery, int queries, VisibleRange seen, int tile)
+        in AttentionScratch scratch, int firstQuery, int queries, int dims, VisibleRange slots)
     {
-        var weights = scratch.Scores(firstQuery) + (seen.Low - tile);
+        var values = new TileValues(scratch, (nint)dims * TK.ElementBytes, slots);
+        var weights = scratch.Scores(firstQuery);
         var rescale = scratch.Rescale(firstQuery);
-        for (var dim = 0; dim < work.Geometry.HeadDim; dim += 2 * TOps.Count)
+        for (var dim = 0; dim < dims; dim += 2 * TOps.Count)
         {
             var output = scratch.Output(firstQuery) + dim;
             if (queries <= 4)
-                AddValuesFour(work, output, scratch.Dims, rescale, weights, queries, seen, dim);
+                AddValuesFour(values, output, scratch.Dims, rescale, weights, queries, dim);
             else
-                AddValuesEight(work, output, scratch.Dims, rescale, weights, queries, seen, dim);
+                AddValuesEight(values, output, scratch.Dims, rescale, weights, queries, dim);
         }
     }
 
@@ -163,38 +163,36 @@ internal static unsafe class AttentionKernels<TOps, TV, TK>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddValuesFour(in AttentionWork work, float* output, nint outputStride, float* rescale,
-        float* weights, int queries, VisibleRange seen, int dim)
+    private static void AddValuesFour(
+        in TileValues tile, float* output, nint outputStride, float* rescale, float* weights, int queries, int dim)
     {
-        const int tile = AttentionScratch.TileTokens;
+        const int next = AttentionScratch.TileTokens;
         const int lanes = LaneMath.SumLanes;
         var (c0, d0) = Rescaled(output, rescale);
         var (c1, d1) = Rescaled(output + (1 * outputStride), rescale + lanes);
         var (c2, d2) = Rescaled(output + (2 * outputStride), rescale + (2 * lanes));
         var (c3, d3) = Rescaled(output + (3 * outputStride), rescale + (3 * lanes));
-        for (var position = seen.Low; position < seen.High;)
+        for (var slot = tile.Slots.Low; slot < tile.Slots.High;)
         {
-            var value = Value(work, position, dim);
-            var step = (nint)work.Geometry.HeadDim * TK.ElementBytes;
-            var end = EndOfBlock(work, position, seen.High);
-            for (; position < end; position++)
+            var value = tile.Groups[slot / Group] + (slot % Group * tile.Step) + (dim * TK.ElementBytes);
+            var end = Math.Min(tile.Slots.High, slot - (slot % Group) + Group);
+            for (; slot < end; slot++)
             {
                 var left = TK.Load(value);
                 var right = TK.Load(value + (TOps.Count * TK.ElementBytes));
-                var p = TOps.Broadcast(weights[0]);
+                var p = TOps.Broadcast(weights[slot]);
                 c0 = TOps.FusedMultiplyAdd(p, left, c0);
                 d0 = TOps.FusedMultiplyAdd(p, right, d0);
-                p = TOps.Broadcast(weights[tile]);
+                p = TOps.Broadcast(weights[next + slot]);
                 c1 = TOps.FusedMultiplyAdd(p, left, c1);
                 d1 = TOps.FusedMultiplyAdd(p, right, d1);
-                p = TOps.Broadcast(weights[2 * tile]);
+                p = TOps.Broadcast(weights[(2 * next) + slot]);
                 c2 = TOps.FusedMultiplyAdd(p, left, c2);
                 d2 = TOps.FusedMultiplyAdd(p, right, d2);
-                p = TOps.Broadcast(weights[3 * tile]);
+                p = TOps.Broadcast(weights[(3 * next) + slot]);
                 c3 = TOps.FusedMultiplyAdd(p, left, c3);
                 d3 = TOps.FusedMultiplyAdd(p, right, d3);
-                weights++;
-                value += step;
+                value += tile.Step;
             }
         }
 
@@ -205,10 +203,10 @@ internal static unsafe class AttentionKernels<TOps, TV, TK>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddValuesEight(in AttentionWork work, float* output, nint outputStride, float* rescale,
-        float* weights, int queries, VisibleRange seen, int dim)
+    private static void AddValuesEight(
+        in TileValues tile, float* output, nint outputStride, float* rescale, float* weights, int queries, int dim)
     {
-        const int tile = AttentionScratch.TileTokens;
+        const int next = AttentionScratch.TileTokens;
         const int lanes = LaneMath.SumLanes;
         var (c0, d0) = Rescaled(output, rescale);
         var (c1, d1) = Rescaled(output + (1 * outputStride), rescale + lanes);
@@ -218,41 +216,39 @@ internal static unsafe class AttentionKernels<TOps, TV, TK>
         var (c5, d5) = Rescaled(output + (5 * outputStride), rescale + (5 * lanes));
         var (c6, d6) = Rescaled(output + (6 * outputStride), rescale + (6 * lanes));
         var (c7, d7) = Rescaled(output + (7 * outputStride), rescale + (7 * lanes));
-        for (var position = seen.Low; position < seen.High;)
+        for (var slot = tile.Slots.Low; slot < tile.Slots.High;)
         {
-            var value = Value(work, position, dim);
-            var step = (nint)work.Geometry.HeadDim * TK.ElementBytes;
-            var end = EndOfBlock(work, position, seen.High);
-            for (; position < end; position++)
+            var value = tile.Groups[slot / Group] + (slot % Group * tile.Step) + (dim * TK.ElementBytes);
+            var end = Math.Min(tile.Slots.High, slot - (slot % Group) + Group);
+            for (; slot < end; slot++)
             {
                 var left = TK.Load(value);
                 var right = TK.Load(value + (TOps.Count * TK.ElementBytes));
-                var p = TOps.Broadcast(weights[0]);
+                var p = TOps.Broadcast(weights[slot]);
                 c0 = TOps.FusedMultiplyAdd(p, left, c0);
                 d0 = TOps.FusedMultiplyAdd(p, right, d0);
-                p = TOps.Broadcast(weights[tile]);
+                p = TOps.Broadcast(weights[next + slot]);
                 c1 = TOps.FusedMultiplyAdd(p, left, c1);
                 d1 = TOps.FusedMultiplyAdd(p, right, d1);
-                p = TOps.Broadcast(weights[2 * tile]);
+                p = TOps.Broadcast(weights[(2 * next) + slot]);
                 c2 = TOps.FusedMultiplyAdd(p, left, c2);
                 d2 = TOps.FusedMultiplyAdd(p, right, d2);
-                p = TOps.Broadcast(weights[3 * tile]);
+                p = TOps.Broadcast(weights[(3 * next) + slot]);
                 c3 = TOps.FusedMultiplyAdd(p, left, c3);
                 d3 = TOps.FusedMultiplyAdd(p, right, d3);
-                p = TOps.Broadcast(weights[4 * tile]);
+                p = TOps.Broadcast(weights[(4 * next) + slot]);
                 c4 = TOps.FusedMultiplyAdd(p, left, c4);
                 d4 = TOps.FusedMultiplyAdd(p, right, d4);
-                p = TOps.Broadcast(weights[5 * tile]);
+                p = TOps.Broadcast(weights[(5 * next) + slot]);
                 c5 = TOps.FusedMultiplyAdd(p, left, c5);
                 d5 = TOps.FusedMultiplyAdd(p, right, d5);
-                p = TOps.Broadcast(weights[6 * tile]);
+                p = TOps.Broadcast(weights[(6 * next) + slot]);
                 c6 = TOps.FusedMultiplyAdd(p, left, c6);
                 d6 = TOps.FusedMultiplyAdd(p, right, d6);
-                p = TOps.Broadcast(weights[7 * tile]);
+                p = TOps.Broadcast(weights[(7 * next) + slot]);
                 c7 = TOps.FusedMultiplyAdd(p, left, c7);
                 d7 = TOps.FusedMultiplyAdd(p, right, d7);
-                weights++;
-                value += step;
+                value += tile.Step;
             }
         }
 
@@ -291,20 +287,19 @@ internal static unsafe class AttentionKernels<TOps, TV, TK>
         public nint Step { get; } = step;
     }
 
-    /// <summary>Dim 0 of the keys at <paramref name="position"/> and the slots after it.</summary>
-    private static byte* Key(in AttentionWork work, int position)
+    /// <summary>Where the values of a tile are, and which of them to add.</summary>
+    private readonly struct TileValues(in AttentionScratch scratch, nint step, VisibleRange slots)
     {
-        var plane = work.Keys(position, out var slot);
-        return plane + (slot * TK.ElementBytes);
+        /// <summary>Dim 0 of the first slot of each group.</summary>
+        public byte** Groups { get; } = scratch.Values;
+
+        /// <summary>Bytes from one slot to the next.</summary>
+        public nint Step { get; } = step;
+
+        public VisibleRange Slots { get; } = slots;
     }
 
-    /// <summary>The value at <paramref name="position"/> from <paramref name="dim"/> on.</summary>
-    private static byte* Value(in AttentionWork work, int position, int dim)
-    {
-        var plane = work.Keys(position, out var slot) + work.Geometry.PlaneBytes;
-        return plane + ((((nint)slot * work.Geometry.HeadDim) + dim) * TK.ElementBytes);
-    }
-
-    private static int EndOfBlock(in AttentionWork work, int position, int end) =>
-        Math.Min(end, position - (position % work.Geometry.BlockTokens) + work.Geometry.BlockTokens);
+    /// <summary>Dim 0 of the keys of a vector of slots.</summary>
+    private static byte* Key(in AttentionScratch scratch, int slot) =>
+        scratch.Keys[slot / Group] + (slot % Group * TK.ElementBytes);
 }

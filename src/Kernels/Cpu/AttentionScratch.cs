@@ -10,7 +10,12 @@ internal readonly unsafe struct AttentionScratch
     /// </summary>
     public const int TileTokens = 64;
 
+    /// <summary>Slots that lie together in one block, whatever its size: BlockTokens is a multiple of this.</summary>
+    public const int GroupTokens = 16;
+
     private const int MaxQueries = AttentionWork.MaxQueries;
+
+    private const int GroupsPerTile = TileTokens / GroupTokens;
 
     /// <summary>Two 512-bit vectors: a kernel computes outputs in such pairs.</summary>
     private const int DimsGranule = 32;
@@ -28,7 +33,8 @@ internal readonly unsafe struct AttentionScratch
     public int Dims { get; }
 
     public static int Floats(int headDim) =>
-        MaxQueries * ((2 * PaddedDims(headDim)) + TileTokens + (2 * LaneMath.SumLanes) + 1);
+        MaxQueries * ((2 * PaddedDims(headDim)) + TileTokens + (2 * LaneMath.SumLanes) + 1)
+        + (2 * GroupsPerTile * (sizeof(byte*) / sizeof(float)));
 
     /// <summary>[Dims].</summary>
     public float* Query(int query) => _start + (query * Dims);
@@ -47,6 +53,12 @@ internal readonly unsafe struct AttentionScratch
 
     /// <summary>The largest score so far.</summary>
     public ref float Maximum(int query) => ref Sums(2 * MaxQueries)[query];
+
+    /// <summary>[GroupsPerTile] dim 0 of the keys of each group's first slot.</summary>
+    public byte** Keys => (byte**)(Sums(2 * MaxQueries) + MaxQueries);
+
+    /// <summary>[GroupsPerTile] dim 0 of the values of each group's first slot.</summary>
+    public byte** Values => Keys + GroupsPerTile;
 
     public void Reset(int queries)
     {

@@ -48,11 +48,13 @@ public readonly unsafe struct AttentionWork
     /// <summary>Of <see cref="CpuKernels.AttentionScratchFloats"/> floats, the calling thread's own.</summary>
     public float* Scratch { get; init; }
 
-    /// <summary>This KV head's keys in the block of <paramref name="position"/>; the values are one plane on.</summary>
-    internal byte* Keys(int position, out int slot)
+    /// <summary>Dim 0 of this KV head's keys and values in the slot of <paramref name="position"/>.</summary>
+    internal void Locate(int position, out byte* keys, out byte* values)
     {
-        (var index, slot) = Math.DivRem(position, Geometry.BlockTokens);
-        var head = (long)KvHead * Geometry.HeadDim * Geometry.BlockTokens * Geometry.ElementBytes;
-        return Arena + ((long)BlockTable[index] * Geometry.BlockBytes) + ((long)Layer * Geometry.LayerBytes) + head;
+        var (index, slot) = Math.DivRem(position, Geometry.BlockTokens);
+        var plane = Arena + ((long)BlockTable[index] * Geometry.BlockBytes) + ((long)Layer * Geometry.LayerBytes)
+            + ((long)KvHead * Geometry.HeadDim * Geometry.BlockTokens * Geometry.ElementBytes);
+        keys = plane + ((long)slot * Geometry.ElementBytes);
+        values = plane + Geometry.PlaneBytes + ((long)slot * Geometry.HeadDim * Geometry.ElementBytes);
     }
 }

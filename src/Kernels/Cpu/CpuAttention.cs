@@ -37,39 +37,48 @@ internal static unsafe class CpuAttention<TOps, TV>
         const int tileTokens = AttentionScratch.TileTokens;
         var scratch = new AttentionScratch(work.Scratch, work.Geometry.HeadDim);
         var queries = work.Rows * work.Heads;
+        var keyStep = (nint)work.Geometry.BlockTokens * TK.ElementBytes;
         Load(work, scratch, queries);
 
         var first = VisibleRange.Of(work.FirstPosition, work.Window);
         var last = VisibleRange.Of(work.FirstPosition + work.Rows - 1, work.Window);
         for (var tile = first.Low / tileTokens * tileTokens; tile < last.High; tile += tileTokens)
         {
-            AttentionKernels<TOps, TV, TK>.Score(
-                work, scratch, queries, new VisibleRange(first.Low, last.High).Clip(tile, tileTokens), tile);
-            if (first.Clip(tile, tileTokens) == last.Clip(tile, tileTokens))
+            var seen = new VisibleRange(first.Low, last.High).Within(tile, tileTokens);
+            Locate(work, scratch, tile, seen);
+            AttentionKernels<TOps, TV, TK>.Score(scratch, queries, work.Geometry.HeadDim, keyStep, seen);
+            if (first.Within(tile, tileTokens) == last.Within(tile, tileTokens))
             {
-                Weigh<TK>(work, scratch, tile, first.Clip(tile, tileTokens), 0, queries);
+                Weigh<TK>(work, scratch, seen, 0, queries);
                 continue;
             }
 
             for (var row = 0; row < work.Rows; row++)
             {
-                var seen = VisibleRange.Of(work.FirstPosition + row, work.Window).Clip(tile, tileTokens);
-                if (!seen.IsEmpty) Weigh<TK>(work, scratch, tile, seen, row * work.Heads, work.Heads);
+                seen = VisibleRange.Of(work.FirstPosition + row, work.Window).Within(tile, tileTokens);
+                if (!seen.IsEmpty) Weigh<TK>(work, scratch, seen, row * work.Heads, work.Heads);
             }
         }
 
         Store(work, scratch, queries);
     }
 
-    /// <summary>Adds a tile's positions to some queries, all of which see the same of them.</summary>
+    /// <summary>Finds the groups of a tile that any row sees.</summary>
+    private static void Locate(in AttentionWork work, in AttentionScratch scratch, int tile, VisibleRange seen)
+    {
+        const int group = AttentionScratch.GroupTokens;
+        for (var i = seen.Low / group; i * group < seen.High; i++)
+            work.Locate(tile + (i * group), out scratch.Keys[i], out scratch.Values[i]);
+    }
+
+    /// <summary>Adds a tile's slots to some queries, all of which see the same of them.</summary>
     private static void Weigh<TK>(
-        in AttentionWork work, in AttentionScratch scratch, int tile, VisibleRange seen, int firstQuery, int queries)
+        in AttentionWork work, in AttentionScratch scratch, VisibleRange seen, int firstQuery, int queries)
         where TK : IKvLanes<TV>
     {
-        var slots = new VisibleRange(seen.Low - tile, seen.High - tile);
         for (var query = firstQuery; query < firstQuery + queries; query++)
-            AttentionSoftmax<TOps, TV>.Update(scratch, query, slots);
-        AttentionKernels<TOps, TV, TK>.AddValues(work, scratch, firstQuery, queries, seen, tile);
+            AttentionSoftmax<TOps, TV>.Update(scratch, query, seen);
+        AttentionKernels<TOps, TV, TK>.AddValues(scratch, firstQuery, queries, work.Geometry.HeadDim, seen);
     }
 
     private static void Load(in AttentionWork work, in AttentionScratch scratch, int queries)

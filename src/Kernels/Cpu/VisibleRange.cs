@@ -1,6 +1,6 @@
 namespace Krewe.Kernels;
 
-/// <summary>Positions Low .. High - 1, empty when they meet.</summary>
+/// <summary>Positions (or slots of a tile) Low .. High - 1, none when they meet.</summary>
 internal readonly record struct VisibleRange(int Low, int High)
 {
     public bool IsEmpty => Low >= High;
@@ -9,5 +9,7 @@ internal readonly record struct VisibleRange(int Low, int High)
     public static VisibleRange Of(int position, int? window) =>
         new(window is { } tokens ? Math.Max(0, position - tokens + 1) : 0, position + 1);
 
-    public VisibleRange Clip(int start, int count) => new(Math.Max(Low, start), Math.Min(High, start + count));
+    /// <summary>The part inside [start, start + count), counted from <paramref name="start"/>.</summary>
+    public VisibleRange Within(int start, int count) =>
+        new(Math.Max(Low, start) - start, Math.Min(High, start + count) - start);
 }
