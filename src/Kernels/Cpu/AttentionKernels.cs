@@ -31,7 +31,9 @@ internal static unsafe class AttentionKernels<TOps, TV, TK>
         }
     }
 
-    /// <summary>Rescales the outputs of some queries and adds the weighted values of <paramref name="slots"/>.</summary>
+    /// <summary>
+    /// Rescales the outputs of some queries and adds the weighted values of <paramref name="slots"/>.
+    /// </summary>
     public static void AddValues(
         in AttentionScratch scratch, int firstQuery, int queries, int dims, VisibleRange slots)
     {
