@@ -28,10 +28,9 @@ internal sealed class Sequence
         TopLogprobs = start.Sampling.HasTopLogprobs ? (int)start.Sampling.TopLogprobs : null;
         LeaseLife = TimeSpan.FromMilliseconds(start.LeaseMs);
         PromptCount = start.PromptTokens.Count;
-        AcceptedCount = start.OutputTokens.Count;
         OutputMax = (int)Math.Min(start.MaxOutputTokens, int.MaxValue);
         _minOutputTokens = (int)Math.Min(start.MinOutputTokens, int.MaxValue);
-        _tokens = new List<int>(PromptCount + AcceptedCount + 16);
+        _tokens = new List<int>(PromptCount + start.OutputTokens.Count + 16);
         foreach (var token in start.PromptTokens) _tokens.Add((int)token);
         foreach (var token in start.OutputTokens) _tokens.Add((int)token);
         var stops = start.StopTokens.Select(token => (int)token);
@@ -76,9 +75,6 @@ internal sealed class Sequence
     public int PromptCount { get; }
 
     public int OutputCount => _tokens.Count - PromptCount;
-
-    /// <summary>Output tokens that earlier epochs had produced.</summary>
-    public int AcceptedCount { get; }
 
     public int OutputMax { get; }
 
