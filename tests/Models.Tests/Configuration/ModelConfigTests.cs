@@ -8,7 +8,8 @@ public class ModelConfigTests
     private const string Llama = """
         {"architectures":["LlamaForCausalLM"],"model_type":"llama","vocab_size":1000,"hidden_size":64,
          "intermediate_size":128,"num_hidden_layers":4,"num_attention_heads":4,"num_key_value_heads":2,
-         "rms_norm_eps":1e-05,"rope_theta":500000.0,"max_position_embeddings":4096,"tie_word_embeddings":true,"hidden_act":"silu",
+         "rms_norm_eps":1e-05,"rope_theta":500000.0,"max_position_embeddings":4096,"tie_word_embeddings":true,
+         "hidden_act":"silu",
          "bos_token_id":1,"eos_token_id":[2,3],
          "torch_dtype":"bfloat16","rope_scaling":{"factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0,
          "original_max_position_embeddings":1024,"rope_type":"llama3"}}
