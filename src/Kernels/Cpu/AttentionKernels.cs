@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 namespace Krewe.Kernels;
 
 /// <summary>
-/// The two products of attention for up to 8 queries over one tile: scores = queries x keys, a chain over dims with
+/// The two products of attention over one tile: scores = queries x keys, a chain over dims with
 /// lanes over slots; outputs += weights x values, a chain over slots with lanes over dims. Two vectors at a time;
 /// kernels for 4 and for 8 queries, the unused ones computed and dropped.
 /// </summary>
@@ -15,8 +15,10 @@ internal static unsafe class AttentionKernels<TOps, TV, TK>
     private const int Group = AttentionScratch.GroupTokens;
 
     /// <summary>Scores of all queries at the slots of <paramref name="slots"/>, widened to whole vectors.</summary>
-    public static void Score(in AttentionScratch scratch, int queries, int dims, nint keyStep, VisibleRange slots)
+    public static void Score(in AttentionWork work, in AttentionScratch scratch, VisibleRange slots)
     {
+        var (queries, dims) = (work.Rows * work.Heads, work.Geometry.HeadDim);
+        var keyStep = (nint)work.Geometry.BlockTokens * TK.ElementBytes;
         for (var slot = slots.Low / TOps.Count * TOps.Count; slot < slots.High; slot += 2 * TOps.Count)
         {
             // The last vector of an odd number goes through both places; the same scores are stored twice.
@@ -24,30 +26,42 @@ internal static unsafe class AttentionKernels<TOps, TV, TK>
             var keys = new ScoreKeys(Key(scratch, slot), Key(scratch, second), keyStep);
             var low = scratch.Scores(0) + slot;
             var high = scratch.Scores(0) + second;
-            if (queries <= 4)
-                ScoreFour(scratch.Query(0), dims, scratch.Dims, keys, low, high);
-            else
-                ScoreEight(scratch.Query(0), dims, scratch.Dims, keys, low, high);
+            for (var query = 0; query < queries; query += 8)
+            {
+                var offset = query * AttentionScratch.TileTokens;
+                if (queries - query <= 4)
+                    ScoreFour(scratch.Query(query), dims, scratch.Dims, keys, low + offset, high + offset);
+                else
+                    ScoreEight(scratch.Query(query), dims, scratch.Dims, keys, low + offset, high + offset);
+            }
         }
     }
 
     /// <summary>
-    /// Rescales the outputs of some queries and adds the weighted values of <paramref name="slots"/>.
+    /// Adds the weighted values of <paramref name="slots"/> to some queries' outputs, which a tile's first call
+    /// rescales.
     /// </summary>
     public static void AddValues(
-        in AttentionScratch scratch, int firstQuery, int queries, int dims, VisibleRange slots)
+        in AttentionWork work, in AttentionScratch scratch, int firstQuery, int queries, VisibleRange slots)
     {
+        var dims = work.Geometry.HeadDim;
         var values = new TileValues(scratch, (nint)dims * TK.ElementBytes, slots);
-        var weights = scratch.Scores(firstQuery);
-        var rescale = scratch.Rescale(firstQuery);
-        for (var dim = 0; dim < dims; dim += 2 * TOps.Count)
+        for (var i = 0; i < queries; i += 8)
         {
-            var output = scratch.Output(firstQuery) + dim;
-            if (queries <= 4)
-                AddValuesFour(values, output, scratch.Dims, rescale, weights, queries, dim);
-            else
-                AddValuesEight(values, output, scratch.Dims, rescale, weights, queries, dim);
+            var weights = scratch.Scores(firstQuery + i);
+            var rescale = scratch.Rescale(firstQuery + i);
+            for (var dim = 0; dim < dims; dim += 2 * TOps.Count)
+            {
+                var output = scratch.Output(firstQuery + i) + dim;
+                if (queries - i <= 4)
+                    AddValuesFour(values, output, scratch.Dims, rescale, weights, queries - i, dim);
+                else
+                    AddValuesEight(values, output, scratch.Dims, rescale, weights, queries - i, dim);
+            }
         }
+
+        for (var query = firstQuery; query < firstQuery + queries; query++)
+            scratch.KeepScale(query);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

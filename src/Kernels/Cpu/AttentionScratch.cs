@@ -1,7 +1,7 @@
 namespace Krewe.Kernels;
 
 /// <summary>
-/// Where one thread keeps up to 8 queries while it walks their positions: queries, scores of one tile, running maxima
+/// Where one thread keeps up to 16 queries while it walks their positions: queries, scores of one tile, running maxima
 /// and partial sums, outputs. All in the first-level cache.
 /// </summary>
 internal readonly unsafe struct AttentionScratch
@@ -14,6 +14,9 @@ internal readonly unsafe struct AttentionScratch
     public const int GroupTokens = 16;
 
     private const int MaxQueries = AttentionWork.MaxQueries;
+
+    /// <summary>A kernel for 8 queries reads and drops this many outputs behind the last one, at most.</summary>
+    private const int OverreadQueries = 7;
 
     private const int GroupsPerTile = TileTokens / GroupTokens;
 
@@ -34,7 +37,7 @@ internal readonly unsafe struct AttentionScratch
 
     public static int Floats(int headDim) =>
         MaxQueries * ((2 * PaddedDims(headDim)) + TileTokens + (2 * LaneMath.SumLanes) + 1)
-        + (2 * GroupsPerTile * (sizeof(byte*) / sizeof(float)));
+        + (2 * GroupsPerTile * (sizeof(byte*) / sizeof(float))) + (OverreadQueries * PaddedDims(headDim));
 
     /// <summary>[Dims].</summary>
     public float* Query(int query) => _start + (query * Dims);
@@ -50,6 +53,9 @@ internal readonly unsafe struct AttentionScratch
 
     /// <summary>[16] times what the newest maximum multiplies earlier outputs by.</summary>
     public float* Rescale(int query) => Sums(MaxQueries + query);
+
+    /// <summary>Makes <see cref="Rescale"/> 1: the outputs have been multiplied.</summary>
+    public void KeepScale(int query) => new Span<float>(Rescale(query), LaneMath.SumLanes).Fill(1);
 
     /// <summary>The largest score so far.</summary>
     public ref float Maximum(int query) => ref Sums(2 * MaxQueries)[query];

@@ -9,7 +9,7 @@ namespace Krewe.Kernels;
 public readonly unsafe struct AttentionWork
 {
     /// <summary>Rows times <see cref="Heads"/> of one piece.</summary>
-    public const int MaxQueries = 8;
+    public const int MaxQueries = 16;
 
     /// <summary>Rotated and scaled query of the first row and head; [Rows] x <see cref="QueryStride"/>
     /// floats.</summary>
@@ -47,6 +47,9 @@ public readonly unsafe struct AttentionWork
 
     /// <summary>Of <see cref="CpuKernels.AttentionScratchFloats"/> floats, the calling thread's own.</summary>
     public float* Scratch { get; init; }
+
+    /// <summary>What a row attends to.</summary>
+    internal VisibleRange SeenBy(int row) => VisibleRange.Of(FirstPosition + row, Window);
 
     /// <summary>Dim 0 of this KV head's keys and values in the slot of <paramref name="position"/>.</summary>
     internal void Locate(int position, out byte* keys, out byte* values)

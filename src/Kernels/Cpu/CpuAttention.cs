@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Krewe.Abstractions;
 
 namespace Krewe.Kernels;
@@ -12,6 +13,8 @@ internal static unsafe class CpuAttention<TOps, TV>
     where TOps : ILanes<TV>
     where TV : struct
 {
+    private const int TileTokens = AttentionScratch.TileTokens;
+
     public static void Run(in AttentionWork work)
     {
         switch (work.Geometry.Format)
@@ -31,79 +34,116 @@ internal static unsafe class CpuAttention<TOps, TV>
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Run<TK>(in AttentionWork work)
         where TK : IKvLanes<TV>
     {
-        const int tileTokens = AttentionScratch.TileTokens;
         var scratch = new AttentionScratch(work.Scratch, work.Geometry.HeadDim);
-        var queries = work.Rows * work.Heads;
-        var keyStep = (nint)work.Geometry.BlockTokens * TK.ElementBytes;
-        Load(work, scratch, queries);
-
-        var first = VisibleRange.Of(work.FirstPosition, work.Window);
-        var last = VisibleRange.Of(work.FirstPosition + work.Rows - 1, work.Window);
-        for (var tile = first.Low / tileTokens * tileTokens; tile < last.High; tile += tileTokens)
+        var (first, last) = (work.SeenBy(0), work.SeenBy(work.Rows - 1));
+        var any = new VisibleRange(first.Low, last.High);
+        var all = new VisibleRange(last.Low, first.High);
+        var tile = any.Low / TileTokens * TileTokens;
+        // A decode meets its context cold, in blocks anywhere in memory; a prefill has just written or read it.
+        var cold = work.Rows == 1;
+        if (cold) CachePrefetch.Keys(work, any.Within(tile, TileTokens), tile);
+        Load(work, scratch);
+        for (; tile < any.High; tile += TileTokens)
         {
-            var seen = new VisibleRange(first.Low, last.High).Within(tile, tileTokens);
-            Locate(work, scratch, tile, seen);
-            AttentionKernels<TOps, TV, TK>.Score(scratch, queries, work.Geometry.HeadDim, keyStep, seen);
-            if (first.Within(tile, tileTokens) == last.Within(tile, tileTokens))
+            var seen = any.Within(tile, TileTokens);
+            Locate(work, scratch, seen, tile);
+            if (cold)
             {
-                Weigh<TK>(work, scratch, seen, 0, queries);
-                continue;
+                CachePrefetch.Values(work, seen, tile);
+                CachePrefetch.Keys(work, any.Within(tile + TileTokens, TileTokens), tile + TileTokens);
             }
 
+            AttentionKernels<TOps, TV, TK>.Score(work, scratch, seen);
             for (var row = 0; row < work.Rows; row++)
-            {
-                seen = VisibleRange.Of(work.FirstPosition + row, work.Window).Within(tile, tileTokens);
-                if (!seen.IsEmpty) Weigh<TK>(work, scratch, seen, row * work.Heads, work.Heads);
-            }
+                Soften(work, scratch, row, work.SeenBy(row).Within(tile, TileTokens));
+            AddValues<TK>(work, scratch, all.Within(tile, TileTokens), tile);
         }
 
-        Store(work, scratch, queries);
+        Store(work, scratch);
     }
 
     /// <summary>Finds the groups of a tile that any row sees.</summary>
-    private static void Locate(in AttentionWork work, in AttentionScratch scratch, int tile, VisibleRange seen)
+    private static void Locate(in AttentionWork work, in AttentionScratch scratch, VisibleRange seen, int tile)
     {
         const int group = AttentionScratch.GroupTokens;
         for (var i = seen.Low / group; i * group < seen.High; i++)
             work.Locate(tile + (i * group), out scratch.Keys[i], out scratch.Values[i]);
     }
 
-    /// <summary>Adds a tile's slots to some queries, all of which see the same of them.</summary>
-    private static void Weigh<TK>(
-        in AttentionWork work, in AttentionScratch scratch, VisibleRange seen, int firstQuery, int queries)
-        where TK : IKvLanes<TV>
+    /// <summary>Scores of one row's queries to weights.</summary>
+    private static void Soften(in AttentionWork work, in AttentionScratch scratch, int row, VisibleRange seen)
     {
-        for (var query = firstQuery; query < firstQuery + queries; query++)
+        if (seen.IsEmpty) return;
+        for (var query = row * work.Heads; query < (row + 1) * work.Heads; query++)
             AttentionSoftmax<TOps, TV>.Update(scratch, query, seen);
-        AttentionKernels<TOps, TV, TK>.AddValues(scratch, firstQuery, queries, work.Geometry.HeadDim, seen);
     }
 
-    private static void Load(in AttentionWork work, in AttentionScratch scratch, int queries)
+    /// <summary>
+    /// Slots that all rows see are added for all at once; before and after them each row adds its own.
+    /// </summary>
+    private static void AddValues<TK>(
+        in AttentionWork work, in AttentionScratch scratch, VisibleRange shared, int tile)
+        where TK : IKvLanes<TV>
     {
-        scratch.Reset(queries);
-        var dims = work.Geometry.HeadDim;
-        for (var query = 0; query < queries; query++)
+        if (work.Rows > 1)
         {
-            var (row, head) = (query / work.Heads, query % work.Heads);
-            var source = work.Query + (row * work.QueryStride) + (head * dims);
-            new ReadOnlySpan<float>(source, dims).CopyTo(new Span<float>(scratch.Query(query), dims));
+            for (var row = 0; row < work.Rows; row++)
+            {
+                var seen = work.SeenBy(row).Within(tile, TileTokens);
+                AddValues<TK>(work, scratch, row, shared.IsEmpty ? seen : seen with { High = shared.Low });
+            }
+        }
+
+        if (shared.IsEmpty) return;
+        AttentionKernels<TOps, TV, TK>.AddValues(work, scratch, 0, work.Rows * work.Heads, shared);
+        for (var row = 1; row < work.Rows; row++)
+            AddValues<TK>(work, scratch, row, work.SeenBy(row).Within(tile, TileTokens) with { Low = shared.High });
+    }
+
+    private static void AddValues<TK>(in AttentionWork work, in AttentionScratch scratch, int row, VisibleRange slots)
+        where TK : IKvLanes<TV>
+    {
+        if (!slots.IsEmpty)
+            AttentionKernels<TOps, TV, TK>.AddValues(work, scratch, row * work.Heads, work.Heads, slots);
+    }
+
+    private static void Load(in AttentionWork work, in AttentionScratch scratch)
+    {
+        scratch.Reset(work.Rows * work.Heads);
+        var dims = work.Geometry.HeadDim;
+        for (var row = 0; row < work.Rows; row++)
+        {
+            for (var head = 0; head < work.Heads; head++)
+            {
+                var source = work.Query + (row * work.QueryStride) + (head * dims);
+                var target = scratch.Query((row * work.Heads) + head);
+                new ReadOnlySpan<float>(source, dims).CopyTo(new Span<float>(target, dims));
+            }
         }
     }
 
-    private static void Store(in AttentionWork work, in AttentionScratch scratch, int queries)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Store(in AttentionWork work, in AttentionScratch scratch)
     {
         var dims = work.Geometry.HeadDim;
-        for (var query = 0; query < queries; query++)
+        for (var row = 0; row < work.Rows; row++)
         {
-            var (row, head) = (query / work.Heads, query % work.Heads);
-            var scale = 1 / LaneMath.SumTree(scratch.Sums(query));
-            var source = scratch.Output(query);
-            var target = work.Output + (row * work.OutputStride) + (head * dims);
-            for (var i = 0; i < dims; i++)
-                target[i] = source[i] * scale;
+            for (var head = 0; head < work.Heads; head++)
+            {
+                var query = (row * work.Heads) + head;
+                var source = scratch.Output(query);
+                var target = work.Output + (row * work.OutputStride) + (head * dims);
+                var scale = 1 / LaneMath.SumTree(scratch.Sums(query));
+                var dim = 0;
+                for (; dim <= dims - TOps.Count; dim += TOps.Count)
+                    TOps.Store(TOps.Multiply(TOps.Load(source + dim), TOps.Broadcast(scale)), target + dim);
+                for (; dim < dims; dim++)
+                    target[dim] = source[dim] * scale;
+            }
         }
     }
 }

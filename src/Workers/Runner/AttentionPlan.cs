@@ -13,7 +13,7 @@ internal readonly record struct AttentionPiece(
     int QueryRow, int OutputRow, int Rows, int FirstHead, int Heads, int FirstPosition, int BlockTableStart);
 
 /// <summary>
-/// A step's attention cut into pieces of at most 8 (row, head) pairs, and the pieces dealt to threads in contiguous
+/// A step's attention cut into pieces of at most 16 (row, head) pairs, and the pieces dealt to threads in contiguous
 /// runs of about equal cost. Where the cuts fall moves no bit: the kernel's order depends on positions alone.
 /// </summary>
 internal sealed class AttentionPlan(int heads, int kvHeads, int threads)

@@ -1,0 +1,31 @@
+namespace Krewe.Kernels;
+
+/// <summary>Asks for the keys or the values of a tile of positions ahead of their use.</summary>
+internal static unsafe class CachePrefetch
+{
+    private const int Group = AttentionScratch.GroupTokens;
+
+    public static void Keys(in AttentionWork work, VisibleRange slots, int tile)
+    {
+        // From one dim to the next is a row of the block's slots; 16 of 2 bytes are half a line.
+        var row = work.Geometry.BlockTokens * work.Geometry.ElementBytes;
+        var step = Math.Max(row, Cache.LineBytes);
+        for (var slot = slots.Low / Group * Group; slot < slots.High; slot += Group)
+        {
+            work.Locate(tile + slot, out var keys, out _);
+            for (var offset = 0; offset < row * work.Geometry.HeadDim; offset += step)
+                Cache.Prefetch(keys, offset);
+        }
+    }
+
+    public static void Values(in AttentionWork work, VisibleRange slots, int tile)
+    {
+        var bytes = Group * work.Geometry.HeadDim * work.Geometry.ElementBytes;
+        for (var slot = slots.Low / Group * Group; slot < slots.High; slot += Group)
+        {
+            work.Locate(tile + slot, out _, out var values);
+            for (var offset = 0; offset < bytes; offset += Cache.LineBytes)
+                Cache.Prefetch(values, offset);
+        }
+    }
+}
