@@ -12,6 +12,7 @@ internal sealed class BenchRun(ModelFolder model, BenchSizes sizes, TimeProvider
 {
     private readonly List<(string Layer, int Concurrency, IReadOnlyList<BenchRound> Rounds)> _measured = [];
     private readonly Dictionary<int, double> _prefillFlops = [];
+    private readonly Dictionary<int, double> _stepFlops = [];
     private long _weightBytes;
     private IReadOnlyList<ProductFigures>? _products;
     private string _numerics = "";
@@ -43,7 +44,12 @@ internal sealed class BenchRun(ModelFolder model, BenchSizes sizes, TimeProvider
     {
         using var kernels = new KernelLayer(model, sizes, time);
         _weightBytes = kernels.WeightBytes;
-        foreach (var count in sizes.Concurrency) _prefillFlops[count] = kernels.PrefillFlops(count);
+        foreach (var count in sizes.Concurrency)
+        {
+            _prefillFlops[count] = kernels.PrefillFlops(count);
+            _stepFlops[count] = kernels.StepFlops(count);
+        }
+
         await RepeatAsync("kernel", count => Task.FromResult(kernels.Measure(count)), cancellationToken);
         if (withProducts) _products = [.. kernels.MeasureProducts()];
     }
@@ -106,18 +112,20 @@ internal sealed class BenchRun(ModelFolder model, BenchSizes sizes, TimeProvider
         };
     }
 
-    /// <summary>What the products would take if only operations (prefill) or only reads (decode) cost time.</summary>
+    /// <summary>What the products would take at the machine's limits: a prefill its operations, a decode step its
+    /// operations or its reads, whichever take longer.</summary>
     private LayerFigures Limit(MachineLimits limits, int concurrency)
     {
         var prefillSeconds = _prefillFlops[concurrency] / (limits.Gflops * 1e9);
-        var readSeconds = _weightBytes / (limits.GigabytesPerSecond * 1e9);
+        var stepSeconds = Math.Max(
+            _weightBytes / (limits.GigabytesPerSecond * 1e9), _stepFlops[concurrency] / (limits.Gflops * 1e9));
         return new LayerFigures
         {
             Layer = "limit",
             Concurrency = concurrency,
             PrefillTokensPerSecond = concurrency * sizes.PromptTokens / prefillSeconds,
-            DecodeTokensPerSecond = concurrency / readSeconds,
-            StepP50Ms = readSeconds * 1e3,
+            DecodeTokensPerSecond = concurrency / stepSeconds,
+            StepP50Ms = stepSeconds * 1e3,
             Gflops = limits.Gflops,
             GigabytesPerSecond = limits.GigabytesPerSecond,
             AllocatedBytesPerStep = 0,

@@ -59,7 +59,8 @@ internal sealed class BenchSettings
         Threads = result.GetValue(_threads) ?? Environment.ProcessorCount,
         PromptTokens = _promptTokens.Read(result),
         OutputTokens = _outputTokens.Read(result),
-        Concurrency = result.GetValue(_concurrency) ?? UsualConcurrency,
+        // An array that is not given is empty, not null.
+        Concurrency = result.GetValue(_concurrency) is { Length: > 0 } counts ? counts : UsualConcurrency,
         StepTokens = _stepTokens.Read(result),
         KvFormat = result.GetValue(_kvFormat),
         Repeats = _repeats.Read(result),

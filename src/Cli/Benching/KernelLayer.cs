@@ -16,6 +16,9 @@ internal sealed class KernelLayer(ModelFolder model, BenchSizes sizes, TimeProvi
     /// <summary>Operations of the products of all prompts.</summary>
     public double PrefillFlops(int concurrency) => Plan(concurrency).Shapes.Sum(_bench.Flops);
 
+    /// <summary>Operations of the products of one decode step.</summary>
+    public double StepFlops(int concurrency) => _bench.Flops(new StepShape(concurrency, concurrency));
+
     public BenchRound Measure(int concurrency)
     {
         var plan = Plan(concurrency);

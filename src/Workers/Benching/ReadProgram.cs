@@ -4,21 +4,29 @@ using Krewe.Kernels;
 
 namespace Krewe.Workers;
 
-/// <summary>Every thread reads its share of a buffer once, in one or more parallel streams, and adds it up.</summary>
+/// <summary>
+/// Every thread reads its share of one slice of a buffer, in one or four parallel streams, and adds it up. Each run takes
+/// the next slice: about as long as a decode step, and no slice is in the caches when its turn comes again.
+/// </summary>
 internal sealed unsafe class ReadProgram : IStepProgram
 {
     /// <summary>Bytes of one turn of the loop in one stream: two cache lines.</summary>
     private const int TurnBytes = 128;
 
+    private const long SliceBytes = 256L << 20;
+
     private readonly NativeArray<byte> _buffer;
     private readonly int _streams;
     private readonly long _streamBytes;
     private readonly ulong[] _sums;
+    private int _runs;
 
     public ReadProgram(NativeArray<byte> buffer, int threads, int streams)
     {
         (_buffer, _streams) = (buffer, streams);
-        _streamBytes = buffer.Length / threads / streams / TurnBytes * TurnBytes;
+        var slice = Math.Min(SliceBytes, buffer.Length);
+        Slices = (int)(buffer.Length / slice);
+        _streamBytes = slice / threads / streams / TurnBytes * TurnBytes;
         ArgumentOutOfRangeException.ThrowIfZero(_streamBytes, nameof(buffer));
         Bytes = _streamBytes * streams * threads;
         _sums = new ulong[threads];
@@ -27,11 +35,16 @@ internal sealed unsafe class ReadProgram : IStepProgram
     /// <summary>Read by one run of the program.</summary>
     public long Bytes { get; }
 
+    /// <summary>Runs that read the whole buffer once.</summary>
+    public int Slices { get; }
+
     public int PhaseCount => 1;
+
+    public void Advance() => _runs++;
 
     public void RunPhase(int phase, int thread)
     {
-        var start = _buffer.Data + (thread * _streams * _streamBytes);
+        var start = _buffer.Data + (_runs % Slices * Bytes) + (thread * _streams * _streamBytes);
         // Kept, so that the compiler cannot find the reads to be of no use.
         _sums[thread] = _streams == 1 ? ReadOne(start, _streamBytes) : ReadFour(start, _streamBytes);
     }
