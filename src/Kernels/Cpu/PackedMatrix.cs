@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Krewe.Kernels;
 
 /// <summary>
@@ -82,6 +84,7 @@ public sealed unsafe class PackedMatrix : IDisposable
 
     /// <summary>Rows of the source become columns of a panel: reads run along many rows at once, so that writes are
     /// dense.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Transpose<T>(T* source, T* panel, int firstColumn, int columns)
         where T : unmanaged
     {

@@ -43,7 +43,6 @@ internal sealed class ComputeThreads : IDisposable
     }
 
     public int Count { get; }
-    public static readonly long[] Times = new long[10];
 
     /// <summary>Runs all phases; an exception of any thread ends the program and comes out here.</summary>
     public void Run(IStepProgram program)
@@ -82,9 +81,7 @@ internal sealed class ComputeThreads : IDisposable
         for (var phase = 0; phase < program.PhaseCount; phase++)
         {
             // After a fault the phases are skipped, not the meetings: all threads stay in step for the next program.
-            var t0 = System.Diagnostics.Stopwatch.GetTimestamp();
             if (Volatile.Read(ref _fault) is null) RunPhase(program, phase, thread);
-            if (thread == 0) { var q = phase == 0 ? 8 : phase >= program.PhaseCount - 2 ? 9 : (phase - 1) % 8; Times[q] += System.Diagnostics.Stopwatch.GetTimestamp() - t0; }
             Meet(thread);
         }
     }

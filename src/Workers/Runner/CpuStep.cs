@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Krewe.Kernels;
 using Krewe.Models;
 
@@ -121,6 +122,7 @@ internal sealed unsafe class CpuStep : IStepProgram, IDisposable
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Embed(int thread)
     {
         var (start, end) = Share(_batch.RowCount, thread);
@@ -135,6 +137,7 @@ internal sealed unsafe class CpuStep : IStepProgram, IDisposable
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void NormalizeRows(NativeArray<float> weight, int rows, int thread)
     {
         var (start, end) = Share(rows, thread);
@@ -162,6 +165,7 @@ internal sealed unsafe class CpuStep : IStepProgram, IDisposable
             accumulate);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void StoreKeysAndValues(CpuLayer weights, int layer, int thread)
     {
         var (dims, geometry) = (_config.HeadDim, _arena.Geometry);
@@ -175,7 +179,7 @@ internal sealed unsafe class CpuStep : IStepProgram, IDisposable
             for (var head = 0; head < _config.KvHeads; head++)
                 Position(keys + (head * dims), weights.KeyNorm, row, scale: 1);
             var (block, slot) = Math.DivRem(_batch.SlotMapping[row], geometry.BlockTokens);
-            KvWriter.Write(
+            _kernels.StoreKv(
                 _arena.Data + ((long)block * geometry.BlockBytes), geometry, layer, slot, keys,
                 keys + ((long)_config.KvHeads * dims));
         }
@@ -199,6 +203,7 @@ internal sealed unsafe class CpuStep : IStepProgram, IDisposable
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Attend(int layer, AttentionPlan plan, int thread)
     {
         fixed (int* blockTables = _batch.BlockTables)
@@ -229,6 +234,7 @@ internal sealed unsafe class CpuStep : IStepProgram, IDisposable
 
     /// <summary>Gate and up of a strip of columns go through the thread's scratch straight into the gated
     /// layer.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Gate(PackedMatrix weights, int rows, int thread)
     {
         var width = weights.PanelOutputs;
@@ -256,6 +262,7 @@ internal sealed unsafe class CpuStep : IStepProgram, IDisposable
 
     /// <summary>Logits of a strip of tokens go through the thread's scratch, because their rows are not whole panels.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void ComputeLogits(int thread)
     {
         var head = _weights.Head;

@@ -62,6 +62,38 @@ internal readonly unsafe struct Lanes512 : ILanes<Vector512<float>>
         WidenHalf(Vector512.WidenLower(Vector256.Load(source).ToVector512Unsafe()).AsInt32() << 16);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreBrain(Vector512<float> value, ushort* target)
+    {
+        var bits = value.AsUInt32();
+        var rounded = bits + Vector512.Create(FloatBits.BrainHalfUnit) + ((bits >> 16) & Vector512<uint>.One);
+        // The carry of the rounding would turn some NaNs into infinity or zero.
+        var quiet = bits | Vector512.Create(FloatBits.BrainQuiet);
+        var result = Vector512.ConditionalSelect(Vector512.Equals(value, value).AsUInt32(), rounded, quiet) >> 16;
+        Vector512.Narrow(result, result).GetLower().Store(target);
+    }
+
+    /// <summary>After Fabian Giesen's float_to_half_fast3_rtne (public domain): subnormals are rounded by an addition
+    /// that leaves them in the low mantissa bits, normal numbers by integer arithmetic.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreHalf(Vector512<float> value, ushort* target)
+    {
+        var sign = value.AsInt32() & Vector512.Create(FloatBits.Sign);
+        var size = value.AsInt32() ^ sign;
+        var special = Vector512.ConditionalSelect(
+            Vector512.GreaterThan(size, Vector512.Create(FloatBits.Infinity)), Vector512.Create(FloatBits.HalfNaN),
+            Vector512.Create(FloatBits.HalfInfinityBits));
+        var magic = Vector512.Create(FloatBits.HalfSubnormalMagic);
+        var subnormal = (size.AsSingle() + magic.AsSingle()).AsInt32() - magic;
+        var normal = (size + Vector512.Create(FloatBits.HalfRebias) + ((size >> 13) & Vector512<int>.One)) >> 13;
+        var finite = Vector512.ConditionalSelect(
+            Vector512.LessThan(size, Vector512.Create(FloatBits.HalfNormalMin)), subnormal, normal);
+        var result = Vector512.ConditionalSelect(
+            Vector512.LessThan(size, Vector512.Create(FloatBits.HalfOverflow)), finite, special);
+        var words = result.AsUInt32() | (sign.AsUInt32() >> 16);
+        Vector512.Narrow(words, words).GetLower().Store(target);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> LowBrain(uint* pairs) => (Vector512.Load(pairs) << 16).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
