@@ -15,11 +15,8 @@ internal static class FloatBits
     /// shift.</summary>
     public const int HalfMask = unchecked((int)0x8fff_e000);
 
-    /// <summary><see cref="HalfMask"/> without the sign.</summary>
-    public const int HalfMagnitude = 0x0fff_e000;
-
-    /// <summary>A half's infinity in that place; larger magnitudes are NaN.</summary>
-    public const int HalfInfinity = 0x7c00 << 13;
+    /// <summary>A half's exponent in the upper 16 bits of a word; all ones in infinity and NaN.</summary>
+    public const int HalfExponentAbove = 0x7c00 << 16;
 
     /// <summary>2^112: the difference of the two formats' exponent biases.</summary>
     public const float HalfScale = 5.192296858534828e33f;
@@ -36,7 +33,7 @@ internal static class FloatBits
     public const int HalfNaN = 0x7e00;
 
     /// <summary>A half's infinity.</summary>
-    public const int HalfInfinityBits = 0x7c00;
+    public const int HalfInfinity = 0x7c00;
 
     /// <summary>Float of 2^16: at and above, a half overflows.</summary>
     public const int HalfOverflow = (127 + 16) << 23;

@@ -110,8 +110,12 @@ public sealed unsafe class KvNumberTests
             for (var i = 0; i < 2 * TOps.Count; i++)
                 numbers[i] = (ushort)(start + i);
             Compare<TOps, TV>(TOps.LoadHalf(numbers), i => ReadHalf(numbers[i]));
-            Compare<TOps, TV>(TOps.LowHalf(pairs), i => ReadHalf(numbers[2 * i]));
-            Compare<TOps, TV>(TOps.HighHalf(pairs), i => ReadHalf(numbers[(2 * i) + 1]));
+            if ((start & 0x7c00) != 0x7c00)
+            {
+                Compare<TOps, TV>(TOps.LowHalf(pairs), i => ReadHalf(numbers[2 * i]));
+                Compare<TOps, TV>(TOps.HighHalf(pairs), i => ReadHalf(numbers[(2 * i) + 1]));
+            }
+
             Compare<TOps, TV>(TOps.LoadBrain(numbers), i => ReadBrain(numbers[i]));
             Compare<TOps, TV>(TOps.LowBrain(pairs), i => ReadBrain(numbers[2 * i]));
             Compare<TOps, TV>(TOps.HighBrain(pairs), i => ReadBrain(numbers[(2 * i) + 1]));

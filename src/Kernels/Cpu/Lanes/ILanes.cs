@@ -63,9 +63,9 @@ internal unsafe interface ILanes<TV>
     /// <summary>Widens the upper 16 bits of each of Count 32-bit words, read as brain floats.</summary>
     static abstract TV HighBrain(uint* pairs);
 
-    /// <summary>Widens the lower 16 bits of each of Count 32-bit words, read as IEEE halves.</summary>
+    /// <summary>Widens the lower 16 bits of each of Count 32-bit words, read as finite IEEE halves.</summary>
     static abstract TV LowHalf(uint* pairs);
 
-    /// <summary>Widens the upper 16 bits of each of Count 32-bit words, read as IEEE halves.</summary>
+    /// <summary>Widens the upper 16 bits of each of Count 32-bit words, read as finite IEEE halves.</summary>
     static abstract TV HighHalf(uint* pairs);
 }

@@ -58,8 +58,13 @@ internal readonly unsafe struct Lanes256 : ILanes<Vector256<float>>
         (Vector256.WidenLower(Vector128.Load(source).ToVector256Unsafe()) << 16).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> LoadHalf(ushort* source) =>
-        WidenHalf(Vector256.WidenLower(Vector128.Load(source).ToVector256Unsafe()).AsInt32() << 16);
+    public static Vector256<float> LoadHalf(ushort* source)
+    {
+        var upper = Vector256.WidenLower(Vector128.Load(source).ToVector256Unsafe()).AsInt32() << 16;
+        var exponent = upper & Vector256.Create(FloatBits.HalfExponentAbove);
+        var special = Vector256.Equals(exponent, Vector256.Create(FloatBits.HalfExponentAbove));
+        return (WidenFiniteHalf(upper).AsInt32() | (special & Vector256.Create(FloatBits.Infinity))).AsSingle();
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void StoreBrain(Vector256<float> value, ushort* target)
@@ -81,7 +86,7 @@ internal readonly unsafe struct Lanes256 : ILanes<Vector256<float>>
         var size = value.AsInt32() ^ sign;
         var special = Vector256.ConditionalSelect(
             Vector256.GreaterThan(size, Vector256.Create(FloatBits.Infinity)), Vector256.Create(FloatBits.HalfNaN),
-            Vector256.Create(FloatBits.HalfInfinityBits));
+            Vector256.Create(FloatBits.HalfInfinity));
         var magic = Vector256.Create(FloatBits.HalfSubnormalMagic);
         var subnormal = (size.AsSingle() + magic.AsSingle()).AsInt32() - magic;
         var normal = (size + Vector256.Create(FloatBits.HalfRebias) + ((size >> 13) & Vector256<int>.One)) >> 13;
@@ -101,22 +106,15 @@ internal readonly unsafe struct Lanes256 : ILanes<Vector256<float>>
         (Vector256.Load(pairs) & Vector256.Create(FloatBits.UpperHalf)).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> LowHalf(uint* pairs) => WidenHalf((Vector256.Load(pairs) << 16).AsInt32());
+    public static Vector256<float> LowHalf(uint* pairs) =>
+        WidenFiniteHalf((Vector256.Load(pairs) << 16).AsInt32());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> HighHalf(uint* pairs) =>
-        WidenHalf((Vector256.Load(pairs) & Vector256.Create(FloatBits.UpperHalf)).AsInt32());
+    public static Vector256<float> HighHalf(uint* pairs) => WidenFiniteHalf(Vector256.Load(pairs).AsInt32());
 
-    /// <summary>Halves in the upper 16 bits of each lane: exponent and mantissa move to their places in a float that is
-    /// 2^112 too small; the product restores it exactly, for subnormals too. Infinity and NaN are put right
-    /// after.</summary>
+    /// <summary>Finite halves in the upper 16 bits of each lane: exponent and mantissa move to their places in a float
+    /// that is 2^112 too small; the product restores it exactly, for subnormals too. Lower bits are dropped.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<float> WidenHalf(Vector256<int> upper)
-    {
-        var bits = (upper >> 3) & Vector256.Create(FloatBits.HalfMask);
-        var value = bits.AsSingle() * Vector256.Create(FloatBits.HalfScale);
-        var special = Vector256.GreaterThanOrEqual(
-            bits & Vector256.Create(FloatBits.HalfMagnitude), Vector256.Create(FloatBits.HalfInfinity));
-        return (value.AsInt32() | (special & Vector256.Create(FloatBits.Infinity))).AsSingle();
-    }
+    private static Vector256<float> WidenFiniteHalf(Vector256<int> upper) =>
+        ((upper >> 3) & Vector256.Create(FloatBits.HalfMask)).AsSingle() * Vector256.Create(FloatBits.HalfScale);
 }
