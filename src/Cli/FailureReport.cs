@@ -1,6 +1,8 @@
 using System.Net.Sockets;
 using Krewe.Abstractions;
 using Krewe.Models;
+using Krewe.Simulation;
+using Krewe.Simulation.Faults;
 
 namespace Krewe.Cli;
 
@@ -34,8 +36,8 @@ internal static class FailureReport
     };
 
     private static bool IsUnexpected(Exception failure) => failure is not
-        (ModelException or KreweException or IOException or UnauthorizedAccessException or HttpRequestException
-        or SocketException);
+        (ModelException or KreweException or SimulationException or FaultViolationException or IOException
+        or UnauthorizedAccessException or HttpRequestException or SocketException);
 
     private static Exception Unwrap(Exception failure) =>
         failure is AggregateException { InnerExceptions.Count: 1 } many ? Unwrap(many.InnerExceptions[0]) : failure;

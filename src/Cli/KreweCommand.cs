@@ -3,7 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace Krewe.Cli;
 
-/// <summary>The <c>krewe</c> command: parses, refuses with every error at once, runs; failures become one line.</summary>
+/// <summary>The <c>krewe</c> command: parses, refuses with every error at once, runs; a failure is one line.</summary>
 internal static class KreweCommand
 {
     internal static readonly Option<bool> Verbose = new("--verbose")
@@ -20,7 +20,9 @@ internal static class KreweCommand
         new SiloCommand(terminal),
         new WorkerCommand(terminal),
         new ChatCommand(terminal),
+        new GenerateCommand(terminal),
         new ModelCommand(terminal),
+        new SimulateCommand(terminal),
         new DoctorCommand(terminal),
     };
 

@@ -31,7 +31,8 @@ internal readonly struct JsonField
         }
     }
 
-    /// <summary>Parses UTF-8 bytes whose root is an object; <paramref name="file"/> only names them in messages.</summary>
+    /// <summary>Parses UTF-8 bytes whose root is an object; <paramref name="file"/> only names them in
+    /// messages.</summary>
     public static JsonField Parse(string file, ReadOnlyMemory<byte> utf8)
     {
         if (utf8.Span.StartsWith("\uFEFF"u8))

@@ -1,9 +1,9 @@
 namespace Krewe.Models;
 
 /// <summary>
-/// One Hugging Face model folder, opened and cross-checked: configuration, tokenizer, chat template, generation defaults
-/// and, unless told otherwise, weights. Invariant: every token id that the parts name exists in the tokenizer, and every
-/// id that the tokenizer can make has a row in the embedding.
+/// One Hugging Face model folder, opened and cross-checked: configuration, tokenizer, chat template, generation
+/// defaults and, unless told otherwise, weights. Invariant: every token id that the parts name exists in the tokenizer,
+/// and every id that the tokenizer can make has a row in the embedding.
 /// </summary>
 public sealed class ModelFolder : IDisposable
 {
@@ -48,7 +48,8 @@ public sealed class ModelFolder : IDisposable
 
     /// <exception cref="InvalidOperationException">The folder was opened without weights.</exception>
     public Checkpoint Weights =>
-        _weights ?? throw new InvalidOperationException($"The model folder {Directory} was opened without its weights.");
+        _weights ?? throw new InvalidOperationException(
+            $"The model folder {Directory} was opened without its weights.");
 
     /// <summary>Lowercase hexadecimal SHA-256 that tells one model's content from another's; equal on every machine.
     /// Computed at first use, from the weight files even where the folder was opened without weights.</summary>
@@ -76,8 +77,8 @@ public sealed class ModelFolder : IDisposable
         string directory, ModelConfig config, GenerationDefaults defaults, Tokenizer tokenizer)
     {
         if (tokenizer.VocabularySize > config.VocabularySize)
-            throw new ModelException($"{directory}: tokenizer.json has token ids up to {tokenizer.VocabularySize - 1}, the "
-                + $"model's vocab_size is {config.VocabularySize}. The tokenizer belongs to another model.");
+            throw new ModelException($"{directory}: tokenizer.json has token ids up to {tokenizer.VocabularySize - 1}, "
+                + $"the model's vocab_size is {config.VocabularySize}. The tokenizer belongs to another model.");
         foreach (var id in config.EosTokenIds.Concat(defaults.EosTokenIds))
         {
             if (tokenizer.TokenText(id) is null)

@@ -19,6 +19,7 @@ public sealed class RunningSilo : IAsyncDisposable
 {
     private readonly WebApplication _app;
     private readonly SiloOptions _options;
+    private int _isDisposed;
 
     internal RunningSilo(WebApplication app, SiloOptions options)
     {
@@ -48,10 +49,12 @@ public sealed class RunningSilo : IAsyncDisposable
         var cluster = _options.Cluster;
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"silo {_options.SiloId}: gateway {HttpUrl}v1, links {_options.BindHost}:{LinkPort}, model {ModelName} from "
-            + $"{_options.ModelDirectory}, grains {GrainHost.Name}, state {_options.DataDirectory ?? "in memory"}, "
+            $"silo {_options.SiloId}: gateway {HttpUrl}v1, links {_options.BindHost}:{LinkPort}, model {ModelName} "
+            + $"from {_options.ModelDirectory}, grains {GrainHost.Name}, state "
+            + $"{_options.DataDirectory ?? "in memory"}, "
             + $"heartbeat {cluster.HeartbeatInterval.TotalMilliseconds} ms, silence limit "
-            + $"{cluster.LinkSilenceLimit.TotalMilliseconds} ms, handoff lease {cluster.HandoffLease.TotalMilliseconds} ms, "
+            + $"{cluster.LinkSilenceLimit.TotalMilliseconds} ms, handoff lease "
+            + $"{cluster.HandoffLease.TotalMilliseconds} ms, "
             + $"worker wait {cluster.WorkerWaitLimit.TotalSeconds} s, attempts {cluster.MaxAttempts}, request timeout "
             + $"{cluster.RequestTimeout.TotalSeconds} s, requests at once {cluster.MaxRequestsPerSilo}, block "
             + $"{cluster.BlockTokens} tokens, drain {_options.DrainGrace.TotalSeconds} s");
@@ -73,6 +76,7 @@ public sealed class RunningSilo : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _isDisposed, 1) != 0) return;
         Services.GetRequiredService<RequestStreams>().FailAll(ErrorCode.Draining, "The silo shut down; send it again.");
         // Before the grain host: the worker grains are told of each link's end.
         await Services.GetRequiredService<LinkListener>().DisposeAsync();

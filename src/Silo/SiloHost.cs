@@ -19,8 +19,8 @@ using Microsoft.Extensions.Logging;
 namespace Krewe.Silo;
 
 /// <summary>
-/// The silo process: REST gateway, grain host, worker links. Composition root; signals, children and the terminal are the
-/// caller's.
+/// The silo process: REST gateway, grain host, worker links. Composition root; signals, children and the terminal are
+/// the caller's.
 /// </summary>
 public static class SiloHost
 {
@@ -28,8 +28,8 @@ public static class SiloHost
     private static readonly TimeSpan ShutdownTimeout = TimeSpan.FromSeconds(3);
 
     /// <summary>
-    /// Runs a silo until <paramref name="stop"/>, then drains it. Prints its settings and address, or one clear line for
-    /// each error. Returns the exit code: 0 stopped, 1 failure, 2 invalid options, 3 invalid model, 4 port in use.
+    /// Runs a silo until <paramref name="stop"/>, then drains it. Prints its settings and address, or one clear line
+    /// for each error. Returns the exit code: 0 stopped, 1 failure, 2 invalid options, 3 invalid model, 4 port in use.
     /// </summary>
     /// <param name="options">Settings; checked here.</param>
     /// <param name="output">Where the settings and the address are printed.</param>
@@ -131,12 +131,14 @@ public static class SiloHost
         AddLinks(services);
         AddGateway(services);
         GrainHost.Add(builder, options);
-        services.AddKreweGrains();
+        services.AddKreweGrains(new GrainOptions { RecordKeep = options.RecordKeep });
 
         var app = builder.Build();
         app.UseMiddleware<ErrorMiddleware>();
         GatewayRoutes.Map(
-            app, app.Services.GetRequiredService<GenerateEndpoints>(), app.Services.GetRequiredService<InfoEndpoints>());
+            app,
+            app.Services.GetRequiredService<GenerateEndpoints>(),
+            app.Services.GetRequiredService<InfoEndpoints>());
         return app;
     }
 

@@ -20,8 +20,13 @@ internal sealed class FakeAttemptPort : IAttemptPort
     /// <summary>Workers whose link is gone: a dispatch to them throws.</summary>
     public HashSet<WorkerIncarnation> Unreachable { get; } = [];
 
+    /// <summary>The client of every stream has gone.</summary>
+    public bool StreamsAreClosed { get; set; }
+
     public void Dispatch(RequestSpec spec, RoutePlan plan)
     {
+        if (StreamsAreClosed)
+            throw new KreweException(ErrorCode.ClientClosedRequest, "nobody reads");
         if (Unreachable.Contains(plan.Prefill) || Unreachable.Contains(plan.Decode))
             throw new KreweException(ErrorCode.WorkerLost, "the link is gone");
         _calls.Writer.TryWrite(new Dispatched(spec, plan));

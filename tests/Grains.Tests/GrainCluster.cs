@@ -8,7 +8,9 @@ using Orleans;
 
 namespace Krewe.Grains.Tests;
 
-/// <summary>The real grains on the embedded host, with a silo of fakes round them and time in the test's hand.</summary>
+/// <summary>
+/// The real grains on the embedded host, with a silo of fakes round them and time in the test's hand.
+/// </summary>
 internal sealed class GrainCluster : IAsyncDisposable
 {
     /// <summary>Bounds every wait of a test, so that a hang is a failure with a name.</summary>

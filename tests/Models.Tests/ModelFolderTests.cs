@@ -23,14 +23,16 @@ public sealed class ModelFolderTests : IDisposable
         Assert.Equal(model.Config.VocabularySize, model.Tokenizer.VocabularySize);
         Assert.Equal(
             "<|begin|><|user|>Hello<|end|><|assistant|>",
-            model.ChatTemplate!.Render(new ChatTemplateInput { Messages = [new("user", "Hello")], BosToken = model.BosToken }));
+            model.ChatTemplate!.Render(
+                new ChatTemplateInput { Messages = [new("user", "Hello")], BosToken = model.BosToken }));
         // Every weight that a Llama of this shape needs is there, in the shape that config.json says.
         var (config, weights) = (model.Config, model.Weights);
         weights.Get("model.embed_tokens.weight", config.VocabularySize, config.HiddenSize);
         weights.Get("lm_head.weight", config.VocabularySize, config.HiddenSize);
         for (var layer = 0; layer < config.Layers; layer++)
         {
-            weights.Get($"model.layers.{layer}.self_attn.q_proj.weight", config.Heads * config.HeadDim, config.HiddenSize);
+            weights.Get($"model.layers.{layer}.self_attn.q_proj.weight", config.Heads * config.HeadDim,
+                config.HiddenSize);
             weights.Get($"model.layers.{layer}.mlp.down_proj.weight", config.HiddenSize, config.IntermediateSize);
         }
     }
@@ -73,7 +75,10 @@ public sealed class ModelFolderTests : IDisposable
     public void A_template_file_wins_over_the_configuration_and_a_list_has_a_default()
     {
         _folder.Write("tokenizer_config.json",
-            """{"chat_template":[{"name":"tool_use","template":"T"},{"name":"default","template":"D"}],"bos_token":{"content":"<|begin|>"}}""");
+            """
+            {"chat_template":[{"name":"tool_use","template":"T"},{"name":"default","template":"D"}],
+             "bos_token":{"content":"<|begin|>"}}
+            """);
         Assert.Equal("D", Render());
         _folder.Write("chat_template.jinja", "F{{ bos_token }}");
         Assert.Equal("F<|begin|>", Render());
@@ -103,7 +108,8 @@ public sealed class ModelFolderTests : IDisposable
     public void A_tokenizer_of_another_model_is_refused()
     {
         var config = File.ReadAllText(Path.Combine(_folder.FullPath, "config.json"));
-        _folder.Write("config.json", config.Replace("\"vocab_size\": 1024", "\"vocab_size\": 1023", StringComparison.Ordinal));
+        _folder.Write(
+            "config.json", config.Replace("\"vocab_size\": 1024", "\"vocab_size\": 1023", StringComparison.Ordinal));
         Assert.Contains("token ids up to 1023", Message(), StringComparison.Ordinal);
         _folder.Write("config.json", config
             .Replace("\"vocab_size\": 1024", "\"vocab_size\": 2000", StringComparison.Ordinal)

@@ -68,6 +68,6 @@ public static partial class CodeRules
     [GeneratedRegex(@"^\s*namespace\s+Orleans\b")]
     private static partial Regex OrleansNamespace();
 
-    [GeneratedRegex(@"\bcatch\b[^{};]*\{\s*\}", RegexOptions.Singleline)]
+    [GeneratedRegex(@"\bcatch\b\s*(\([^{};]*\)\s*)?\{\s*\}", RegexOptions.Singleline)]
     private static partial Regex EmptyCatch();
 }

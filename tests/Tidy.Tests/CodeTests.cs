@@ -55,6 +55,7 @@ public sealed class CodeTests
             Code("[Suppress" + "Message(\"A\", Justification = \"x\")]")));
         Assert.Single(CodeRules.FindOrleansNamespaces(Code("name" + "space Orleans.Mine;")));
         Assert.Single(CodeRules.FindEmptyCatches(Code("try { F(); } catch (IOException)\n{\n}")));
+        Assert.Empty(CodeRules.FindEmptyCatches(Code("try { F(); } catch (E e) when (e.X is { } x)\n{\nthrow;\n}")));
         Assert.Single(CodeRules.FindUnexplainedLength(Code(new string('\n', 501)), "## Files over 500 lines\nNone."));
         Assert.Empty(CodeRules.FindUnexplainedLength(
             Code(new string('\n', 501)), "## Files over 500 lines\n`src/X.cs`: one table."));

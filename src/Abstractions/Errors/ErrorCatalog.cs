@@ -1,6 +1,8 @@
 namespace Krewe.Abstractions;
 
-/// <summary>What a client sees of an <see cref="ErrorCode"/>, and whether the cluster may try again by itself.</summary>
+/// <summary>
+/// What a client sees of an <see cref="ErrorCode"/>, and whether the cluster may try again by itself.
+/// </summary>
 /// <param name="HttpStatus">Status of the HTTP answer.</param>
 /// <param name="Type">The error object's "type" (OpenAI's names).</param>
 /// <param name="Code">The error object's "code": snake_case, stable.</param>

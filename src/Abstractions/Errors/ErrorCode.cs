@@ -1,8 +1,8 @@
 namespace Krewe.Abstractions;
 
 /// <summary>
-/// Every way in which a request, a worker or a start-up can fail: one flat list. <see cref="ErrorCatalog"/> says for each
-/// which HTTP status and OpenAI type a client sees, and whether another attempt may succeed.
+/// Every way in which a request, a worker or a start-up can fail: one flat list. <see cref="ErrorCatalog"/> says for
+/// each which HTTP status and OpenAI type a client sees, and whether another attempt may succeed.
 /// </summary>
 public enum ErrorCode
 {

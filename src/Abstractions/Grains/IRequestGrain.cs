@@ -10,9 +10,9 @@ public interface IRequestGrain : IGrainWithStringKey
 {
     /// <summary>
     /// Admits the request, plans its first attempt and dispatches it. Throws <see cref="KreweException"/> with
-    /// <see cref="ErrorCode.DuplicateRequestId"/>, <see cref="ErrorCode.NoWorkers"/>, <see cref="ErrorCode.Draining"/> or
-    /// <see cref="ErrorCode.KvPoolTooSmall"/>; then nothing was dispatched, nothing is held and no record is kept. The
-    /// same with <see cref="ErrorCode.ClientClosedRequest"/> when it was cancelled meanwhile.
+    /// <see cref="ErrorCode.DuplicateRequestId"/>, <see cref="ErrorCode.NoWorkers"/>, <see cref="ErrorCode.Draining"/>
+    /// or <see cref="ErrorCode.KvPoolTooSmall"/>; then nothing was dispatched, nothing is held and no record is kept.
+    /// The same with <see cref="ErrorCode.ClientClosedRequest"/> when it was cancelled meanwhile.
     /// </summary>
     Task<RoutePlan> StartAsync(RequestSpec spec);
 
@@ -25,6 +25,8 @@ public interface IRequestGrain : IGrainWithStringKey
     /// <summary>The life so far; null for an id that was never started or is forgotten.</summary>
     Task<RequestRecord?> GetRecordAsync();
 
-    /// <summary>Deletes the record of a request that has ended, so that the id is free again. Else without effect.</summary>
+    /// <summary>
+    /// Deletes the record of a request that has ended, so that the id is free again. Else without effect.
+    /// </summary>
     Task ForgetAsync();
 }

@@ -75,7 +75,8 @@ public interface IWorkerGrain : IGrainWithStringKey
     Task DrainAsync();
 
     /// <summary>
-    /// Grants or renews the lease of <paramref name="key"/>; null when the worker is not ready or has another incarnation.
+    /// Grants or renews the lease of <paramref name="key"/>; null when the worker is not ready or has another
+    /// incarnation.
     /// </summary>
     Task<LeaseGrant?> LeaseAsync(SequenceKey key, ulong incarnation, int blocks, TimeSpan life);
 

@@ -36,7 +36,9 @@ public sealed record SamplingSpec
     [Id(9)] public int? TopLogprobs { get; init; }
 }
 
-/// <summary>What a client asked for, after validation, template and tokenizer: all that decides the answer's tokens.</summary>
+/// <summary>
+/// What a client asked for, after validation, template and tokenizer: all that decides the answer's tokens.
+/// </summary>
 [GenerateSerializer, Immutable]
 public sealed record RequestSpec
 {

@@ -12,7 +12,8 @@ public readonly record struct WorkerIncarnation([property: Id(0)] string WorkerI
 /// <summary>Which workers compute one attempt (epoch) of a request, and the leases it holds on them.</summary>
 /// <param name="Epoch">The attempt this plan is for.</param>
 /// <param name="Prefill">Where the prompt is computed.</param>
-/// <param name="Decode">Where tokens are decoded; equal to <paramref name="Prefill"/> when no handoff is needed.</param>
+/// <param name="Decode">Where tokens are decoded; equal to <paramref name="Prefill"/> when no handoff is
+/// needed.</param>
 /// <param name="PrefixHitTokens">Prompt tokens expected to be in the prefill worker's prefix cache.</param>
 /// <param name="Reason">Why these two, in words an operator can read.</param>
 [GenerateSerializer, Immutable]

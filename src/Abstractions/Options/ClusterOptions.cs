@@ -9,10 +9,14 @@ public sealed record ClusterOptions
     /// <summary>Both ends of a control link send at least this often.</summary>
     public TimeSpan HeartbeatInterval { get; init; } = TimeSpan.FromMilliseconds(250);
 
-    /// <summary>A link without a byte for this long is given up: its peer is lost (dead) or stalled (SIGSTOP).</summary>
+    /// <summary>
+    /// A link without a byte for this long is given up: its peer is lost (dead) or stalled (SIGSTOP).
+    /// </summary>
     public TimeSpan LinkSilenceLimit { get; init; } = TimeSpan.FromSeconds(3);
 
-    /// <summary>Life of a KV hold without a sign from its other end; must exceed <see cref="LinkSilenceLimit"/>.</summary>
+    /// <summary>
+    /// Life of a KV hold without a sign from its other end; must exceed <see cref="LinkSilenceLimit"/>.
+    /// </summary>
     public TimeSpan HandoffLease { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>How long a request whose worker was lost may wait for another one to appear.</summary>
@@ -21,7 +25,9 @@ public sealed record ClusterOptions
     /// <summary>Attempts (epochs) of one request before it ends in <see cref="ErrorCode.AttemptsExhausted"/>.</summary>
     public int MaxAttempts { get; init; } = 4;
 
-    /// <summary>A request that is not finished by then is ended with <see cref="ErrorCode.DeadlineExceeded"/>.</summary>
+    /// <summary>
+    /// A request that is not finished by then is ended with <see cref="ErrorCode.DeadlineExceeded"/>.
+    /// </summary>
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromMinutes(10);
 
     /// <summary>Requests that one silo holds at once; beyond it a new one is refused with 429.</summary>

@@ -17,7 +17,9 @@ public sealed record SiloOptions
     /// <summary>Port where workers connect; 0 takes a free one.</summary>
     public int LinkPort { get; init; }
 
-    /// <summary>Folder of the served model (tokenizer, chat template, configuration; the silo opens no weights).</summary>
+    /// <summary>
+    /// Folder of the served model (tokenizer, chat template, configuration; the silo opens no weights).
+    /// </summary>
     public required string ModelDirectory { get; init; }
 
     /// <summary>The "model" that clients name; the folder's name when null.</summary>
@@ -29,11 +31,16 @@ public sealed record SiloOptions
     /// <summary>KV number format that workers must have; null accepts the first worker's.</summary>
     public KvFormat? KvFormat { get; init; }
 
-    /// <summary>Redis that clusters the silos of an Orleans host; null = one silo. The embedded host takes none.</summary>
+    /// <summary>
+    /// Redis that clusters the silos of an Orleans host; null = one silo. The embedded host takes none.
+    /// </summary>
     public string? RedisConnection { get; init; }
 
     /// <summary>How long running requests may go on after the silo was told to stop.</summary>
     public TimeSpan DrainGrace { get; init; } = TimeSpan.FromSeconds(25);
+
+    /// <summary>How long an ended request's grain stays in memory for readers of its record.</summary>
+    public TimeSpan RecordKeep { get; init; } = TimeSpan.FromMinutes(1);
 
     /// <summary>Largest request body in bytes.</summary>
     public long MaxRequestBytes { get; init; } = 32L << 20;
@@ -51,7 +58,10 @@ public sealed record SiloOptions
         if (!Directory.Exists(ModelDirectory))
             yield return $"Model folder '{ModelDirectory}' does not exist; give --model a folder with config.json.";
         if (MaxRequestBytes < 1024) yield return $"MaxRequestBytes is {MaxRequestBytes}; it must be at least 1024.";
-        if (DrainGrace < TimeSpan.Zero) yield return $"DrainGrace is {DrainGrace.TotalSeconds} s; it must not be negative.";
+        if (RecordKeep <= TimeSpan.Zero)
+            yield return $"RecordKeep is {RecordKeep.TotalSeconds} s; it must be positive.";
+        if (DrainGrace < TimeSpan.Zero)
+            yield return $"DrainGrace is {DrainGrace.TotalSeconds} s; it must not be negative.";
         foreach (var error in Cluster.Validate()) yield return error;
     }
 }

@@ -70,15 +70,16 @@ public sealed record WorkerOptions
     public int DataPort { get; init; }
 
     /// <summary>
-    /// For fault tests: a file whose content names a phase (queued, computing, handoff, before-commit, decoding). The worker
-    /// that first reaches the phase deletes the file and stays there, heartbeats going on, until it is killed.
+    /// For fault tests: a file whose content names a phase (queued, computing, handoff, before-commit, decoding). The
+    /// worker that first reaches the phase deletes the file and stays there, heartbeats going on, until it is killed.
     /// </summary>
     public string? TestHoldFile { get; init; }
 
     /// <summary>Every error of these settings at once.</summary>
     public IEnumerable<string> Validate()
     {
-        if (string.IsNullOrWhiteSpace(WorkerId)) yield return "WorkerId is empty; give --id a name unique in the cluster.";
+        if (string.IsNullOrWhiteSpace(WorkerId))
+            yield return "WorkerId is empty; give --id a name unique in the cluster.";
         if (!Directory.Exists(ModelDirectory))
             yield return $"Model folder '{ModelDirectory}' does not exist; give --model a folder with config.json.";
         if (Silos.Count == 0) yield return "No silo given; name at least one with --silo host:port.";

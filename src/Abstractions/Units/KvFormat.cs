@@ -1,8 +1,8 @@
 namespace Krewe.Abstractions;
 
 /// <summary>
-/// Number format of keys and values at rest. K and V are rounded to it before anyone attends to them (DESIGN section 6),
-/// so that a recomputed block has the same bits as a moved one.
+/// Number format of keys and values at rest. K and V are rounded to it before anyone attends to them (DESIGN section
+/// 6), so that a recomputed block has the same bits as a moved one.
 /// </summary>
 public enum KvFormat
 {

@@ -1,9 +1,9 @@
 namespace Krewe.Abstractions;
 
 /// <summary>
-/// Shape of one KV block: all layers of <see cref="BlockTokens"/> token slots. Two workers may exchange blocks only when
-/// their geometries are equal. Layout inside a block, contiguous: layer → K then V. K is [kvHead][dim][slot] (slots are
-/// the lanes of a score), V is [kvHead][slot][dim] (dims are the lanes of an output).
+/// Shape of one KV block: all layers of <see cref="BlockTokens"/> token slots. Two workers may exchange blocks only
+/// when their geometries are equal. Layout inside a block, contiguous: layer → K then V. K is [kvHead][dim][slot]
+/// (slots are the lanes of a score), V is [kvHead][slot][dim] (dims are the lanes of an output).
 /// </summary>
 public readonly record struct KvGeometry(int Layers, int KvHeads, int HeadDim, int BlockTokens, KvFormat Format)
 {

@@ -8,28 +8,28 @@ internal sealed class ClusterSettings
 {
     private static readonly ClusterOptions Usual = new();
 
-    private readonly Option<TimeSpan> _heartbeat = Setting.Seconds(
+    private readonly UsualOption<TimeSpan> _heartbeat = Setting.Seconds(
         "--heartbeat", "Both ends of a worker link send at least this often.", Usual.HeartbeatInterval);
 
-    private readonly Option<TimeSpan> _silence = Setting.Seconds(
+    private readonly UsualOption<TimeSpan> _silence = Setting.Seconds(
         "--silence-limit", "A worker link without a byte for this long is given up.", Usual.LinkSilenceLimit);
 
-    private readonly Option<TimeSpan> _lease = Setting.Seconds(
+    private readonly UsualOption<TimeSpan> _lease = Setting.Seconds(
         "--handoff-lease", "Life of a KV hold without a sign from its other end.", Usual.HandoffLease);
 
-    private readonly Option<TimeSpan> _workerWait = Setting.Seconds(
+    private readonly UsualOption<TimeSpan> _workerWait = Setting.Seconds(
         "--worker-wait", "How long a request that lost its worker waits for another.", Usual.WorkerWaitLimit);
 
-    private readonly Option<TimeSpan> _requestTimeout = Setting.Seconds(
+    private readonly UsualOption<TimeSpan> _requestTimeout = Setting.Seconds(
         "--request-timeout", "A request that is not finished by then ends with an error.", Usual.RequestTimeout);
 
-    private readonly Option<int> _maxAttempts = Setting.Count(
+    private readonly UsualOption<int> _maxAttempts = Setting.Count(
         "--max-attempts", "Attempts of one request before it ends with an error.", Usual.MaxAttempts, 1, 100);
 
-    private readonly Option<int> _maxRequests = Setting.Count(
+    private readonly UsualOption<int> _maxRequests = Setting.Count(
         "--max-requests", "Requests that are in the silo at once; more are refused.", Usual.MaxRequestsPerSilo, 1);
 
-    private readonly Option<int> _blockTokens = Setting.Count(
+    private readonly UsualOption<int> _blockTokens = Setting.Count(
         "--block-tokens", "Token slots of one KV block, a multiple of 16.", Usual.BlockTokens, 16, 256);
 
     public void AddTo(Command command)
@@ -41,13 +41,13 @@ internal sealed class ClusterSettings
 
     public ClusterOptions Read(ParseResult result) => new()
     {
-        HeartbeatInterval = result.GetValue(_heartbeat),
-        LinkSilenceLimit = result.GetValue(_silence),
-        HandoffLease = result.GetValue(_lease),
-        WorkerWaitLimit = result.GetValue(_workerWait),
-        RequestTimeout = result.GetValue(_requestTimeout),
-        MaxAttempts = result.GetValue(_maxAttempts),
-        MaxRequestsPerSilo = result.GetValue(_maxRequests),
-        BlockTokens = result.GetValue(_blockTokens),
+        HeartbeatInterval = _heartbeat.Read(result),
+        LinkSilenceLimit = _silence.Read(result),
+        HandoffLease = _lease.Read(result),
+        WorkerWaitLimit = _workerWait.Read(result),
+        RequestTimeout = _requestTimeout.Read(result),
+        MaxAttempts = _maxAttempts.Read(result),
+        MaxRequestsPerSilo = _maxRequests.Read(result),
+        BlockTokens = _blockTokens.Read(result),
     };
 }

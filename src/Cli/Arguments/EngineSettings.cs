@@ -18,21 +18,21 @@ internal sealed class EngineSettings
         Silos = [],
     };
 
-    private readonly Option<WorkerDevice> _device = Setting.Choice("--device", "What computes.", Usual.Device);
+    private readonly UsualOption<WorkerDevice> _device = Setting.Choice("--device", "What computes.", Usual.Device);
 
     private readonly Option<int?> _threads = Setting.OptionalCount(
         "--threads", "Compute threads of a worker. Default: the cores, shared by the workers started here.", 1, 1024);
 
-    private readonly Option<long> _kvMemory = Setting.Bytes(
+    private readonly UsualOption<long> _kvMemory = Setting.Bytes(
         "--kv-memory", "KV memory of a worker.", Usual.KvMemoryBytes);
 
     private readonly Option<KvFormat?> _kvFormat = Setting.OptionalChoice<KvFormat>(
         "--kv-format", "Number format of keys and values. Default: the checkpoint's.");
 
-    private readonly Option<int> _stepTokens = Setting.Count(
+    private readonly UsualOption<int> _stepTokens = Setting.Count(
         "--step-tokens", "Most tokens that one step computes.", Usual.StepBudgetTokens, 1);
 
-    private readonly Option<int> _maxRunning = Setting.Count(
+    private readonly UsualOption<int> _maxRunning = Setting.Count(
         "--max-running", "Most sequences in one step.", Usual.MaxRunningSequences, 1);
 
     private readonly Option<bool> _noPrefixCache = new("--no-prefix-cache")
@@ -53,12 +53,12 @@ internal sealed class EngineSettings
     /// nothing of threads.</summary>
     public WorkerOptions Read(ParseResult result, WorkerOptions basis, int usualThreads) => basis with
     {
-        Device = result.GetValue(_device),
+        Device = _device.Read(result),
         Threads = result.GetValue(_threads) ?? usualThreads,
-        KvMemoryBytes = result.GetValue(_kvMemory),
+        KvMemoryBytes = _kvMemory.Read(result),
         KvFormat = result.GetValue(_kvFormat),
-        StepBudgetTokens = result.GetValue(_stepTokens),
-        MaxRunningSequences = result.GetValue(_maxRunning),
+        StepBudgetTokens = _stepTokens.Read(result),
+        MaxRunningSequences = _maxRunning.Read(result),
         PrefixCache = !result.GetValue(_noPrefixCache),
         TestHoldFile = result.GetValue(_holdFile),
     };

@@ -7,14 +7,8 @@ namespace Krewe.Cli;
 /// <summary>Options whose parsers name the option, what was given and what is legal: type and range alike.</summary>
 internal static class Setting
 {
-    public static Option<int> Count(string name, string description, int usual, int min, int max = int.MaxValue) =>
-        new(name)
-        {
-            Description = $"{description} Default {usual}.",
-            HelpName = "N",
-            DefaultValueFactory = _ => usual,
-            CustomParser = result => ParseCount(result, name, min, max),
-        };
+    public static UsualOption<int> Count(string name, string description, int usual, int min, int max = int.MaxValue) =>
+        new(OptionalCount(name, $"{description} Default {usual}.", min, max), usual);
 
     /// <summary>A count without a default: null when not given.</summary>
     public static Option<int?> OptionalCount(string name, string description, int min, int max = int.MaxValue) =>
@@ -25,75 +19,74 @@ internal static class Setting
             CustomParser = result => ParseCount(result, name, min, max),
         };
 
-    public static Option<double> Number(string name, string description, double usual, double min, double max) =>
+    /// <summary>A number without a default: null when not given.</summary>
+    public static Option<float?> OptionalNumber(string name, string description, float min, float max) =>
         new(name)
         {
-            Description = string.Create(CultureInfo.InvariantCulture, $"{description} Default {usual}."),
+            Description = description,
             HelpName = "X",
-            DefaultValueFactory = _ => usual,
-            CustomParser = result =>
-            {
-                var text = result.Tokens[0].Value;
-                if (double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var value)
-                    && value >= min && value <= max)
-                    return value;
-                result.AddError(string.Create(
-                    CultureInfo.InvariantCulture, $"{name} is '{text}'; it must be a number from {min} to {max}."));
-                return usual;
-            },
+            CustomParser = result => Parse<float>(
+                result,
+                text => float.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var value)
+                    && value >= min && value <= max
+                        ? value
+                        : null,
+                name,
+                string.Create(CultureInfo.InvariantCulture, $"it must be a number from {min} to {max}.")),
         };
 
-    public static Option<TimeSpan> Seconds(string name, string description, TimeSpan usual) =>
-        new(name)
-        {
-            Description = string.Create(CultureInfo.InvariantCulture, $"{description} Default {usual.TotalSeconds} s."),
-            HelpName = "SECONDS",
-            DefaultValueFactory = _ => usual,
-            CustomParser = result =>
+    public static UsualOption<TimeSpan> Seconds(string name, string description, TimeSpan usual) =>
+        new(
+            new Option<TimeSpan?>(name)
             {
-                var text = result.Tokens[0].Value;
-                if (double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var value)
-                    && value is > 0 and < 1e9)
-                    return TimeSpan.FromSeconds(value);
-                result.AddError($"{name} is '{text}'; it must be a positive number of seconds.");
-                return usual;
+                Description = string.Create(
+                    CultureInfo.InvariantCulture, $"{description} Default {usual.TotalSeconds}."),
+                HelpName = "SECONDS",
+                CustomParser = result => Parse<TimeSpan>(
+                    result,
+                    text => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var value)
+                        && value is > 0 and < 1e9
+                            ? TimeSpan.FromSeconds(value)
+                            : null,
+                    name,
+                    "it must be a positive number of seconds."),
             },
-        };
+            usual);
 
-    public static Option<long> Bytes(string name, string description, long usual) =>
-        new(name)
-        {
-            Description = $"{description} Default {ByteSize.Format(usual)}.",
-            HelpName = "SIZE",
-            DefaultValueFactory = _ => usual,
-            CustomParser = result =>
+    public static UsualOption<long> Bytes(string name, string description, long usual) =>
+        new(
+            new Option<long?>(name)
             {
-                var text = result.Tokens[0].Value;
-                if (ByteSize.TryParse(text, out var bytes)) return bytes;
-                result.AddError($"{name} is '{text}'; write it like 512MiB, 2GiB or 65536.");
-                return usual;
+                Description = $"{description} Default {ByteSize.Format(usual)}.",
+                HelpName = "SIZE",
+                CustomParser = result => Parse<long>(
+                    result,
+                    text => ByteSize.TryParse(text, out var bytes) ? bytes : null,
+                    name,
+                    "write it like 512MiB, 2GiB or 65536."),
             },
-        };
+            usual);
+
+    public static UsualOption<T> Choice<T>(string name, string description, T usual)
+        where T : struct, Enum =>
+        new(OptionalChoice<T>(name, $"{description} Default {Name(usual)}."), usual);
 
     /// <summary>One of an enum's names, in lower case; null when not given.</summary>
     public static Option<T?> OptionalChoice<T>(string name, string description)
-        where T : struct, Enum =>
-        new(name)
+        where T : struct, Enum
+    {
+        var names = Enum.GetValues<T>().Select(Name).ToArray();
+        return new Option<T?>(name)
         {
-            Description = $"{description} One of {Names<T>()}.",
-            HelpName = Names<T>().Replace(", ", "|", StringComparison.Ordinal),
-            CustomParser = result => ParseChoice<T>(result, name),
+            Description = description,
+            HelpName = string.Join('|', names),
+            CustomParser = result => Parse<T>(
+                result,
+                text => names.Contains(text, StringComparer.OrdinalIgnoreCase) ? Enum.Parse<T>(text, true) : null,
+                name,
+                $"it must be one of {string.Join(", ", names)}."),
         };
-
-    public static Option<T> Choice<T>(string name, string description, T usual)
-        where T : struct, Enum =>
-        new(name)
-        {
-            Description = $"{description} One of {Names<T>()}. Default {Name(usual)}.",
-            HelpName = Names<T>().Replace(", ", "|", StringComparison.Ordinal),
-            DefaultValueFactory = _ => usual,
-            CustomParser = result => ParseChoice<T>(result, name) ?? usual,
-        };
+    }
 
     public static Option<string?> Text(string name, string helpName, string description) =>
         new(name) { Description = description, HelpName = helpName };
@@ -116,30 +109,23 @@ internal static class Setting
     public static string Name<T>(T value)
         where T : struct, Enum => value.ToString().ToLowerInvariant();
 
-    private static int ParseCount(ArgumentResult result, string name, int min, int max)
+    private static int? ParseCount(ArgumentResult result, string name, int min, int max) => Parse<int>(
+        result,
+        text => int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value)
+            && value >= min && value <= max
+                ? value
+                : null,
+        name,
+        max == int.MaxValue
+            ? $"it must be a whole number of at least {min}."
+            : $"it must be a whole number from {min} to {max}.");
+
+    private static T? Parse<T>(ArgumentResult result, Func<string, T?> parse, string name, string rule)
+        where T : struct
     {
         var text = result.Tokens[0].Value;
-        if (int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value)
-            && value >= min && value <= max)
-            return value;
-        var range = max == int.MaxValue ? $"of at least {min}" : $"from {min} to {max}";
-        result.AddError($"{name} is '{text}'; it must be a whole number {range}.");
-        return min;
+        var value = parse(text);
+        if (value is null) result.AddError($"{name} is '{text}'; {rule}");
+        return value;
     }
-
-    private static T? ParseChoice<T>(ArgumentResult result, string name)
-        where T : struct, Enum
-    {
-        var text = result.Tokens[0].Value;
-        foreach (var value in Enum.GetValues<T>())
-        {
-            if (string.Equals(value.ToString(), text, StringComparison.OrdinalIgnoreCase)) return value;
-        }
-
-        result.AddError($"{name} is '{text}'; it must be one of {Names<T>()}.");
-        return null;
-    }
-
-    private static string Names<T>()
-        where T : struct, Enum => string.Join(", ", Enum.GetValues<T>().Select(Name));
 }

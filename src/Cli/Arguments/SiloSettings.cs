@@ -6,10 +6,10 @@ namespace Krewe.Cli;
 /// <summary>The options of <see cref="SiloOptions"/>, for <c>silo</c> and <c>serve</c>.</summary>
 internal sealed class SiloSettings(int usualLinkPort)
 {
-    private readonly Option<int> _port = Setting.Count(
+    private readonly UsualOption<int> _port = Setting.Count(
         "--port", "Port of the OpenAI API; 0 takes a free one.", SiloOptions.DefaultHttpPort, 0, 65535);
 
-    private readonly Option<int> _linkPort = Setting.Count(
+    private readonly UsualOption<int> _linkPort = Setting.Count(
         "--link-port", "Port where workers connect; 0 takes a free one.", usualLinkPort, 0, 65535);
 
     private readonly Option<string?> _host = Setting.Text(
@@ -26,14 +26,18 @@ internal sealed class SiloSettings(int usualLinkPort)
 
     private readonly Option<string?> _id = Setting.Text("--silo-id", "NAME", "Name in logs. Default silo-0.");
 
-    private readonly Option<TimeSpan> _drain = Setting.Seconds(
+    private readonly UsualOption<TimeSpan> _drain = Setting.Seconds(
         "--drain", "How long running requests may go on after Ctrl-C or SIGTERM.", TimeSpan.FromSeconds(25));
+
+    private readonly UsualOption<TimeSpan> _recordKeep = Setting.Seconds(
+        "--record-keep", "How long an ended request's record stays in memory.", TimeSpan.FromMinutes(1));
 
     private readonly ClusterSettings _cluster = new();
 
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[_port, _linkPort, _host, _model, _servedName, _data, _id, _drain])
+        foreach (var option in (Option[])[_port, _linkPort, _host, _model, _servedName, _data, _id, _drain,
+            _recordKeep])
             command.Add(option);
         _cluster.AddTo(command);
     }
@@ -42,12 +46,13 @@ internal sealed class SiloSettings(int usualLinkPort)
     {
         SiloId = result.GetValue(_id) ?? "silo-0",
         BindHost = result.GetValue(_host) ?? "127.0.0.1",
-        HttpPort = result.GetValue(_port),
-        LinkPort = result.GetValue(_linkPort),
+        HttpPort = _port.Read(result),
+        LinkPort = _linkPort.Read(result),
         ModelDirectory = result.GetValue(_model) ?? BundledModel.Find(),
         ServedModelName = result.GetValue(_servedName),
         DataDirectory = result.GetValue(_data),
-        DrainGrace = result.GetValue(_drain),
+        RecordKeep = _recordKeep.Read(result),
+        DrainGrace = _drain.Read(result),
         Cluster = _cluster.Read(result),
     };
 }

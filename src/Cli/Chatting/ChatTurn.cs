@@ -7,7 +7,7 @@ internal sealed record ChatTurn(
     [property: JsonPropertyName("role")] string Role, [property: JsonPropertyName("content")] string Content);
 
 /// <summary>How a chat's answers are drawn; null leaves it to the model.</summary>
-internal sealed record ChatSampling(int? MaxTokens, double? Temperature, long? Seed);
+internal sealed record ChatSampling(int? MaxTokens, float? Temperature, long? Seed);
 
 internal sealed record ChatRequest
 {
@@ -24,7 +24,7 @@ internal sealed record ChatRequest
     public int? MaxTokens { get; init; }
 
     [JsonPropertyName("temperature")]
-    public double? Temperature { get; init; }
+    public float? Temperature { get; init; }
 
     [JsonPropertyName("seed")]
     public long? Seed { get; init; }

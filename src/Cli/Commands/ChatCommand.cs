@@ -30,8 +30,8 @@ internal sealed class ChatCommand : Command
     private readonly Option<string?> _system = Setting.Text("--system", "TEXT", "System message.");
     private readonly Option<int?> _maxTokens = Setting.OptionalCount("--max-tokens", "Longest answer in tokens.", 1);
     private readonly Option<int?> _seed = Setting.OptionalCount("--seed", "Seed of the sampling.", int.MinValue);
-    private readonly Option<double> _temperature = Setting.Number(
-        "--temperature", "0 always takes the likeliest token.", 1, 0, 2);
+    private readonly Option<float?> _temperature = Setting.OptionalNumber(
+        "--temperature", "0 always takes the likeliest token. Default: the server's.", 0, 2);
 
     private readonly Terminal _terminal;
 
@@ -52,11 +52,8 @@ internal sealed class ChatCommand : Command
         try
         {
             var model = result.GetValue(_model) ?? await client.FirstModelAsync(cancellationToken);
-            // Not given leaves the temperature to the server, whose model may propose one.
-            var temperature = result.GetResult(_temperature) is { Implicit: false }
-                ? result.GetValue(_temperature)
-                : (double?)null;
-            var sampling = new ChatSampling(result.GetValue(_maxTokens), temperature, result.GetValue(_seed));
+            var sampling = new ChatSampling(
+                result.GetValue(_maxTokens), result.GetValue(_temperature), result.GetValue(_seed));
             var session = new ChatSession(client, _terminal, model, result.GetValue(_system), sampling);
             if (result.GetValue(_message) is { } message) await session.AskAsync(message, cancellationToken);
             else await session.RunAsync(cancellationToken);

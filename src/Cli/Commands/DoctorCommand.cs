@@ -7,7 +7,7 @@ namespace Krewe.Cli;
 /// <summary><c>krewe doctor</c>: looks at what serving needs, one line each, and says what to do.</summary>
 internal sealed class DoctorCommand : Command
 {
-    private readonly Option<int> _port = Setting.Count(
+    private readonly UsualOption<int> _port = Setting.Count(
         "--port", "Port that would be served on.", SiloOptions.DefaultHttpPort, 1, 65535);
 
     private readonly Option<string?> _model = Setting.Text(
@@ -31,7 +31,7 @@ internal sealed class DoctorCommand : Command
             MachineChecks.Runtime(),
             MachineChecks.Processor(),
             MachineChecks.Memory(),
-            MachineChecks.Port(result.GetValue(_port)),
+            MachineChecks.Port(_port.Read(result)),
             MachineChecks.Disk(result.GetValue(_data) ?? "."),
             MachineChecks.Gpu(),
             MachineChecks.Model(result.GetValue(_model)),

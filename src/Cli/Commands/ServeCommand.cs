@@ -5,8 +5,8 @@ using Krewe.Silo;
 namespace Krewe.Cli;
 
 /// <summary>
-/// <c>krewe serve</c>: a silo in this process and its workers as supervised children. It ends when it is told to, or when
-/// a worker is refused for good; either way no child outlives it.
+/// <c>krewe serve</c>: a silo in this process and its workers as supervised children. It ends when it is told to, or
+/// when a worker is refused for good; either way no child outlives it.
 /// </summary>
 internal sealed class ServeCommand : Command
 {
@@ -46,7 +46,7 @@ internal sealed class ServeCommand : Command
         var errors = options.Validate().Concat(set.Validate()).Concat(workers.SelectMany(worker => worker.Validate()));
         if (errors.Distinct().ToArray() is { Length: > 0 } all) return _terminal.RefuseUsage(all, Name);
 
-        using var logs = Logs.Create(result);
+        using var logs = Logs.Create(result, _terminal, TimeProvider.System);
         await using var silo = await SiloHost.StartAsync(options, logs, TimeProvider.System, stop);
         _terminal.Say(silo.Describe());
         return await RunWorkersAsync(silo, set, DescribeWorkers(result, options, set, silo.LinkPort), stop);

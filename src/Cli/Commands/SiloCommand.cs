@@ -25,7 +25,7 @@ internal sealed class SiloCommand : Command
         var options = _silo.Read(result);
         var errors = options.Validate().ToArray();
         if (errors.Length > 0) return _terminal.RefuseUsage(errors, Name);
-        using var logs = Logs.Create(result);
+        using var logs = Logs.Create(result, _terminal, TimeProvider.System);
         await using var silo = await SiloHost.StartAsync(options, logs, TimeProvider.System, cancellationToken);
         _terminal.Say(silo.Describe());
         await silo.WaitForStopAsync(cancellationToken);

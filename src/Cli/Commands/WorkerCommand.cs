@@ -10,7 +10,9 @@ internal sealed class WorkerCommand : Command
     private readonly Option<string?> _id = Setting.Text(
         "--id", "NAME", "Name, unique in the cluster. Default: the role, a dash and the process id.");
 
-    private readonly Option<WorkerRole> _role = Setting.Choice("--role", "Phases that it takes.", WorkerRole.Mixed);
+    private readonly UsualOption<WorkerRole> _role = Setting.Choice(
+        "--role", "Phases that it takes.", WorkerRole.Mixed);
+
 
     private readonly Option<string?> _model = Setting.Text(
         "--model", "DIR", "Model folder. Default: the bundled model.");
@@ -25,13 +27,13 @@ internal sealed class WorkerCommand : Command
         Required = true,
     };
 
-    private readonly Option<int> _blockTokens = Setting.Count(
+    private readonly UsualOption<int> _blockTokens = Setting.Count(
         "--block-tokens", "Token slots of one KV block, a multiple of 16.", 16, 16, 256);
 
     private readonly Option<string?> _dataHost = Setting.Text(
         "--data-host", "HOST", "Address at which other workers reach this one. Default 127.0.0.1.");
 
-    private readonly Option<int> _dataPort = Setting.Count(
+    private readonly UsualOption<int> _dataPort = Setting.Count(
         "--data-port", "Port of the data link; 0 takes a free one.", 0, 0, 65535);
 
     private readonly Option<bool> _supervised = new("--supervised")
@@ -57,7 +59,7 @@ internal sealed class WorkerCommand : Command
     /// <summary>The options that a parsed command line stands for.</summary>
     public WorkerOptions Read(ParseResult result)
     {
-        var role = result.GetValue(_role);
+        var role = _role.Read(result);
         var basis = new WorkerOptions
         {
             WorkerId = result.GetValue(_id) ?? $"{Setting.Name(role)}-{Environment.ProcessId}",
@@ -65,9 +67,9 @@ internal sealed class WorkerCommand : Command
             ModelDirectory = result.GetValue(_model) ?? BundledModel.Find(),
             ServedModelName = result.GetValue(_servedName),
             Silos = result.GetValue(_silos) ?? [],
-            BlockTokens = result.GetValue(_blockTokens),
+            BlockTokens = _blockTokens.Read(result),
             DataHost = result.GetValue(_dataHost) ?? "127.0.0.1",
-            DataPort = result.GetValue(_dataPort),
+            DataPort = _dataPort.Read(result),
         };
         return _engine.Read(result, basis, Environment.ProcessorCount);
     }
@@ -79,7 +81,7 @@ internal sealed class WorkerCommand : Command
         if (errors.Length > 0) return _terminal.RefuseUsage(errors, Name);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         if (result.GetValue(_supervised)) StopWhenInputCloses(stop);
-        using var logs = Logs.Create(result);
+        using var logs = Logs.Create(result, _terminal, TimeProvider.System);
         return await WorkerHost.RunAsync(options, logs, TimeProvider.System, stop.Token);
     }
 

@@ -4,8 +4,8 @@ using Krewe.Abstractions;
 namespace Krewe.Control.Handoff;
 
 /// <summary>
-/// The handoff of one sequence's KV, both sides: (state, event) → (state, effects). Total: an event that no longer matters
-/// (late, repeated, of a stage gone by) changes nothing. What it guarantees, whatever the order of events:
+/// The handoff of one sequence's KV, both sides: (state, event) → (state, effects). Total: an event that no longer
+/// matters (late, repeated, of a stage gone by) changes nothing. What it guarantees, whatever the order of events:
 /// one computing owner at most, blocks freed exactly once a side and never under a transfer, no commit after an abort.
 /// </summary>
 public static class HandoffMachine
@@ -55,7 +55,8 @@ public static class HandoffMachine
         return Send(state with { Stage = HandoffStage.Copying, Next = firstBlock });
     }
 
-    // A hostile or broken peer's credits must not overflow into a negative number: more than all blocks is never useful.
+    // A hostile or broken peer's credits must not overflow into a negative number: more than all blocks is never
+    // useful.
     private static SourceStep Grant(HandoffSource state, int blocks) =>
         state.Stage != HandoffStage.Copying || blocks <= 0
             ? new(state, [])

@@ -3,7 +3,9 @@ using Krewe.Abstractions;
 
 namespace Krewe.Control.Handoff;
 
-/// <summary>The prefill worker's side of one handoff. Blocks are logical indices 0 .. <see cref="Blocks"/> - 1.</summary>
+/// <summary>
+/// The prefill worker's side of one handoff. Blocks are logical indices 0 .. <see cref="Blocks"/> - 1.
+/// </summary>
 public sealed record HandoffSource
 {
     public required HandoffStage Stage { get; init; }
@@ -11,7 +13,9 @@ public sealed record HandoffSource
     /// <summary>Blocks of the whole context.</summary>
     public required int Blocks { get; init; }
 
-    /// <summary>Blocks [0, Filled) will not be written any more. Equal to <see cref="Blocks"/> when prefill is done.</summary>
+    /// <summary>
+    /// Blocks [0, Filled) will not be written any more. Equal to <see cref="Blocks"/> when prefill is done.
+    /// </summary>
     public int Filled { get; init; }
 
     /// <summary>Next block to send; those before it were sent or were on the target already.</summary>
@@ -23,7 +27,9 @@ public sealed record HandoffSource
     /// <summary>Sends that may still read a block.</summary>
     public int Sending { get; init; }
 
-    /// <summary>True once the blocks were given back: exactly once, never while <see cref="Sending"/> is above 0.</summary>
+    /// <summary>
+    /// True once the blocks were given back: exactly once, never while <see cref="Sending"/> is above 0.
+    /// </summary>
     public bool Freed { get; init; }
 
     /// <summary>A prefill that was just accepted: it holds nothing worth sending yet.</summary>
@@ -37,7 +43,9 @@ public abstract record SourceEvent
     {
     }
 
-    /// <summary>Prefill filled blocks up to <paramref name="Filled"/>; all of them (with the tail) when it is done.</summary>
+    /// <summary>
+    /// Prefill filled blocks up to <paramref name="Filled"/>; all of them (with the tail) when it is done.
+    /// </summary>
     public sealed record BlocksFilled(int Filled) : SourceEvent;
 
     /// <summary>A target said hello; it has the blocks before <paramref name="FirstBlock"/>.</summary>
@@ -51,8 +59,11 @@ public abstract record SourceEvent
 
     public sealed record CommitArrived : SourceEvent;
 
-    /// <summary>The handoff cannot or need not go on: abort from either side, lease expiry, link loss, end of stream.</summary>
-    /// <param name="Code">Null when nothing is wrong: the stream ended with the first token, or its owner cancelled it.</param>
+    /// <summary>
+    /// The handoff cannot or need not go on: abort from either side, lease expiry, link loss, end of stream.
+    /// </summary>
+    /// <param name="Code">Null when nothing is wrong: the stream ended with the first token, or its owner cancelled
+    /// it.</param>
     public sealed record Ended(ErrorCode? Code, string Reason) : SourceEvent;
 }
 

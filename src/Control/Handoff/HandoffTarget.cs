@@ -3,7 +3,9 @@ using Krewe.Abstractions;
 
 namespace Krewe.Control.Handoff;
 
-/// <summary>The decode worker's side of one handoff. It reserved blocks for the whole context before it began.</summary>
+/// <summary>
+/// The decode worker's side of one handoff. It reserved blocks for the whole context before it began.
+/// </summary>
 public sealed record HandoffTarget
 {
     public required HandoffStage Stage { get; init; }
@@ -23,7 +25,9 @@ public sealed record HandoffTarget
     /// <summary>True while the link may still write into a block.</summary>
     public bool Receiving { get; init; }
 
-    /// <summary>True once the blocks were given back: exactly once, only after an abort, never while receiving.</summary>
+    /// <summary>
+    /// True once the blocks were given back: exactly once, only after an abort, never while receiving.
+    /// </summary>
     public bool Freed { get; init; }
 
     /// <summary>A target that has reserved its blocks and holds the first <paramref name="present"/> already.</summary>

@@ -51,7 +51,9 @@ public sealed class BlockPool
     /// <summary>References to a block: entries of all block tables that name it.</summary>
     public int References(BlockId block) => _references[block.Value];
 
-    /// <summary>Makes the table hold <paramref name="blocks"/> blocks, or, with too few available, changes nothing.</summary>
+    /// <summary>
+    /// Makes the table hold <paramref name="blocks"/> blocks, or, with too few available, changes nothing.
+    /// </summary>
     public bool TryGrow(BlockTable table, int blocks)
     {
         var missing = blocks - table.Count;
@@ -74,7 +76,9 @@ public sealed class BlockPool
         table.Append(block);
     }
 
-    /// <summary>Puts a resident block in place of the one at <paramref name="index"/>, whose reference is given back.</summary>
+    /// <summary>
+    /// Puts a resident block in place of the one at <paramref name="index"/>, whose reference is given back.
+    /// </summary>
     public void Replace(BlockTable table, int index, BlockId block)
     {
         var old = table[index];
@@ -189,7 +193,8 @@ public sealed class BlockPool
         {
             listed[block]++;
             evictable++;
-            if (_references[block] != 0 || !_cached[block]) problems.Add($"b{block} is evictable but in use or unknown");
+            if (_references[block] != 0 || !_cached[block])
+                problems.Add($"b{block} is evictable but in use or unknown");
             if (evictable > TotalBlocks) break;
         }
 

@@ -15,9 +15,9 @@ public readonly record struct PrefixHit(int Blocks, int EvictableBlocks);
 /// Blocks of a sequence of <c>length</c> tokens, by token interval, when it ends:
 /// <code>
 /// [0, hit)           matched at admission, shared with others  -> one reference given back
-/// [hit, known)       another sequence inserted it meanwhile    -> ours was freed at Insert, theirs is shared since then
-/// [known, full)      inserted by us                            -> reference given back; evictable when it was the last
-/// [full, length)     tail of a partial block, never inserted   -> free
+/// [hit, known)       another sequence inserted it meanwhile    -> ours was freed at Insert, theirs is shared since
+/// then [known, full)      inserted by us                            -> reference given back; evictable when it was the
+/// last [full, length)     tail of a partial block, never inserted   -> free
 /// </code>
 /// A full hit still computes the last token, since only computing gives logits: callers match at most
 /// (tokens - 1) / BlockTokens blocks when they want to sample next.
@@ -64,9 +64,9 @@ public sealed class PrefixCache
     }
 
     /// <summary>
-    /// Makes the full, computed block at <paramref name="index"/> findable. When another block has that content already, the
-    /// table takes that one and its own is freed: equal hashes mean equal bits (DESIGN section 6). So a caller must not be
-    /// sending the block at that moment.
+    /// Makes the full, computed block at <paramref name="index"/> findable. When another block has that content
+    /// already, the table takes that one and its own is freed: equal hashes mean equal bits (DESIGN section 6). So a
+    /// caller must not be sending the block at that moment.
     /// </summary>
     public void Insert(BlockTable table, int index, PrefixHash hash)
     {

@@ -2,7 +2,9 @@ using System.Runtime.InteropServices;
 
 namespace Krewe.Control.Kv;
 
-/// <summary>The hashes of one sequence's full blocks, first to last; grows with the sequence, each block hashed once.</summary>
+/// <summary>
+/// The hashes of one sequence's full blocks, first to last; grows with the sequence, each block hashed once.
+/// </summary>
 public sealed class PrefixChain(PrefixHash root, int blockTokens)
 {
     private readonly List<PrefixHash> _hashes = [];
@@ -10,7 +12,9 @@ public sealed class PrefixChain(PrefixHash root, int blockTokens)
     /// <summary>One hash for each full block of the tokens covered so far.</summary>
     public ReadOnlySpan<PrefixHash> Hashes => CollectionsMarshal.AsSpan(_hashes);
 
-    /// <summary>Hashes the full blocks of <paramref name="tokens"/>: the whole sequence, of which earlier calls saw a prefix.</summary>
+    /// <summary>
+    /// Hashes the full blocks of <paramref name="tokens"/>: the whole sequence, of which earlier calls saw a prefix.
+    /// </summary>
     public void Cover(ReadOnlySpan<int> tokens)
     {
         for (var block = _hashes.Count; (block + 1) * blockTokens <= tokens.Length; block++)

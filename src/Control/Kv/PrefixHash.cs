@@ -6,8 +6,8 @@ using System.Text;
 namespace Krewe.Control.Kv;
 
 /// <summary>
-/// Name of one full block's content: 128 bits over everything before it and in it. SHA-256, truncated: with a weaker hash a
-/// tenant could search for a prompt that collides with another's and be served its KV.
+/// Name of one full block's content: 128 bits over everything before it and in it. SHA-256, truncated: with a weaker
+/// hash a tenant could search for a prompt that collides with another's and be served its KV.
 /// </summary>
 public readonly record struct PrefixHash(UInt128 Value)
 {
@@ -26,5 +26,6 @@ public readonly record struct PrefixHash(UInt128 Value)
         return Truncate(digest);
     }
 
-    private static PrefixHash Truncate(ReadOnlySpan<byte> digest) => new(BinaryPrimitives.ReadUInt128LittleEndian(digest));
+    private static PrefixHash Truncate(ReadOnlySpan<byte> digest) =>
+        new(BinaryPrimitives.ReadUInt128LittleEndian(digest));
 }

@@ -11,7 +11,9 @@ public sealed class LeaseTable
 {
     private readonly Dictionary<SequenceKey, LeaseGrant> _byKey = [];
 
-    /// <summary>By time, so that expiry looks only at what is due. The key breaks ties: no two entries are equal.</summary>
+    /// <summary>
+    /// By time, so that expiry looks only at what is due. The key breaks ties: no two entries are equal.
+    /// </summary>
     private readonly SortedSet<Due> _byTime = [];
 
     /// <summary>The process that leases are granted on; null while there is none.</summary>
@@ -25,7 +27,9 @@ public sealed class LeaseTable
     /// <summary>All leases, the first to expire first.</summary>
     public ImmutableArray<LeaseGrant> Leases => [.. _byTime.Select(due => _byKey[due.Key])];
 
-    /// <summary>The worker's process of now. Another one than before voids every lease: what they protected is gone.</summary>
+    /// <summary>
+    /// The worker's process of now. Another one than before voids every lease: what they protected is gone.
+    /// </summary>
     /// <returns>The voided leases.</returns>
     public ImmutableArray<LeaseGrant> Attach(ulong incarnation)
     {

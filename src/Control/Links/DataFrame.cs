@@ -24,7 +24,9 @@ public readonly record struct DataFrame(int MessageBytes, int PayloadBytes, uint
     public static DataFrame Of(ReadOnlySpan<byte> message, ReadOnlySpan<byte> payload) =>
         new(message.Length, payload.Length, Crc32C.Compute(payload, Crc32C.Compute(message)));
 
-    /// <summary>Writes the head into the first <see cref="HeaderBytes"/> bytes of <paramref name="destination"/>.</summary>
+    /// <summary>
+    /// Writes the head into the first <see cref="HeaderBytes"/> bytes of <paramref name="destination"/>.
+    /// </summary>
     public void Write(Span<byte> destination)
     {
         BinaryPrimitives.WriteUInt32LittleEndian(destination, Magic);
@@ -53,11 +55,16 @@ public readonly record struct DataFrame(int MessageBytes, int PayloadBytes, uint
         return new DataFrame((int)message, (int)payload, BinaryPrimitives.ReadUInt32LittleEndian(source[12..]));
     }
 
-    /// <summary>Throws <see cref="FrameException"/> when message and payload do not have this head's checksum.</summary>
+    /// <summary>
+    /// Throws <see cref="FrameException"/> when message and payload do not have this head's checksum.
+    /// </summary>
     public void Verify(ReadOnlySpan<byte> message, ReadOnlySpan<byte> payload)
     {
         var actual = Of(message, payload).Checksum;
         if (actual != Checksum)
-            throw new FrameException($"A data frame's CRC-32C is {actual:X8} instead of {Checksum:X8}: bytes were damaged.");
+        {
+            throw new FrameException(
+                $"A data frame's CRC-32C is {actual:X8} instead of {Checksum:X8}: bytes were damaged.");
+        }
     }
 }

@@ -14,8 +14,8 @@ public static class FrameCodec
     public const int PrefixBytes = 4;
 
     /// <summary>
-    /// Largest message. A start of 1 M prompt tokens takes under 4 MiB; a larger length is garbage or another protocol, and
-    /// believing it would let one bad peer take the process's memory.
+    /// Largest message. A start of 1 M prompt tokens takes under 4 MiB; a larger length is garbage or another protocol,
+    /// and believing it would let one bad peer take the process's memory.
     /// </summary>
     public const int MessageBytesMax = 16 << 20;
 
@@ -24,7 +24,7 @@ public static class FrameCodec
     {
         var bytes = message.CalculateSize();
         if (bytes > MessageBytesMax)
-            throw new FrameException($"A message of {bytes} bytes exceeds the link's limit of {MessageBytesMax} bytes.");
+            throw new FrameException($"A message of {bytes} bytes exceeds the link's limit of {MessageBytesMax}.");
         BinaryPrimitives.WriteUInt32LittleEndian(destination.GetSpan(PrefixBytes), (uint)bytes);
         destination.Advance(PrefixBytes);
         message.WriteTo(destination);

@@ -16,7 +16,9 @@ public enum WorkerPhase
 /// <summary>A lease that one attempt holds or has asked for.</summary>
 public sealed record LeaseHold(int Epoch, WorkerIncarnation Worker, WorkerPhase Phase)
 {
-    /// <summary>The leases of a plan: one on each worker; a worker that does both phases is leased for decode.</summary>
+    /// <summary>
+    /// The leases of a plan: one on each worker; a worker that does both phases is leased for decode.
+    /// </summary>
     public static ImmutableArray<LeaseHold> Of(RoutePlan plan)
     {
         var decode = new LeaseHold(plan.Epoch, plan.Decode, WorkerPhase.Decode);

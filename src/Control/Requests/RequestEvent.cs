@@ -24,7 +24,8 @@ public sealed record RouteMissing(DateTimeOffset At, int Epoch, ErrorCode Code, 
 public sealed record LeasesGranted(DateTimeOffset At, RoutePlan Plan) : RequestEvent(At);
 
 /// <summary>
-/// The plan could not be put to work: a lease was refused, or a link broke while it was dispatched. Nothing of it is with
+/// The plan could not be put to work: a lease was refused, or a link broke while it was dispatched. Nothing of it is
+/// with
 /// <paramref name="Refusers"/>, who are not asked again until something changes. Not counted as an attempt.
 /// </summary>
 public sealed record PlanRefused(

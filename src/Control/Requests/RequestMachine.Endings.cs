@@ -33,7 +33,7 @@ public sealed partial class RequestMachine
         // Decode that has said its last token frees by itself. In every other phase somebody still waits or computes:
         // prefill ended the stream and decode waits for blocks, or a newer attempt is under way.
         var abort = state.IsLive && (state.Phase != RequestPhase.Decoding || report.Epoch != state.Epoch);
-        state = state with { FinishReason = report.FinishReason, OutputTokens = report.OutputTokens };
+        state = state with { FinishReason = report.FinishReason };
         return End(state, at, RequestPhase.Finished, RequestOutcome.Finished, null, null, abort);
     }
 
@@ -41,7 +41,11 @@ public sealed partial class RequestMachine
     {
         if (state.IsTerminal)
             return Ignore(state);
-        state = state with { FinishReason = e.FinishReason, OutputTokens = e.OutputTokens };
+        state = state with
+        {
+            FinishReason = e.FinishReason,
+            OutputTokens = Math.Max(state.OutputTokens, e.OutputTokens),
+        };
         var abort = state.IsLive;
         return e.Outcome switch
         {
@@ -77,7 +81,8 @@ public sealed partial class RequestMachine
         var effects = ImmutableArray.CreateBuilder<RequestEffect>();
         if (abort)
             effects.Add(new Abort(state.Plan!, what));
-        // Before anything was dispatched the answer of the start itself carries the error, and there is no life to keep.
+        // Before anything was dispatched the answer of the start itself carries the error, and there is no life to
+        // keep.
         if (state.Attempts > 0 && code is { } error)
             effects.Add(new TellFailure(error, message!));
         effects.AddRange(ReleaseAll(state));

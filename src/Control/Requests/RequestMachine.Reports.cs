@@ -22,6 +22,8 @@ public sealed partial class RequestMachine
             return new RequestTransition(state, [.. releases]);
         }
 
+        // The next attempt computes the output so far once more: routing must know how much that is.
+        state = state with { OutputTokens = Math.Max(state.OutputTokens, report.OutputTokens) };
         return report.Kind switch
         {
             RequestReportKind.Accepted => Progress(state, report, at, StepOfPart(state, report), "queued"),
@@ -48,8 +50,8 @@ public sealed partial class RequestMachine
     }
 
     /// <summary>
-    /// Decode says this last of all, behind its last token. When the owner does not have that token, messages were lost on
-    /// the way, and waiting for the deadline would help nobody (found by the fault simulator).
+    /// Decode says this last of all, behind its last token. When the owner does not have that token, messages were lost
+    /// on the way, and waiting for the deadline would help nobody (found by the fault simulator).
     /// </summary>
     private RequestTransition OnReleased(
         RequestState state, RequestReport report, DateTimeOffset at, RequestEffect[] releases)
@@ -63,8 +65,8 @@ public sealed partial class RequestMachine
     }
 
     /// <summary>
-    /// Workers speak for their own epoch only. The owner fences by itself: when it has the last token, of whatever epoch,
-    /// the request is finished even if a newer attempt was begun meanwhile.
+    /// Workers speak for their own epoch only. The owner fences by itself: when it has the last token, of whatever
+    /// epoch, the request is finished even if a newer attempt was begun meanwhile.
     /// </summary>
     private static bool IsCurrent(RequestState state, RequestReport report) => report.Kind switch
     {
@@ -166,7 +168,9 @@ public sealed partial class RequestMachine
         state.Plan is { } plan && worker is { } known && known != plan.Decode
         && (known != plan.Prefill || state.Phase == RequestPhase.Decoding);
 
-    /// <summary>Whom the next attempt had better not use: decode speaks of its source before the silo notices.</summary>
+    /// <summary>
+    /// Whom the next attempt had better not use: decode speaks of its source before the silo notices.
+    /// </summary>
     private static ImmutableArray<WorkerIncarnation> Suspect(RequestState state, RequestReport report) =>
         report.Error is ErrorCode.HandoffSourceLost or ErrorCode.HandoffTimeout or ErrorCode.HandoffRefused
         && state.Plan is { NeedsHandoff: true } plan && report.Worker == plan.Decode

@@ -4,8 +4,8 @@ using Krewe.Abstractions;
 namespace Krewe.Control.Requests;
 
 /// <summary>
-/// A request's life as (state, event) -> (state, effects). Pure: times come in with events. Every started request reaches
-/// exactly one terminal phase, and what it leased or dispatched before is released or aborted by then.
+/// A request's life as (state, event) -> (state, effects). Pure: times come in with events. Every started request
+/// reaches exactly one terminal phase, and what it leased or dispatched before is released or aborted by then.
 /// </summary>
 /// <remarks>
 /// Events may come late, twice and out of order. One that no longer concerns the current epoch changes nothing but
@@ -143,8 +143,8 @@ public sealed partial class RequestMachine(RequestLimits limits)
     }
 
     /// <summary>
-    /// Leases answered for after their plan was given up: nobody else will ever release them. Told twice of a live plan,
-    /// they are accounted for and stay.
+    /// Leases answered for after their plan was given up: nobody else will ever release them. Told twice of a live
+    /// plan, they are accounted for and stay.
     /// </summary>
     private static RequestTransition GiveBack(RequestState state, RoutePlan plan) =>
         state.IsLive && plan.Epoch == state.Epoch

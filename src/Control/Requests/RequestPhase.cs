@@ -1,6 +1,8 @@
 namespace Krewe.Control.Requests;
 
-/// <summary>Stages of one request. Owner: its request grain. Each member says what the workers may do meanwhile.</summary>
+/// <summary>
+/// Stages of one request. Owner: its request grain. Each member says what the workers may do meanwhile.
+/// </summary>
 public enum RequestPhase
 {
     /// <summary>Nothing was asked of anybody. Only a start or a cancel may follow.</summary>
@@ -9,7 +11,9 @@ public enum RequestPhase
     /// <summary>Workers are being chosen for the current epoch. Nobody computes, nothing is held.</summary>
     Planning,
 
-    /// <summary>Leases for the plan were asked for. Nobody computes; a grant may arrive after the phase was left.</summary>
+    /// <summary>
+    /// Leases for the plan were asked for. Nobody computes; a grant may arrive after the phase was left.
+    /// </summary>
     Leasing,
 
     /// <summary>Prefill is queued or computes and owns the blocks. Both workers of the plan are needed.</summary>
@@ -21,7 +25,9 @@ public enum RequestPhase
     /// <summary>Decode owns the sequence and samples. Prefill may only free: its loss does not matter.</summary>
     Decoding,
 
-    /// <summary>An attempt was given up and no worker can take the next one. Nobody computes, nothing is leased.</summary>
+    /// <summary>
+    /// An attempt was given up and no worker can take the next one. Nobody computes, nothing is leased.
+    /// </summary>
     WaitingForWorker,
 
     /// <summary>The owner has every token. Workers may only free.</summary>

@@ -34,7 +34,9 @@ public sealed record RequestState
 
     public ImmutableArray<LeaseHold> Leases { get; init; } = [];
 
-    /// <summary>Who may still hold blocks of any epoch. Only informs: leases and links see to it that it ends.</summary>
+    /// <summary>
+    /// Who may still hold blocks of any epoch. Only informs: leases and links see to it that it ends.
+    /// </summary>
     public ImmutableArray<AttemptHolder> Holders { get; init; } = [];
 
     public RequestOutcome? Outcome { get; init; }
@@ -46,6 +48,7 @@ public sealed record RequestState
 
     public string? ErrorMessage { get; init; }
 
+    /// <summary>Output tokens that the owner is known to have, at least.</summary>
     public int OutputTokens { get; init; }
 
     public int PrefixHitTokens { get; init; }

@@ -4,9 +4,9 @@ using Krewe.Abstractions;
 namespace Krewe.Control.Routing;
 
 /// <summary>
-/// Prefill goes where the fewest prompt tokens are outstanding; decode where the context fits now, then where the fewest
-/// sequences are. A mixed worker that wins the prefill and holds the whole context does both: no handoff is cheaper than
-/// any. Ties go to the lower worker id, so that a run can be replayed.
+/// Prefill goes where the fewest prompt tokens are outstanding; decode where the context fits now, then where the
+/// fewest sequences are. A mixed worker that wins the prefill and holds the whole context does both: no handoff is
+/// cheaper than any. Ties go to the lower worker id, so that a run can be replayed.
 /// </summary>
 public sealed class LeastLoadedPolicy : IRoutingPolicy
 {
@@ -72,8 +72,8 @@ public sealed class LeastLoadedPolicy : IRoutingPolicy
             .First();
         var need = largest.BlocksFor(tokens);
         return new RouteRefused(ErrorCode.KvPoolTooSmall,
-            $"The request needs {tokens} token slots = {need} KV blocks of {largest.BlockTokens} tokens in {phase}; the "
-            + $"largest pool ({largest.Worker.WorkerId}) has {largest.TotalBlocks} blocks = "
+            $"The request needs {tokens} token slots = {need} KV blocks of {largest.BlockTokens} tokens in {phase}; "
+            + $"the largest pool ({largest.Worker.WorkerId}) has {largest.TotalBlocks} blocks = "
             + $"{(long)largest.TotalBlocks * largest.BlockTokens} slots. Ask for fewer tokens, or give workers more KV "
             + "memory.");
     }

@@ -2,7 +2,9 @@ using Krewe.Abstractions;
 
 namespace Krewe.Control.Routing;
 
-/// <summary>One worker as routing sees it: its size, its newest load report, and what was dispatched after that.</summary>
+/// <summary>
+/// One worker as routing sees it: its size, its newest load report, and what was dispatched after that.
+/// </summary>
 public sealed record RouteCandidate
 {
     public required WorkerIncarnation Worker { get; init; }

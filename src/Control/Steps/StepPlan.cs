@@ -13,8 +13,8 @@ public sealed class StepPlan
     public List<int> Preempted { get; } = [];
 
     /// <summary>
-    /// Waiting sequences that take blocks for all their known tokens now. Rows = 0: admitted by reserving alone (its KV is
-    /// pulled).
+    /// Waiting sequences that take blocks for all their known tokens now. Rows = 0: admitted by reserving alone (its KV
+    /// is pulled).
     /// </summary>
     public List<PlannedRows> Admitted { get; } = [];
 

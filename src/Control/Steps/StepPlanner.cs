@@ -1,9 +1,9 @@
 namespace Krewe.Control.Steps;
 
 /// <summary>
-/// Stall-free continuous batching (Sarathi-Serve, OSDI'24, algorithm 3): every decode first, then prefills under way, then
-/// admissions, all under one token budget, so that a long prompt never delays a running stream by more than one chunk.
-/// Pure: the plan is a function of the snapshot. Order everywhere: higher priority, then earlier arrival.
+/// Stall-free continuous batching (Sarathi-Serve, OSDI'24, algorithm 3): every decode first, then prefills under way,
+/// then admissions, all under one token budget, so that a long prompt never delays a running stream by more than one
+/// chunk. Pure: the plan is a function of the snapshot. Order everywhere: higher priority, then earlier arrival.
 /// </summary>
 public static class StepPlanner
 {
@@ -23,9 +23,9 @@ public static class StepPlanner
     }
 
     /// <summary>
-    /// One row for each decode. One that needs a block when none is left takes it from the last growing sequence in order,
-    /// which may be itself. A sequence that does not grow is no victim: a puller may be reading its blocks. Returns the
-    /// index from which on every growing sequence was preempted.
+    /// One row for each decode. One that needs a block when none is left takes it from the last growing sequence in
+    /// order, which may be itself. A sequence that does not grow is no victim: a puller may be reading its blocks.
+    /// Returns the index from which on every growing sequence was preempted.
     /// </summary>
     private static int PlanDecodes(StepSnapshot snapshot, StepPlan plan, ref Budget budget)
     {
@@ -66,9 +66,10 @@ public static class StepPlanner
     }
 
     /// <summary>
-    /// First come, first served within a priority: the first that does not fit stops the rest, or a long prompt would wait
-    /// for ever behind short ones. Whoever is admitted gets blocks for all its known tokens, so that a prefill under way
-    /// never needs another, and leaves one block for each sequence that still grows, so that it is not preempted at once.
+    /// First come, first served within a priority: the first that does not fit stops the rest, or a long prompt would
+    /// wait for ever behind short ones. Whoever is admitted gets blocks for all its known tokens, so that a prefill
+    /// under way never needs another, and leaves one block for each sequence that still grows, so that it is not
+    /// preempted at once.
     /// </summary>
     private static void PlanAdmissions(StepSnapshot snapshot, StepPlan plan, ref Budget budget)
     {

@@ -23,7 +23,9 @@ public readonly record struct StepSequence
     /// <summary>Will go on decoding here and so grow; false for a prefill that is handed off.</summary>
     public required bool Grows { get; init; }
 
-    /// <summary>Waiting: its KV is pulled from another worker; admission reserves blocks and computes nothing.</summary>
+    /// <summary>
+    /// Waiting: its KV is pulled from another worker; admission reserves blocks and computes nothing.
+    /// </summary>
     public bool Pulls { get; init; }
 
     /// <summary>Waiting: blocks that the prefix cache would give it.</summary>

@@ -1,3 +1,4 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using Orleans.Runtime;
 
@@ -6,7 +7,13 @@ namespace Krewe.EmbeddedOrleans;
 /// <summary>How states become JSON, the same for both stores, so that memory shows what a folder would keep.</summary>
 internal static class PersistentStateJson
 {
-    public static readonly JsonSerializerOptions Options = new() { IncludeFields = true };
+    public static readonly JsonSerializerOptions Options = new()
+    {
+        IncludeFields = true,
+        // The default escapes the "+" of a text but not that of a DateTimeOffset: read and written again, a record
+        // with a time would have another version.
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
 }
 
 /// <summary>The host's side of a state: read before the grain is activated.</summary>

@@ -3,7 +3,9 @@ namespace Krewe.Grains;
 /// <summary>Settings of the grains of one silo.</summary>
 public sealed record GrainOptions
 {
-    /// <summary>How long the grain of an ended request stays in memory for late reports and readers of its record.</summary>
+    /// <summary>
+    /// How long the grain of an ended request stays in memory for late reports and readers of its record.
+    /// </summary>
     public TimeSpan RecordKeep { get; init; } = TimeSpan.FromMinutes(1);
 
     /// <summary>Records of ended requests that one silo keeps in storage; beyond it the oldest is deleted.</summary>

@@ -10,8 +10,8 @@ namespace Krewe.Grains;
 public static class KreweGrainsServiceCollectionExtensions
 {
     /// <summary>
-    /// The silo must register <see cref="ClusterOptions"/>, <see cref="IClusterView"/>, <see cref="IAttemptPort"/> and a
-    /// grain storage named <see cref="GrainStorageNames.Requests"/>. An <see cref="IRoutingPolicy"/>, an
+    /// The silo must register <see cref="ClusterOptions"/>, <see cref="IClusterView"/>, <see cref="IAttemptPort"/> and
+    /// a grain storage named <see cref="GrainStorageNames.Requests"/>. An <see cref="IRoutingPolicy"/>, an
     /// <see cref="IRecordRetention"/> or a <see cref="TimeProvider"/> registered before stays.
     /// </summary>
     public static IServiceCollection AddKreweGrains(this IServiceCollection services, GrainOptions? options = null)

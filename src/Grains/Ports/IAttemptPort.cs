@@ -3,15 +3,15 @@ using Krewe.Abstractions;
 namespace Krewe.Grains;
 
 /// <summary>
-/// How a request's grain acts on the world: implemented by the silo over worker links and the request's token stream. No
-/// method blocks; a link that is gone surfaces as <see cref="RequestReportKind.WorkerLost"/>.
+/// How a request's grain acts on the world: implemented by the silo over worker links and the request's token stream.
+/// No method blocks; a link that is gone surfaces as <see cref="RequestReportKind.WorkerLost"/>.
 /// </summary>
 public interface IAttemptPort
 {
     /// <summary>
-    /// Fences older epochs of the stream, takes the tokens its owner has accepted so far, and sends the attempt's parts to
-    /// the plan's workers. Throws <see cref="KreweException"/> (WorkerLost) when a link is gone; then nothing was sent that
-    /// is not also aborted.
+    /// Fences older epochs of the stream, takes the tokens its owner has accepted so far, and sends the attempt's parts
+    /// to the plan's workers. Throws <see cref="KreweException"/> (WorkerLost) when a link is gone,
+    /// (ClientClosedRequest) when nobody reads the stream any more; then nothing was sent that is not also aborted.
     /// </summary>
     void Dispatch(RequestSpec spec, RoutePlan plan);
 
@@ -19,8 +19,8 @@ public interface IAttemptPort
     void Abort(string requestId, RoutePlan plan, string reason);
 
     /// <summary>
-    /// Ends the owner's stream with an error: the request's one terminal event when it did not finish. Without effect when
-    /// the stream has ended or was never opened.
+    /// Ends the owner's stream with an error: the request's one terminal event when it did not finish. Without effect
+    /// when the stream has ended or was never opened.
     /// </summary>
     void Fail(string requestId, ErrorCode code, string message);
 }

@@ -3,7 +3,9 @@ using Krewe.Abstractions;
 
 namespace Krewe.Grains;
 
-/// <summary>One linked worker as this silo sees it now: the hello, the newest load report, and what was dispatched since.</summary>
+/// <summary>
+/// One linked worker as this silo sees it now: the hello, the newest load report, and what was dispatched since.
+/// </summary>
 public sealed record WorkerView
 {
     public required WorkerDescriptor Descriptor { get; init; }
@@ -26,7 +28,9 @@ public sealed record WorkerView
     public required long DispatchedTokens { get; init; }
 }
 
-/// <summary>This silo's own view of the workers: bounded, local, read without a call. Implemented by the silo's links.</summary>
+/// <summary>
+/// This silo's own view of the workers: bounded, local, read without a call. Implemented by the silo's links.
+/// </summary>
 public interface IClusterView
 {
     ImmutableArray<WorkerView> Workers { get; }

@@ -1,8 +1,8 @@
 namespace Krewe.Grains;
 
 /// <summary>
-/// Keeps the newest <see cref="GrainOptions.RecordsMax"/> records that this silo wrote. It knows nothing of records that
-/// an earlier process left in a durable storage: those are the operator's to delete.
+/// Keeps the newest <see cref="GrainOptions.RecordsMax"/> records that this silo wrote. It knows nothing of records
+/// that an earlier process left in a durable storage: those are the operator's to delete.
 /// </summary>
 internal sealed class RecordRetention(GrainOptions options) : IRecordRetention
 {

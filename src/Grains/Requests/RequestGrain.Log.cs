@@ -15,7 +15,7 @@ internal static partial class RequestGrainLog
     public static partial void LeaseNotAnswered(
         this ILogger log, Exception error, string requestId, WorkerIncarnation worker);
 
-    [LoggerMessage(4, LogLevel.Warning, "The lease of request {RequestId} on {Worker} was not released; it will expire")]
+    [LoggerMessage(4, LogLevel.Warning, "The lease of request {RequestId} on {Worker} was not released; it expires")]
     public static partial void LeaseNotReleased(
         this ILogger log, Exception error, string requestId, WorkerIncarnation worker);
 }

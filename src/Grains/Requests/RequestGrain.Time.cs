@@ -6,7 +6,9 @@ using Orleans.Runtime;
 
 namespace Krewe.Grains;
 
-/// <summary>What a request's grain does by itself: its clock, the watch for workers, lease renewals, its record.</summary>
+/// <summary>
+/// What a request's grain does by itself: its clock, the watch for workers, lease renewals, its record.
+/// </summary>
 internal sealed partial class RequestGrain
 {
     private IGrainTimer? _clock;
@@ -88,8 +90,6 @@ internal sealed partial class RequestGrain
 
     private void StartRenewals()
     {
-        if (_state.IsTerminal)
-            return;
         var interval = RequestLeases.RenewalIntervalOf(cluster);
         _renewals = this.RegisterGrainTimer(
             RenewAsync, new GrainTimerCreationOptions(interval, interval) { KeepAlive = true });

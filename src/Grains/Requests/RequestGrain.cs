@@ -31,7 +31,9 @@ internal sealed partial class RequestGrain(
 {
     private RequestState _state = RequestState.New;
 
-    /// <summary>What was asked for; null until the request is started, and again for a record read from storage.</summary>
+    /// <summary>
+    /// What was asked for; null until the request is started, and again for a record read from storage.
+    /// </summary>
     private RequestSpec? _spec;
 
     private RequestLeases? _leases;
@@ -53,9 +55,14 @@ internal sealed partial class RequestGrain(
         if (_state.Attempts == 0)
             throw Refusal();
 
-        // The first token does not wait for a disk: until the record is there, a loss of this silo loses the request.
-        _ = SaveAsync();
-        StartRenewals();
+        if (!_state.IsTerminal)
+        {
+            // The first token does not wait for a disk: until the record is there, a loss of this silo loses the
+            // request.
+            _ = SaveAsync();
+            StartRenewals();
+        }
+
         return _state.Plan!;
     }
 
@@ -105,7 +112,9 @@ internal sealed partial class RequestGrain(
 
     public void Dispose() => _watch?.Dispose();
 
-    /// <summary>Applies an event, and the events that its effects answer with, until nothing is left to be done.</summary>
+    /// <summary>
+    /// Applies an event, and the events that its effects answer with, until nothing is left to be done.
+    /// </summary>
     private async Task ApplyAsync(RequestEvent happened)
     {
         for (RequestEvent? next = happened; next is not null;)
@@ -130,7 +139,8 @@ internal sealed partial class RequestGrain(
                         next = TryDispatch(dispatch.Plan);
                         break;
                     case ReleaseLease release:
-                        // Not awaited, like the record: who reports or cancels must not wait for another grain or a disk.
+                        // Not awaited, like the record: who reports or cancels must not wait for another grain or a
+                        // disk.
                         _ = _leases!.ReleaseAsync(release.Lease);
                         break;
                     case Abort abort:
@@ -149,12 +159,17 @@ internal sealed partial class RequestGrain(
         }
     }
 
-    private PlanRefused? TryDispatch(RoutePlan plan)
+    /// <returns>Null when the attempt is on its way.</returns>
+    private RequestEvent? TryDispatch(RoutePlan plan)
     {
         try
         {
             port.Dispatch(_spec!, plan);
             return null;
+        }
+        catch (KreweException error) when (error.Code == ErrorCode.ClientClosedRequest)
+        {
+            return new CancelRequested(time.GetUtcNow(), RequestOutcome.Cancelled, error.Message, null, 0);
         }
         catch (KreweException error)
         {
@@ -169,7 +184,8 @@ internal sealed partial class RequestGrain(
         // Nothing is kept of a request that never ran: its id may come again.
         DeactivateOnIdle();
         return new KreweException(
-            _state.Error ?? ErrorCode.Internal, _state.ErrorMessage ?? $"The request was not dispatched: {_state.Phase}.");
+            _state.Error ?? ErrorCode.Internal,
+            _state.ErrorMessage ?? $"The request was not dispatched: {_state.Phase}.");
     }
 
     /// <summary>A stored life without an end: the silo that owned its stream is gone.</summary>

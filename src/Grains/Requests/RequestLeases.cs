@@ -66,7 +66,9 @@ internal sealed class RequestLeases(IGrainFactory grains, RequestSpec spec, Clus
         }
     }
 
-    /// <summary>The worker grain's silo died or hangs; what the grain itself would throw is a bug and goes up.</summary>
+    /// <summary>
+    /// The worker grain's silo died or hangs; what the grain itself would throw is a bug and goes up.
+    /// </summary>
     private static bool IsUnreachable(Exception error) => error is OrleansException or TimeoutException;
 
     private IWorkerGrain GrainOf(LeaseHold lease) => lease.Phase switch

@@ -3,7 +3,9 @@ using Orleans;
 
 namespace Krewe.Grains;
 
-/// <summary>What storage keeps of a request. Written when it is accepted and when it has ended, never in between.</summary>
+/// <summary>
+/// What storage keeps of a request. Written when it is accepted and when it has ended, never in between.
+/// </summary>
 [GenerateSerializer]
 internal sealed class RequestRecordState
 {

@@ -7,7 +7,8 @@ namespace Krewe.Grains;
 /// <summary>Asks the routing policy about this silo's view of the workers.</summary>
 internal sealed class RequestRouter(IRoutingPolicy policy, IClusterView view)
 {
-    /// <param name="outputTokens">Output so far that is known of: a new attempt computes it again with the prompt.</param>
+    /// <param name="outputTokens">Output so far that is known of: a new attempt computes it again with the
+    /// prompt.</param>
     public RequestEvent Choose(RequestSpec spec, int outputTokens, ChooseRoute asked, DateTimeOffset now)
     {
         var prompt = spec.PromptTokens.Length;

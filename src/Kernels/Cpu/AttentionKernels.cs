@@ -38,8 +38,10 @@ internal static unsafe class AttentionKernels<TOps, TV, TK>
         }
     }
 
-    /// <summary>Adds the weighted values of <paramref name="slots"/> to some queries' outputs, which a tile's first call
-    /// rescales.</summary>
+    /// <summary>
+    /// Adds the weighted values of <paramref name="slots"/> to some queries' outputs, which a tile's first call
+    /// rescales.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void AddValues(
         in AttentionWork work, in AttentionScratch scratch, int firstQuery, int queries, VisibleRange slots)

@@ -29,7 +29,8 @@ internal static unsafe class CpuAttention<TOps, TV>
                 Run<SingleKv<TOps, TV>>(work);
                 break;
             default:
-                throw new ArgumentOutOfRangeException(nameof(work), work.Geometry.Format, "No kernel for this KV format.");
+                throw new ArgumentOutOfRangeException(
+                    nameof(work), work.Geometry.Format, "No kernel for this KV format.");
         }
     }
 
@@ -83,7 +84,9 @@ internal static unsafe class CpuAttention<TOps, TV>
             AttentionSoftmax<TOps, TV>.Update(scratch, query, seen);
     }
 
-    /// <summary>Slots that all rows see are added for all at once; before and after them each row adds its own.</summary>
+    /// <summary>
+    /// Slots that all rows see are added for all at once; before and after them each row adds its own.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddValues<TK>(
         in AttentionWork work, in AttentionScratch scratch, VisibleRange shared, int tile)

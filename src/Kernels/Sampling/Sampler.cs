@@ -53,7 +53,8 @@ public sealed unsafe class Sampler : IDisposable
     {
         ArgumentNullException.ThrowIfNull(settings);
         if (logits.Length != VocabularySize)
-            throw new ArgumentException($"{logits.Length} logits, the vocabulary has {VocabularySize}.", nameof(logits));
+            throw new ArgumentException(
+                $"{logits.Length} logits, the vocabulary has {VocabularySize}.", nameof(logits));
         if (settings.IsGreedy && settings.LogitBias.Count == 0 && forbidden.IsEmpty && !settings.HasPenalties)
             return LogitScan.ArgMax(logits);
 

@@ -3,8 +3,9 @@ using System.Text.Json;
 namespace Krewe.Models;
 
 /// <summary>
-/// The chat side of a model folder: the template (a file <c>chat_template.jinja</c> wins over <c>tokenizer_config.json</c>,
-/// as in the reference library) and the texts of the begin and end tokens that templates print.
+/// The chat side of a model folder: the template (a file <c>chat_template.jinja</c> wins over
+/// <c>tokenizer_config.json</c>, as in the reference library) and the texts of the begin and end tokens that templates
+/// print.
 /// </summary>
 internal sealed record ChatSettings(ChatTemplate? Template, string? BosToken, string? EosToken)
 {
@@ -57,7 +58,7 @@ internal sealed record ChatSettings(ChatTemplate? Template, string? BosToken, st
     {
         if (root?.Optional(name) is not { } field)
             return null;
-        var text = field.Value.ValueKind == JsonValueKind.Object ? field.Required("content").AsString() : field.AsString();
+        var text = (field.Value.ValueKind == JsonValueKind.Object ? field.Required("content") : field).AsString();
         return tokenizer.TokenId(text) is not null
             ? text
             : throw field.Error($"\"{name}\" is \"{text}\", which is not a token of tokenizer.json");

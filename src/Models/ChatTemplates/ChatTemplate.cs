@@ -49,7 +49,8 @@ public sealed class ChatTemplate
         catch (InvalidOperationException e)
         {
             // The JSON parser lets escapes like \ud800 pass and fails when the text is read.
-            throw new TemplateException("The tools, tool calls or template arguments hold text that is not valid Unicode.", e);
+            throw new TemplateException(
+                "The tools, tool calls or template arguments hold text that is not valid Unicode.", e);
         }
     }
 

@@ -10,7 +10,8 @@ internal static class TemplateAttributes
     {
         Undefined undefined =>
             throw context.Error($"\"{undefined.Name}\" is undefined, so it has no attribute \"{name}\""),
-        TemplateMap map => (object?)TemplateMethods.OfMap(map, name) ?? map.GetValueOrDefault(name, new Undefined(name)),
+        TemplateMap map => (object?)TemplateMethods.OfMap(map, name)
+            ?? map.GetValueOrDefault(name, new Undefined(name)),
         TemplateNamespace space => space.Values.GetValueOrDefault(name, new Undefined(name)),
         TemplateLoop loop => loop.Get(name),
         string text => (object?)TemplateMethods.OfString(text, name) ?? new Undefined(name),
@@ -23,7 +24,8 @@ internal static class TemplateAttributes
         (TemplateMap map, string key) => map.TryGetValue(key, out var value) ? value : Get(context, target, key),
         (_, string name) => Get(context, target, name),
         (List<object?> list, long at) => At(list.Count, at) is { } i ? list[i] : Missing(at),
-        (string text, long at) => Characters(context, text) is var all && At(all.Count, at) is { } i ? all[i] : Missing(at),
+        (string text, long at) =>
+            Characters(context, text) is var all && At(all.Count, at) is { } i ? all[i] : Missing(at),
         (Undefined undefined, _) => throw context.Error($"\"{undefined.Name}\" is undefined, so it has no items"),
         _ => new Undefined(TemplateText.Of(context, index)),
     };

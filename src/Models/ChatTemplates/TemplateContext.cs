@@ -101,7 +101,8 @@ internal sealed class TemplateContext
         }
     }
 
-    /// <summary>Runs a macro's body: it sees the template's own variables, not those of the place that calls it.</summary>
+    /// <summary>Runs a macro's body: it sees the template's own variables, not those of the place that calls
+    /// it.</summary>
     public string CallMacro(Action body)
     {
         if (_macroDepth == MacroDepthMax)

@@ -67,7 +67,8 @@ internal sealed class TemplateExpressionLexer(string source, Func<string, ModelE
             text += ReadWhile(ref position, char.IsAsciiDigit);
         }
 
-        return (isFloat ? TemplateTokenKind.Float : TemplateTokenKind.Integer, text.Replace("_", "", StringComparison.Ordinal));
+        return (isFloat ? TemplateTokenKind.Float : TemplateTokenKind.Integer,
+            text.Replace("_", "", StringComparison.Ordinal));
     }
 
     private string ReadString(ref int position)
@@ -124,7 +125,8 @@ internal sealed class TemplateExpressionLexer(string source, Func<string, ModelE
     private int ReadHex(ref int position, int digits)
     {
         if (position + digits > source.Length || !int.TryParse(
-            source.AsSpan(position, digits), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var value))
+            source.AsSpan(position, digits), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture,
+            out var value))
             throw error($"an escape needs {digits} hexadecimal digits");
         position += digits;
         return value;

@@ -176,7 +176,8 @@ internal sealed class TemplateExpressionParser(TemplateTokens tokens)
                     "true" or "True" => new LiteralExpression(true),
                     "false" or "False" => new LiteralExpression(false),
                     "none" or "None" => new LiteralExpression(null),
-                    "and" or "or" or "not" or "if" or "else" or "is" or "in" => throw TemplateTokens.Unexpected(token, "a value"),
+                    "and" or "or" or "not" or "if" or "else" or "is" or "in" =>
+                        throw TemplateTokens.Unexpected(token, "a value"),
                     _ => new NameExpression(token.Text),
                 };
             case TemplateTokenKind.String:

@@ -36,14 +36,16 @@ internal sealed class TupleExpression(List<TemplateExpression> items) : Template
         new TemplateTuple(items.Select(item => item.Evaluate(context)));
 }
 
-internal sealed class MapExpression(List<(TemplateExpression Key, TemplateExpression Value)> members) : TemplateExpression
+internal sealed class MapExpression(List<(TemplateExpression Key, TemplateExpression Value)> members)
+    : TemplateExpression
 {
     protected override object? Compute(TemplateContext context)
     {
         var map = new TemplateMap();
         foreach (var (key, value) in members)
         {
-            var name = key.Evaluate(context) as string ?? throw context.Error("the keys of a dictionary must be strings");
+            var name = key.Evaluate(context) as string
+                ?? throw context.Error("the keys of a dictionary must be strings");
             map[name] = value.Evaluate(context);
         }
 
@@ -62,7 +64,8 @@ internal sealed class ConditionalExpression(
 }
 
 /// <summary><c>and</c>, <c>or</c>: give the operand that decides, as Python does.</summary>
-internal sealed class LogicExpression(bool isAnd, TemplateExpression left, TemplateExpression right) : TemplateExpression
+internal sealed class LogicExpression(bool isAnd, TemplateExpression left, TemplateExpression right)
+    : TemplateExpression
 {
     protected override object? Compute(TemplateContext context)
     {
@@ -95,7 +98,8 @@ internal sealed class CompareExpression(
     }
 }
 
-internal sealed class ArithmeticExpression(string op, TemplateExpression left, TemplateExpression right) : TemplateExpression
+internal sealed class ArithmeticExpression(string op, TemplateExpression left, TemplateExpression right)
+    : TemplateExpression
 {
     protected override object? Compute(TemplateContext context) =>
         TemplateOperators.Apply(context, op, left.Evaluate(context), right.Evaluate(context));
@@ -150,7 +154,8 @@ internal sealed record ArgumentList(
         Named.ToDictionary(argument => argument.Key, argument => argument.Value.Evaluate(context)));
 }
 
-internal sealed class CallExpression(TemplateExpression callee, string name, ArgumentList arguments) : TemplateExpression
+internal sealed class CallExpression(TemplateExpression callee, string name, ArgumentList arguments)
+    : TemplateExpression
 {
     protected override object? Compute(TemplateContext context) => callee.Evaluate(context) switch
     {
@@ -160,7 +165,8 @@ internal sealed class CallExpression(TemplateExpression callee, string name, Arg
     };
 }
 
-internal sealed class FilterExpression(TemplateExpression value, string name, TemplateFilter filter, ArgumentList arguments)
+internal sealed class FilterExpression(
+    TemplateExpression value, string name, TemplateFilter filter, ArgumentList arguments)
     : TemplateExpression
 {
     protected override object? Compute(TemplateContext context) =>

@@ -10,7 +10,8 @@ internal static class TemplateFilters
 {
     private static readonly Dictionary<string, TemplateFilter> All = new(StringComparer.Ordinal)
     {
-        ["trim"] = (value, arguments) => TemplateMethods.Strip(Text(value, arguments), arguments, left: true, right: true),
+        ["trim"] = (value, arguments) =>
+            TemplateMethods.Strip(Text(value, arguments), arguments, left: true, right: true),
         ["tojson"] = ToJson,
         ["length"] = (value, arguments) => Length(value, arguments),
         ["count"] = (value, arguments) => Length(value, arguments),
@@ -44,10 +45,14 @@ internal static class TemplateFilters
         ["replace"] = (value, arguments) => Replace(Text(value, arguments), arguments),
         ["indent"] = Indent,
         ["map"] = TemplateSelections.Map,
-        ["select"] = (value, arguments) => TemplateSelections.Select(value, arguments, byAttribute: false, wanted: true),
-        ["reject"] = (value, arguments) => TemplateSelections.Select(value, arguments, byAttribute: false, wanted: false),
-        ["selectattr"] = (value, arguments) => TemplateSelections.Select(value, arguments, byAttribute: true, wanted: true),
-        ["rejectattr"] = (value, arguments) => TemplateSelections.Select(value, arguments, byAttribute: true, wanted: false),
+        ["select"] = (value, arguments) =>
+            TemplateSelections.Select(value, arguments, byAttribute: false, wanted: true),
+        ["reject"] = (value, arguments) =>
+            TemplateSelections.Select(value, arguments, byAttribute: false, wanted: false),
+        ["selectattr"] = (value, arguments) =>
+            TemplateSelections.Select(value, arguments, byAttribute: true, wanted: true),
+        ["rejectattr"] = (value, arguments) =>
+            TemplateSelections.Select(value, arguments, byAttribute: true, wanted: false),
     };
 
     public static TemplateFilter? Find(string name) => All.GetValueOrDefault(name);
@@ -79,7 +84,8 @@ internal static class TemplateFilters
     public static string Capitalize(string text) =>
         text.Length == 0 ? text : char.ToUpperInvariant(text[0]) + text[1..].ToLowerInvariant();
 
-    public static string Title(string text) => CultureInfo.InvariantCulture.TextInfo.ToTitleCase(text.ToLowerInvariant());
+    public static string Title(string text) =>
+        CultureInfo.InvariantCulture.TextInfo.ToTitleCase(text.ToLowerInvariant());
 
     public static string Replace(string text, TemplateArguments arguments)
     {
@@ -99,7 +105,8 @@ internal static class TemplateFilters
         var chars = 0L;
         foreach (var item in Items(value, context))
         {
-            var part = TemplateText.Of(context, attribute is null ? item : TemplateAttributes.Get(context, item, attribute));
+            var shown = attribute is null ? item : TemplateAttributes.Get(context, item, attribute);
+            var part = TemplateText.Of(context, shown);
             parts.Add(part);
             chars += part.Length + separator.Length;
             context.Spend(1);

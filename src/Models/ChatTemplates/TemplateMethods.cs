@@ -8,7 +8,8 @@ internal static class TemplateMethods
         "items" => _ => Items(map),
         "keys" => _ => map.Keys.ToList<object?>(),
         "values" => _ => map.Values.ToList(),
-        "get" => arguments => map.TryGetValue(arguments.Text(0, "key"), out var value) ? value : arguments.Get(1, "default"),
+        "get" => arguments =>
+            map.TryGetValue(arguments.Text(0, "key"), out var value) ? value : arguments.Get(1, "default"),
         _ => null,
     };
 
@@ -28,9 +29,13 @@ internal static class TemplateMethods
         "join" => arguments => TemplateFilters.Join(arguments.Context, arguments.Get(0, "iterable"), text, null),
         "find" => arguments => (long)text.IndexOf(arguments.Text(0, "sub"), StringComparison.Ordinal),
         "removeprefix" => arguments =>
-            text.StartsWith(arguments.Text(0, "prefix"), StringComparison.Ordinal) ? text[arguments.Text(0, "prefix").Length..] : text,
+            text.StartsWith(arguments.Text(0, "prefix"), StringComparison.Ordinal)
+                ? text[arguments.Text(0, "prefix").Length..]
+                : text,
         "removesuffix" => arguments =>
-            text.EndsWith(arguments.Text(0, "suffix"), StringComparison.Ordinal) ? text[..^arguments.Text(0, "suffix").Length] : text,
+            text.EndsWith(arguments.Text(0, "suffix"), StringComparison.Ordinal)
+                ? text[..^arguments.Text(0, "suffix").Length]
+                : text,
         _ => null,
     };
 

@@ -1,6 +1,7 @@
 namespace Krewe.Models;
 
-/// <summary>The filters that take another filter or test by name: map, select, reject, selectattr, rejectattr.</summary>
+/// <summary>The filters that take another filter or test by name: map, select, reject, selectattr,
+/// rejectattr.</summary>
 internal static class TemplateSelections
 {
     public static object? Map(object? value, TemplateArguments arguments)

@@ -53,7 +53,8 @@ internal sealed class OutputStatement(int line, TemplateExpression value) : Temp
 }
 
 internal sealed class IfStatement(
-    int line, List<(TemplateExpression Condition, List<TemplateStatement> Body)> branches, List<TemplateStatement> otherwise)
+    int line, List<(TemplateExpression Condition, List<TemplateStatement> Body)> branches,
+    List<TemplateStatement> otherwise)
     : TemplateStatement(line)
 {
     protected override TemplateFlow Run(TemplateContext context)
@@ -107,7 +108,8 @@ internal sealed class SetStatement(int line, TemplateTarget target, TemplateExpr
 /// <summary><c>{% set x %}...{% endset %}</c>; <paramref name="filtered"/> reads the text under
 /// <see cref="BlockName"/>.</summary>
 internal sealed class BlockSetStatement(
-    int line, TemplateTarget target, List<TemplateStatement> body, TemplateExpression filtered) : TemplateStatement(line)
+    int line, TemplateTarget target, List<TemplateStatement> body, TemplateExpression filtered)
+    : TemplateStatement(line)
 {
     /// <summary>A name that no template can spell.</summary>
     public const string BlockName = "(block)";
@@ -149,7 +151,8 @@ internal sealed class MacroStatement(
             {
                 var (parameter, fallback) = parameters[i];
                 var given = arguments.Get(i, parameter, new Undefined(parameter));
-                context.Assign(parameter, given is Undefined && fallback is not null ? fallback.Evaluate(context) : given);
+                var takesDefault = given is Undefined && fallback is not null;
+                context.Assign(parameter, takesDefault ? fallback!.Evaluate(context) : given);
             }
 
             RunAll(body, context);

@@ -29,7 +29,8 @@ internal static class TemplateTests
         ["eq"] = AreEqual,
         ["=="] = AreEqual,
         ["ne"] = (value, arguments) => !AreEqual(value, arguments),
-        ["sameas"] = (value, arguments) => value?.GetType() == arguments.Get(0, "other")?.GetType() && AreEqual(value, arguments),
+        ["sameas"] = (value, arguments) => value?.GetType() == arguments.Get(0, "other")?.GetType()
+            && AreEqual(value, arguments),
         ["in"] = (value, arguments) => TemplateOperators.Contains(arguments.Context, arguments.Get(0, "seq"), value),
     };
 

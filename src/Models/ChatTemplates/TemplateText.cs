@@ -60,7 +60,8 @@ internal sealed class TemplateText
                 });
                 break;
             default:
-                _text.Append(Number(value) ?? throw _context.Error($"{TemplateValues.KindOf(value)} cannot be printed"));
+                _text.Append(Number(value)
+                    ?? throw _context.Error($"{TemplateValues.KindOf(value)} cannot be printed"));
                 break;
         }
     }

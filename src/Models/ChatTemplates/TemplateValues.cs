@@ -5,7 +5,8 @@ namespace Krewe.Models;
 // A template's values: null (None), bool, long, double, string, List<object?> (list), TemplateMap (dict), and the types
 // below.
 
-/// <summary>A name or attribute that does not exist. Prints as nothing, is false, and fails when used further.</summary>
+/// <summary>A name or attribute that does not exist. Prints as nothing, is false, and fails when used
+/// further.</summary>
 internal sealed record Undefined(string Name);
 
 /// <summary>A dictionary with string keys, in insertion order.</summary>
@@ -52,7 +53,8 @@ internal static class TemplateValues
         {
             (null, null) or (Undefined, Undefined) => true,
             (string x, string y) => string.Equals(x, y, StringComparison.Ordinal),
-            (List<object?> x, List<object?> y) => x.Count == y.Count && x.Zip(y).All(pair => AreEqual(context, pair.First, pair.Second)),
+            (List<object?> x, List<object?> y) => x.Count == y.Count
+                && x.Zip(y).All(pair => AreEqual(context, pair.First, pair.Second)),
             (TemplateMap x, TemplateMap y) => x.Count == y.Count
                 && x.All(member => y.TryGetValue(member.Key, out var other) && AreEqual(context, member.Value, other)),
             _ => TryNumber(a, out var first) && TryNumber(b, out var second) ? first == second : ReferenceEquals(a, b),

@@ -58,7 +58,8 @@ public sealed unsafe class Checkpoint : IDisposable
         var (file, entry) = found;
         if (expectedShape.Length > 0 && !expectedShape.SequenceEqual(entry.Shape))
             throw new ModelException($"{Path.GetFileName(file.Path)}: the tensor {name} has the shape "
-                + $"[{string.Join(", ", entry.Shape)}], config.json asks for [{string.Join(", ", expectedShape.ToArray())}].");
+                + $"[{string.Join(", ", entry.Shape)}], config.json asks for "
+                + $"[{string.Join(", ", expectedShape.ToArray())}].");
         return file.Tensor(entry, TypeOf(file, entry));
     }
 
@@ -85,7 +86,8 @@ public sealed unsafe class Checkpoint : IDisposable
             if (!shardOf.TryAdd(name, shard))
                 throw field.Error($"the tensor {name} is listed twice");
             if (!File.Exists(Path.Combine(directory, shard)))
-                throw field.Error($"the file {shard}, which holds the tensor {name}, is not in the folder. Download it");
+                throw field.Error(
+                    $"the file {shard}, which holds the tensor {name}, is not in the folder. Download it");
         }
 
         if (shardOf.Count == 0)

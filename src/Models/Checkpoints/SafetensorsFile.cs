@@ -11,11 +11,13 @@ internal sealed unsafe class SafetensorsFile : IDisposable
     private readonly byte* _data;
     private bool _disposed;
 
-    private SafetensorsFile(string path, MemoryMappedFile map, MemoryMappedViewAccessor view, byte* start, long fileBytes)
+    private SafetensorsFile(
+        string path, MemoryMappedFile map, MemoryMappedViewAccessor view, byte* start, long fileBytes)
     {
         (Path, _map, _view, FileBytes) = (path, map, view, fileBytes);
         var name = System.IO.Path.GetFileName(path);
-        HeaderBytes = SafetensorsHeader.ReadLength(name, new ReadOnlySpan<byte>(start, (int)Math.Min(8, fileBytes)), fileBytes);
+        var firstBytes = new ReadOnlySpan<byte>(start, (int)Math.Min(8, fileBytes));
+        HeaderBytes = SafetensorsHeader.ReadLength(name, firstBytes, fileBytes);
         var json = new ReadOnlySpan<byte>(start + 8, HeaderBytes).ToArray();
         _data = start + 8 + HeaderBytes;
         Entries = SafetensorsHeader.Read(name, json, fileBytes - 8 - HeaderBytes);
@@ -59,7 +61,8 @@ internal sealed unsafe class SafetensorsFile : IDisposable
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         var bytesPerElement = type == DType.F32 ? 4 : 2;
-        return new Tensor(entry.Name, type, entry.Shape, _data + entry.Begin, (entry.End - entry.Begin) / bytesPerElement);
+        return new Tensor(entry.Name, type, entry.Shape, _data + entry.Begin,
+            (entry.End - entry.Begin) / bytesPerElement);
     }
 
     /// <summary>The mapped bytes [offset, offset + count) of the whole file.</summary>

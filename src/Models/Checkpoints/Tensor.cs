@@ -42,7 +42,8 @@ public readonly unsafe struct Tensor
         switch (Type)
         {
             case DType.F32:
-                new ReadOnlySpan<byte>(source, checked(destination.Length * 4)).CopyTo(MemoryMarshal.AsBytes(destination));
+                new ReadOnlySpan<byte>(source,
+                    checked(destination.Length * 4)).CopyTo(MemoryMarshal.AsBytes(destination));
                 break;
             case DType.F16:
                 TensorPrimitives.ConvertToSingle(new ReadOnlySpan<Half>(source, destination.Length), destination);

@@ -1,8 +1,8 @@
 namespace Krewe.Models;
 
 /// <summary>
-/// A decoder-only transformer as <c>config.json</c> describes it. One record for every supported family (Llama, Mistral,
-/// Qwen2, Qwen3): what differs between them is a field here, never a type.
+/// A decoder-only transformer as <c>config.json</c> describes it. One record for every supported family (Llama,
+/// Mistral, Qwen2, Qwen3): what differs between them is a field here, never a type.
 /// </summary>
 public sealed record ModelConfig
 {
@@ -58,7 +58,8 @@ public sealed record ModelConfig
     public required DType WeightType { get; init; }
 
     /// <summary>Reads <c>config.json</c> of a model folder.</summary>
-    /// <exception cref="ModelException">The architecture or a field is not supported, missing or contradictory.</exception>
+    /// <exception cref="ModelException">The architecture or a field is not supported, missing or
+    /// contradictory.</exception>
     public static ModelConfig Load(string directory) =>
         ModelConfigReader.Read(JsonField.Load(Path.Combine(directory, "config.json")));
 }

@@ -22,7 +22,8 @@ internal static class ModelConfigReader
     // What other variants of these families add; each changes what the layers compute.
     private static readonly string[] RefusedFields =
     [
-        "quantization_config", "compression_config", "num_experts", "num_local_experts", "vision_config", "logits_scaling",
+        "quantization_config", "compression_config", "num_experts", "num_local_experts", "vision_config",
+            "logits_scaling",
         "final_logit_softcapping", "attn_logit_softcapping", "embedding_multiplier", "residual_multiplier",
         "attention_multiplier", "attention_chunk_size", "rope_local_base_freq",
     ];
@@ -144,8 +145,8 @@ internal static class ModelConfigReader
             return null;
         return firstWindowed == 0
             ? window
-            : throw config.Error($"\"max_window_layers\" is {firstWindowed} of {layers} layers; a window on a part of the "
-                + "layers is not supported");
+            : throw config.Error($"\"max_window_layers\" is {firstWindowed} of {layers} layers; a window on a part of "
+                + "the layers is not supported");
     }
 
     private static string SameForAllLayers(JsonField types, int layers)
@@ -166,7 +167,8 @@ internal static class ModelConfigReader
             null or "float32" => DType.F32,
             "float16" => DType.F16,
             "bfloat16" => DType.BF16,
-            var other => throw field.Value.Error($"\"{field.Value.Path}\" is \"{other}\"; supported are float32, float16 "
+            var other => throw field.Value.Error(
+                $"\"{field.Value.Path}\" is \"{other}\"; supported are float32, float16 "
                 + "and bfloat16"),
         };
     }

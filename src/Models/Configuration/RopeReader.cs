@@ -32,7 +32,8 @@ internal static class RopeReader
             case "yarn":
                 return ReadYarn(rope, plain, maxPositions);
             default:
-                throw typeField!.Value.Error($"\"{typeField.Value.Path}\" is \"{typeField.Value.AsString()}\"; supported "
+                throw typeField!.Value.Error(
+                    $"\"{typeField.Value.Path}\" is \"{typeField.Value.AsString()}\"; supported "
                     + "are default, linear, llama3 and yarn");
         }
     }

@@ -6,7 +6,8 @@ public enum RopeKind
     /// <summary>theta^(-2i/d), unchanged.</summary>
     Plain,
 
-    /// <summary>Llama 3.1: low frequencies divided by <see cref="RopeSettings.Factor"/>, high ones kept, blended between.
+    /// <summary>Llama 3.1: low frequencies divided by <see cref="RopeSettings.Factor"/>, high ones kept, blended
+    /// between.
     /// </summary>
     Llama3,
 
@@ -40,7 +41,8 @@ public sealed record RopeSettings
     /// <summary>Yarn: rotations over the original context at and above which a dimension is not interpolated.</summary>
     public double BetaFast { get; init; } = 32;
 
-    /// <summary>Yarn: rotations over the original context at and below which a dimension is fully interpolated.</summary>
+    /// <summary>Yarn: rotations over the original context at and below which a dimension is fully
+    /// interpolated.</summary>
     public double BetaSlow { get; init; } = 1;
 
     /// <summary>Yarn: factor on cosine and sine, so its square scales the attention scores.</summary>

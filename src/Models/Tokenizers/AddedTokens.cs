@@ -37,8 +37,8 @@ internal sealed class AddedTokens
     public bool IsEmpty { get; }
 
     /// <summary>
-    /// The next token at or after <paramref name="from"/>; false where there is none. [start, end) covers the whitespace
-    /// that the token's strip flags swallow.
+    /// The next token at or after <paramref name="from"/>; false where there is none. [start, end) covers the
+    /// whitespace that the token's strip flags swallow.
     /// </summary>
     public bool TryFind(
         ReadOnlySpan<char> text, int from, bool matchSpecial, out AddedToken? token, out int start, out int end)

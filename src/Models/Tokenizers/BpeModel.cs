@@ -67,7 +67,9 @@ internal sealed class BpeModel
     private int ByteSymbols(ReadOnlySpan<char> word, Span<int> symbols)
     {
         byte[]? rented = null;
-        var utf8 = symbols.Length <= 1024 ? stackalloc byte[1024] : rented = ArrayPool<byte>.Shared.Rent(symbols.Length);
+        var utf8 = symbols.Length <= 1024
+            ? stackalloc byte[1024]
+            : rented = ArrayPool<byte>.Shared.Rent(symbols.Length);
         var count = Encoding.UTF8.GetBytes(word, utf8);
         for (var i = 0; i < count; i++)
             symbols[i] = _tokenOfByte[utf8[i]];

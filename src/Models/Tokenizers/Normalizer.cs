@@ -35,7 +35,8 @@ internal sealed class Normalizer
         }
 
         var regex = PreTokenizerReader.ParseRegex(
-            pattern.Required("Regex"), expression => new Regex(expression, RegexOptions.CultureInvariant, MatchTimeout));
+            pattern.Required("Regex"),
+            expression => new Regex(expression, RegexOptions.CultureInvariant, MatchTimeout));
         // A literal replacement: HF content has no group references.
         return text => regex.Replace(text, _ => content);
     }
@@ -63,8 +64,8 @@ internal sealed class Normalizer
                 _steps.Add(ReadReplace(field));
                 break;
             default:
-                throw type.Error($"the normalizer \"{type.AsString()}\" is not supported; supported are NFC, Lowercase, "
-                    + "Prepend, Replace and Sequence");
+                throw type.Error($"the normalizer \"{type.AsString()}\" is not supported; supported are NFC, "
+                    + "Lowercase, Prepend, Replace and Sequence");
         }
     }
 }

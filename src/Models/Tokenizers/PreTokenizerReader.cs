@@ -63,7 +63,8 @@ internal static class PreTokenizerReader
         }
         catch (RegexParseException e)
         {
-            throw new ModelException(field.Error($"the pattern \"{field.AsString()}\" is not supported: {e.Message}").Message, e);
+            throw new ModelException(field.Error(
+                $"the pattern \"{field.AsString()}\" is not supported: {e.Message}").Message, e);
         }
     }
 
@@ -91,8 +92,8 @@ internal static class PreTokenizerReader
                 AddMetaspace(field, result);
                 break;
             default:
-                throw type.Error($"the pre-tokenizer \"{type.AsString()}\" is not supported; supported are Split, Digits, "
-                    + "ByteLevel, Metaspace and Sequence");
+                throw type.Error($"the pre-tokenizer \"{type.AsString()}\" is not supported; supported are Split, "
+                    + "Digits, ByteLevel, Metaspace and Sequence");
         }
     }
 
@@ -109,7 +110,8 @@ internal static class PreTokenizerReader
 
         var regex = pattern.Required("Regex");
         // Patterns that match everything give the same pieces isolated and, inverted, with the "gaps" removed.
-        var allMatches = (behavior == SplitBehavior.Isolated && !invert) || (behavior == SplitBehavior.Removed && invert);
+        var allMatches = (behavior == SplitBehavior.Isolated && !invert)
+            || (behavior == SplitBehavior.Removed && invert);
         return regex.AsString() switch
         {
             GptSplitter.Pattern when allMatches => new GptSplitter(),

@@ -38,7 +38,8 @@ internal sealed class TokenDecoder
     /// <summary>The byte of a token like &lt;0x0A&gt;; null for any other text.</summary>
     public static byte? ParseByteToken(string token) =>
         token.Length == 6 && token.StartsWith("<0x", StringComparison.Ordinal) && token[5] == '>'
-        && byte.TryParse(token.AsSpan(3, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var value)
+        && byte.TryParse(token.AsSpan(3, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture,
+            out var value)
             ? value
             : null;
 
@@ -88,8 +89,8 @@ internal sealed class TokenDecoder
                     LeadingSpacesStripped = 1;
                 break;
             default:
-                throw type.Error($"the decoder \"{type.AsString()}\" is not supported; supported are ByteLevel, Replace, "
-                    + "ByteFallback, Fuse, Strip, Metaspace and Sequence");
+                throw type.Error($"the decoder \"{type.AsString()}\" is not supported; supported are ByteLevel, "
+                    + "Replace, ByteFallback, Fuse, Strip, Metaspace and Sequence");
         }
     }
 

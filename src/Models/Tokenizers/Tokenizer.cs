@@ -21,7 +21,8 @@ public sealed class Tokenizer
     internal int LeadingSpacesStripped => _parts.Decoder.LeadingSpacesStripped;
 
     /// <summary>Reads <c>tokenizer.json</c> of a model folder.</summary>
-    /// <exception cref="ModelException">A component is not supported, or the tokens that it needs are missing.</exception>
+    /// <exception cref="ModelException">A component is not supported, or the tokens that it needs are
+    /// missing.</exception>
     public static Tokenizer Load(string directory) =>
         new(TokenizerReader.Read(JsonField.Load(Path.Combine(directory, "tokenizer.json"))));
 
@@ -29,10 +30,10 @@ public sealed class Tokenizer
         new(TokenizerReader.Read(JsonField.Parse("tokenizer.json", Encoding.UTF8.GetBytes(json))));
 
     /// <summary>The ids of a text.</summary>
-    /// <param name="addSpecialTokens">Whether to add what the post-processor adds (for example a begin token). Text from
-    /// a chat template already has it.</param>
-    /// <param name="parseSpecialTokens">Whether special tokens spelled out in the text become their ids. Leave it off for
-    /// text that must not be able to end a message.</param>
+    /// <param name="addSpecialTokens">Whether to add what the post-processor adds (for example a begin token). Text
+    /// from a chat template already has it.</param>
+    /// <param name="parseSpecialTokens">Whether special tokens spelled out in the text become their ids. Leave it off
+    /// for text that must not be able to end a message.</param>
     public int[] Encode(string text, bool addSpecialTokens, bool parseSpecialTokens = true)
     {
         ArgumentNullException.ThrowIfNull(text);
@@ -84,7 +85,8 @@ public sealed class Tokenizer
 
     private delegate void EncodeStretch(string stretch, bool atStart, bool parseSpecialTokens, EncodeScratch scratch);
 
-    /// <summary>Ids of the added tokens in the text, and between them what <paramref name="encodeRest"/> makes.</summary>
+    /// <summary>Ids of the added tokens in the text, and between them what <paramref name="encodeRest"/>
+    /// makes.</summary>
     private static void EncodeAround(
         AddedTokens added, string text, bool parseSpecialTokens, EncodeScratch scratch, EncodeStretch encodeRest,
         bool atStart = true)

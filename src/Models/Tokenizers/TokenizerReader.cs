@@ -78,7 +78,8 @@ internal static class TokenizerReader
                 Flag(field, "single_word"), Flag(field, "lstrip"), Flag(field, "rstrip"),
                 field.Optional("normalized")?.AsBool() ?? !special);
             if (ids.TryGetValue(token.Content, out var known) && known != token.Id)
-                throw field.Error($"the added token \"{token.Content}\" has the id {token.Id}, in \"model.vocab\" it has {known}");
+                throw field.Error($"the added token \"{token.Content}\" has the id {token.Id}, "
+                    + $"in \"model.vocab\" it has {known}");
             ids[token.Content] = token.Id;
             tokens.Add(token);
         }
@@ -97,7 +98,8 @@ internal static class TokenizerReader
         for (var b = 0; b < 256; b++)
         {
             var text = byteLevel ? ByteAlphabet.CharOf((byte)b).ToString() : $"<0x{b:X2}>";
-            tokens[b] = vocabulary.IdOf(text) ?? throw root.Error($"the token \"{text}\" for byte 0x{b:X2} is missing from "
+            tokens[b] = vocabulary.IdOf(text)
+                ?? throw root.Error($"the token \"{text}\" for byte 0x{b:X2} is missing from "
                 + "the vocabulary; texts with that byte could not be encoded. Use the model's complete tokenizer.json");
         }
 

@@ -136,7 +136,8 @@ internal static class UnicodeNfc
 
     private static int? Join(int first, int second)
     {
-        if (first - LeadBase is >= 0 and < LeadCount and var lead && second - VowelBase is >= 0 and < VowelCount and var vowel)
+        if (first - LeadBase is >= 0 and < LeadCount and var lead
+            && second - VowelBase is >= 0 and < VowelCount and var vowel)
             return SyllableBase + (lead * VowelCount + vowel) * TailCount;
         if (first - SyllableBase is >= 0 and < SyllableCount and var syllable && syllable % TailCount == 0
             && second - TailBase is > 0 and < TailCount and var tail)

@@ -61,7 +61,7 @@ internal sealed partial class ErrorMiddleware(RequestDelegate next, Entropy entr
                     ErrorCode.RequestTooLarge, $"{large.Message} Send a shorter prompt.", innerException: large);
             case BadHttpRequestException bad:
                 return new KreweException(
-                    ErrorCode.InvalidRequest, $"The request's body could not be read: {bad.Message}", innerException: bad);
+                    ErrorCode.InvalidRequest, $"The body could not be read: {bad.Message}", innerException: bad);
             default:
                 Unexpected(log, error, context.TraceIdentifier, context.Request.Path);
                 return new KreweException(
@@ -75,7 +75,7 @@ internal sealed partial class ErrorMiddleware(RequestDelegate next, Entropy entr
     {
         StatusCodes.Status404NotFound => new KreweException(
             ErrorCode.NotFound,
-            $"There is nothing at {context.Request.Path}. The API is under /v1, for instance POST /v1/chat/completions."),
+            $"There is nothing at {context.Request.Path}. The API is under /v1; GET /v1/models shows the model."),
         StatusCodes.Status405MethodNotAllowed => new KreweException(
             ErrorCode.MethodNotAllowed,
             $"{context.Request.Method} is not possible at {context.Request.Path}; allowed: "

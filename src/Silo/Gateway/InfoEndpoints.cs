@@ -33,7 +33,7 @@ internal sealed class InfoEndpoints(
         if (id == model.Name) return WriteAsync(context, DescribeModel(), GatewayJson.Instance.ModelObject);
         throw new KreweException(
             ErrorCode.ModelNotFound,
-            $"The model '{id}' does not exist. This server serves '{model.Name}'; GET /v1/models lists it.", "model");
+            $"The model '{id}' does not exist. This server serves '{model.Name}'; see GET /v1/models.", "model");
     }
 
     public static Task LiveAsync(HttpContext context) =>
@@ -59,7 +59,7 @@ internal sealed class InfoEndpoints(
 
         var record = await grains.GetGrain<IRequestGrain>(id).GetRecordAsync() ?? throw new KreweException(
             ErrorCode.NotFound,
-            $"No request '{asked}' is known. Ids are in the header x-request-id of each answer; old ones are forgotten.",
+            $"No request '{asked}' is known. Each answer has its id in x-request-id; old ones are forgotten.",
             "id");
         await WriteAsync(context, Describe(record), GatewayJson.Instance.RequestObject);
     }

@@ -6,8 +6,8 @@ using Krewe.Silo.Hosting;
 namespace Krewe.Silo.Gateway;
 
 /// <summary>
-/// Ready = a real generation went through prefill and decode. Two tokens are needed: the first one comes from prefill. One
-/// probe at a time, and its result holds for a second, however many ask.
+/// Ready = a real generation went through prefill and decode. Two tokens are needed: the first one comes from prefill.
+/// One probe at a time, and its result holds for a second, however many ask.
 /// </summary>
 internal sealed class ReadinessProbe(
     Generator generator, ServedModel model, Door door, Entropy entropy, TimeProvider time) : IDisposable

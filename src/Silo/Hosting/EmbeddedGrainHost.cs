@@ -6,7 +6,9 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace Krewe.Silo.Hosting;
 
-/// <summary>Runs the grains in this process alone. Compiled with <c>-p:GrainRuntime=Embedded</c>, the default.</summary>
+/// <summary>
+/// Runs the grains in this process alone. Compiled with <c>-p:GrainRuntime=Embedded</c>, the default.
+/// </summary>
 internal static class GrainHost
 {
     public const string Name = "Embedded";
@@ -17,8 +19,8 @@ internal static class GrainHost
         {
             throw new KreweException(
                 ErrorCode.InvalidOptions,
-                "RedisConnection is set, but this build has the embedded grain host, which is one silo and needs no Redis. "
-                + "Leave it out, or build with -p:GrainRuntime=Orleans.");
+                "RedisConnection is set, but this build has the embedded grain host, which is one silo and needs no "
+                + "Redis. Leave it out, or build with -p:GrainRuntime=Orleans.");
         }
 
         builder.Services.AddEmbeddedOrleans(host =>

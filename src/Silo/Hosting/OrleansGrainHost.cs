@@ -1,4 +1,5 @@
 using Krewe.Abstractions;
+using Krewe.Grains;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -17,9 +18,6 @@ internal static class GrainHost
 
     private const string ClusterId = "krewe";
 
-    /// <summary>The storage that grains name in their <c>[PersistentState]</c>.</summary>
-    private const string RecordStorage = "requests";
-
     public static void Add(WebApplicationBuilder builder, SiloOptions options)
     {
         builder.Host.UseOrleans(silo =>
@@ -33,12 +31,13 @@ internal static class GrainHost
             {
                 silo.UseRedisClustering(redis);
                 silo.AddRedisGrainStorage(
-                    RecordStorage, storage => storage.ConfigurationOptions = ConfigurationOptions.Parse(redis));
+                    GrainStorageNames.Requests,
+                    storage => storage.ConfigurationOptions = ConfigurationOptions.Parse(redis));
             }
             else
             {
                 silo.UseLocalhostClustering(serviceId: ClusterId, clusterId: ClusterId);
-                silo.AddMemoryGrainStorage(RecordStorage);
+                silo.AddMemoryGrainStorage(GrainStorageNames.Requests);
             }
         });
         builder.Services.AddSingleton<IGrainHostStatistics, OrleansGrainHostStatistics>();

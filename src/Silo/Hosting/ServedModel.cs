@@ -3,7 +3,9 @@ using Krewe.Models;
 
 namespace Krewe.Silo.Hosting;
 
-/// <summary>The one model of this cluster as the gateway needs it: name, tokenizer, template, limits; no weights.</summary>
+/// <summary>
+/// The one model of this cluster as the gateway needs it: name, tokenizer, template, limits; no weights.
+/// </summary>
 internal sealed class ServedModel : IDisposable
 {
     private ServedModel(ModelFolder folder, string name, DateTimeOffset createdAt) =>
@@ -22,7 +24,9 @@ internal sealed class ServedModel : IDisposable
 
     public string Fingerprint => Folder.Fingerprint;
 
-    /// <summary>Opens the folder. Throws <see cref="KreweException"/> (InvalidModel) that names what is wrong in it.</summary>
+    /// <summary>
+    /// Opens the folder. Throws <see cref="KreweException"/> (InvalidModel) that names what is wrong in it.
+    /// </summary>
     public static ServedModel Open(SiloOptions options)
     {
         try

@@ -7,7 +7,7 @@ internal static class BindFailure
 {
     public static KreweException Of(string what, string host, int port, Exception cause) => new(
         ErrorCode.PortInUse,
-        $"The {what} {host}:{port} cannot be bound ({cause.Message}). Stop what listens there, or choose another port; 0 "
-        + "takes a free one.",
+        $"The {what} {host}:{port} cannot be bound ({cause.Message}). Stop what listens there, or choose another "
+        + "port; 0 takes a free one.",
         innerException: cause);
 }

@@ -8,8 +8,8 @@ namespace Krewe.Silo.Links;
 internal sealed record HelloRefusal(ErrorCode Code, string Message);
 
 /// <summary>
-/// Which workers may attach: those that would compute the same bits of the same model. The first worker's numerics decide
-/// for this silo's life, because accepted tokens of a live request were computed under them.
+/// Which workers may attach: those that would compute the same bits of the same model. The first worker's numerics
+/// decide for this silo's life, because accepted tokens of a live request were computed under them.
 /// </summary>
 internal sealed class HelloPolicy(ServedModel model, SiloOptions options)
 {
@@ -29,8 +29,9 @@ internal sealed class HelloPolicy(ServedModel model, SiloOptions options)
             {
                 return new HelloRefusal(
                     ErrorCode.NumericsMismatch,
-                    $"The worker computes with {hello.Numerics}, the workers of this cluster with {_numerics}: their tokens "
-                    + "could differ. Start it with the same device and formats on the same kind of CPU, or restart the silo.");
+                    $"The worker computes with {hello.Numerics}, the workers of this cluster with {_numerics}: their "
+                    + "tokens could differ. Start it with the same device and formats on the same kind of CPU, or "
+                    + "restart the silo.");
             }
 
             _numerics = hello.Numerics;
@@ -80,8 +81,8 @@ internal sealed class HelloPolicy(ServedModel model, SiloOptions options)
         {
             return new HelloRefusal(
                 ErrorCode.ModelMismatch,
-                $"The worker's model folder has the fingerprint {hello.ModelFingerprint}, the silo's {model.Fingerprint}: "
-                + $"their files differ. Give both the same content of '{model.Name}'.");
+                $"The worker's model folder has the fingerprint {hello.ModelFingerprint}, the silo's "
+                + $"{model.Fingerprint}: their files differ. Give both the same content of '{model.Name}'.");
         }
 
         return hello.MaxContextTokens < model.MaxContextTokens

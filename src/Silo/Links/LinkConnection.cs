@@ -8,15 +8,16 @@ using Wire = Krewe.Abstractions.Wire;
 namespace Krewe.Silo.Links;
 
 /// <summary>
-/// The silo's end of one control link: frames in and out, heartbeats, silence. Invariant: ends once, and the first reason
-/// stands. Nobody waits for a slow worker: what does not fit its send queue ends the link.
+/// The silo's end of one control link: frames in and out, heartbeats, silence. Invariant: ends once, and the first
+/// reason stands. Nobody waits for a slow worker: what does not fit its send queue ends the link.
 /// </summary>
 internal sealed class LinkConnection : IAsyncDisposable
 {
     /// <summary>Messages waiting for one worker. Beyond it the worker does not read: it has hung.</summary>
     private const int SendQueueMessagesMax = 8192;
 
-    /// <summary>Bytes written between two flushes: one system call for many small messages, bounded memory for large ones.
+    /// <summary>Bytes written between two flushes: one system call for many small messages, bounded memory for large
+    /// ones.
     /// </summary>
     private const int FlushBytes = 256 << 10;
 
@@ -25,6 +26,7 @@ internal sealed class LinkConnection : IAsyncDisposable
     private readonly PipeWriter _writer;
     private readonly ClusterOptions _options;
     private readonly TimeProvider _time;
+    // Never disposed of: it holds no timer, and a late Close() must not meet a disposed source.
     private readonly CancellationTokenSource _closed = new();
     private readonly Task _writes;
     private readonly Channel<Wire.SiloMessage> _outbox = Channel.CreateBounded<Wire.SiloMessage>(
@@ -49,7 +51,8 @@ internal sealed class LinkConnection : IAsyncDisposable
     public bool TrySend(Wire.SiloMessage message)
     {
         if (_outbox.Writer.TryWrite(message)) return true;
-        Close(new LinkEnd(ErrorCode.WorkerStalled, $"{SendQueueMessagesMax} messages wait for a worker that does not read"));
+        Close(new LinkEnd(
+            ErrorCode.WorkerStalled, $"{SendQueueMessagesMax} messages wait for a worker that does not read"));
         return false;
     }
 
@@ -79,7 +82,10 @@ internal sealed class LinkConnection : IAsyncDisposable
     public async Task<LinkEnd> RunAsync(Action<Wire.WorkerMessage> handle)
     {
         using var beats = _time.CreateTimer(
-            static link => ((LinkConnection)link!).Beat(), this, _options.HeartbeatInterval, _options.HeartbeatInterval);
+            static link => ((LinkConnection)link!).Beat(),
+            this,
+            _options.HeartbeatInterval,
+            _options.HeartbeatInterval);
         try
         {
             while (await ReadAsync(_closed.Token) is { } message)
@@ -107,7 +113,8 @@ internal sealed class LinkConnection : IAsyncDisposable
     {
         if (Interlocked.CompareExchange(ref _end, end, null) is not null) return;
         _outbox.Writer.TryComplete();
-        _closed.Cancel();
+        // Elsewhere: whoever waits for it may go on right here, inside a lock of the caller.
+        _ = _closed.CancelAsync();
     }
 
     /// <summary>Sends what is queued, at most for as long as a link may be silent, then ends the link.</summary>
@@ -123,7 +130,6 @@ internal sealed class LinkConnection : IAsyncDisposable
         Close(new LinkEnd(ErrorCode.WorkerLost, "the silo closed the link"));
         await _writes;
         await _stream.DisposeAsync();
-        _closed.Dispose();
     }
 
     private async Task WriteAsync()
@@ -148,8 +154,8 @@ internal sealed class LinkConnection : IAsyncDisposable
     }
 
     /// <summary>
-    /// Silence is counted in beats and not by the clock: a silo that was itself stopped for a while must first read what
-    /// has arrived before it gives a link up.
+    /// Silence is counted in beats and not by the clock: a silo that was itself stopped for a while must first read
+    /// what has arrived before it gives a link up.
     /// </summary>
     private void Beat()
     {

@@ -12,8 +12,8 @@ using Wire = Krewe.Abstractions.Wire;
 namespace Krewe.Silo.Links;
 
 /// <summary>
-/// Where workers connect. One task a link: hello, attach, messages, detach. Invariant: the grains of a worker id are told of
-/// its links in order, and a link is in the view only while its grains know it.
+/// Where workers connect. One task a link: hello, attach, messages, detach. Invariant: the grains of a worker id are
+/// told of its links in order, and a link is in the view only while its grains know it.
 /// </summary>
 internal sealed partial class LinkListener(
     SiloOptions options,
@@ -34,7 +34,9 @@ internal sealed partial class LinkListener(
     /// <summary>The bound port. Only after <see cref="Start"/>.</summary>
     public int Port => ((IPEndPoint)_listener!.LocalEndpoint).Port;
 
-    /// <summary>Binds and listens. Throws <see cref="KreweException"/> (PortInUse) when somebody else does there.</summary>
+    /// <summary>
+    /// Binds and listens. Throws <see cref="KreweException"/> (PortInUse) when somebody else does there.
+    /// </summary>
     public void Start()
     {
         var listener = new TcpListener(IPAddress.Parse(options.BindHost), options.LinkPort);
@@ -171,7 +173,8 @@ internal sealed partial class LinkListener(
                 {
                     await RefuseAsync(connection, hello, new HelloRefusal(
                         ErrorCode.ProtocolMismatch,
-                        $"Worker {link.Worker} is linked with link epoch {old.LinkEpoch}; this one has {link.LinkEpoch}."));
+                        $"Worker {link.Worker} is linked with link epoch {old.LinkEpoch}; this one has "
+                            + $"{link.LinkEpoch}."));
                     return false;
                 }
 

@@ -7,8 +7,8 @@ using Wire = Krewe.Abstractions.Wire;
 namespace Krewe.Silo.Links;
 
 /// <summary>
-/// One attached worker: the attempts that are on it and its load. Invariant: an attempt that was taken in is told to its
-/// request as released or as lost, once.
+/// One attached worker: the attempts that are on it and its load. Invariant: an attempt that was taken in is told to
+/// its request as released or as lost, once.
 /// </summary>
 internal sealed class WorkerLink
 {

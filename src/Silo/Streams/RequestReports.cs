@@ -5,8 +5,8 @@ using Microsoft.Extensions.Logging;
 namespace Krewe.Silo.Streams;
 
 /// <summary>
-/// Tells one request's grain its state changes, in order, without making a link wait for a grain's turn. Lives as long as
-/// an attempt of the request is on a worker, which may be longer than the client's stream.
+/// Tells one request's grain its state changes, in order, without making a link wait for a grain's turn. Lives as long
+/// as an attempt of the request is on a worker, which may be longer than the client's stream.
 /// </summary>
 internal sealed partial class RequestReports(IRequestGrain grain, string requestId, ILogger log)
 {
@@ -14,7 +14,9 @@ internal sealed partial class RequestReports(IRequestGrain grain, string request
     private readonly Queue<RequestReport> _waiting = new();
     private bool _isTelling;
 
-    /// <summary>Prompt tokens that the first attempt found in a prefix cache; null until its prefill has started.</summary>
+    /// <summary>
+    /// Prompt tokens that the first attempt found in a prefix cache; null until its prefill has started.
+    /// </summary>
     public int? PrefixHitTokens { get; private set; }
 
     public void Send(RequestReport report)
@@ -27,8 +29,8 @@ internal sealed partial class RequestReports(IRequestGrain grain, string request
             _isTelling = true;
         }
 
-        // A report may arise inside a turn of this very grain (a dispatch whose link is gone). Its call must not look like
-        // part of that turn, or the grain host takes it for a call cycle.
+        // A report may arise inside a turn of this very grain (a dispatch whose link is gone). Its call must not look
+        // like part of that turn, or the grain host takes it for a call cycle.
         using (ExecutionContext.SuppressFlow()) _ = Task.Run(TellAsync);
     }
 

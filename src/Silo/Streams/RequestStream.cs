@@ -7,11 +7,11 @@ using Wire = Krewe.Abstractions.Wire;
 namespace Krewe.Silo.Streams;
 
 /// <summary>
-/// The owner of one request's output tokens. Invariant: it takes only the next index of the current epoch, so that nothing
-/// is lost and nothing is doubled, whichever worker's link is faster; it ends exactly once.
+/// The owner of one request's output tokens. Invariant: it takes only the next index of the current epoch, so that
+/// nothing is lost and nothing is doubled, whichever worker's link is faster; it ends exactly once.
 /// </summary>
-/// <remarks>Keeps every token to the end: a continuation computes on behind them, and a slow client reads them later. The
-/// context's length bounds them (four bytes a token). Links write, one gateway task reads.</remarks>
+/// <remarks>Keeps every token to the end: a continuation computes on behind them, and a slow client reads them later.
+/// The context's length bounds them (four bytes a token). Links write, one gateway task reads.</remarks>
 internal sealed class RequestStream(string requestId, RequestReports reports, StreamCounters counters)
 {
     private readonly Lock _gate = new();
@@ -115,8 +115,8 @@ internal sealed class RequestStream(string requestId, RequestReports reports, St
     }
 
     /// <summary>
-    /// Waits for tokens from index <paramref name="cursor"/> on, or the end. One reader. Tokens that were taken before an
-    /// error are delivered with it.
+    /// Waits for tokens from index <paramref name="cursor"/> on, or the end. One reader. Tokens that were taken before
+    /// an error are delivered with it.
     /// </summary>
     public async ValueTask<StreamRead> ReadAsync(int cursor, CancellationToken cancellationToken)
     {

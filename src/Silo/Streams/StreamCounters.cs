@@ -25,7 +25,9 @@ internal sealed class StreamCounters
     /// <summary>Dropped: the stream has ended or is not this silo's.</summary>
     public long Late => Interlocked.Read(ref _late);
 
-    /// <summary>Duplicates that differ from the token the owner has. Anything but 0 breaks the exactness promise.</summary>
+    /// <summary>
+    /// Duplicates that differ from the token the owner has. Anything but 0 breaks the exactness promise.
+    /// </summary>
     public long Contradicting => Interlocked.Read(ref _contradicting);
 
     public void AddAccepted(int tokens) => Interlocked.Add(ref _accepted, tokens);

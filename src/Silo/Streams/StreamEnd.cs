@@ -1,5 +1,3 @@
-using Krewe.Abstractions;
-
 namespace Krewe.Silo.Streams;
 
 /// <summary>How a token stream ended: exactly one of three, and the first one stands.</summary>

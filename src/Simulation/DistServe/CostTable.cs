@@ -3,7 +3,9 @@ using System.Text.Json;
 
 namespace Krewe.Simulation.DistServe;
 
-/// <summary>The published coefficients (Data/distserve_a100_coefficients.json): OPT-13B and OPT-66B on A100-80GB.</summary>
+/// <summary>
+/// The published coefficients (Data/distserve_a100_coefficients.json): OPT-13B and OPT-66B on A100-80GB.
+/// </summary>
 public sealed class CostTable
 {
     private readonly JsonElement _root;
@@ -20,7 +22,9 @@ public sealed class CostTable
         return new CostTable(document.RootElement.Clone());
     }
 
-    /// <summary>Costs of one instance; <see cref="SimulationException"/> names what the table lacks and what it has.</summary>
+    /// <summary>
+    /// Costs of one instance; <see cref="SimulationException"/> names what the table lacks and what it has.
+    /// </summary>
     public StageCosts For(string engine, string model, InstanceShape shape)
     {
         var engines = _root.GetProperty("engines");

@@ -9,7 +9,9 @@ public readonly record struct InstanceShape(int TensorParallel, int PipelinePara
 /// <summary>One simulated cluster: disaggregated (engine "distserve") or co-located (engine "vllm").</summary>
 public sealed record DistServeOptions
 {
-    /// <summary>"distserve": prefill and decode instances apart. "vllm": each instance does both, prefill first.</summary>
+    /// <summary>
+    /// "distserve": prefill and decode instances apart. "vllm": each instance does both, prefill first.
+    /// </summary>
     public required string Engine { get; init; }
 
     /// <summary>"13b" or "66b" (OPT).</summary>

@@ -1,14 +1,14 @@
 namespace Krewe.Simulation.DistServe;
 
 /// <summary>
-/// DistServe's simulator, per request equal to the authors' own (fixtures in tests): so that our planner's numbers can be
-/// checked against published ones.
+/// DistServe's simulator, per request equal to the authors' own (fixtures in tests): so that our planner's numbers can
+/// be checked against published ones.
 /// </summary>
 public static class DistServeSimulator
 {
     /// <summary>
-    /// Runs the workload to its end. <see cref="SimulationException"/> when the cluster cannot hold a request, the costs
-    /// are not in the table, or arrivals are not ascending.
+    /// Runs the workload to its end. <see cref="SimulationException"/> when the cluster cannot hold a request, the
+    /// costs are not in the table, or arrivals are not ascending.
     /// </summary>
     public static IReadOnlyList<RequestTiming> Run(DistServeOptions options, IReadOnlyList<SimulatedRequest> workload)
     {
@@ -89,8 +89,8 @@ public static class DistServeSimulator
             if (request.PromptTokens + request.OutputTokens > StageWorker.DecodeBatchTokens)
             {
                 throw new SimulationException(
-                    $"Request {i} grows to {request.PromptTokens + request.OutputTokens} tokens; a decode batch of this "
-                    + $"simulator holds {StageWorker.DecodeBatchTokens}.");
+                    $"Request {i} grows to {request.PromptTokens + request.OutputTokens} tokens; a decode batch of "
+                    + $"this simulator holds {StageWorker.DecodeBatchTokens}.");
             }
 
             // Differences are added up in this order for bit equality with the published outputs; the first is at 0.

@@ -5,7 +5,8 @@ namespace Krewe.Simulation.DistServe;
 /// Source: DistServe (OSDI'24) appendix A in the fitted form of its simulator.
 /// </summary>
 /// <param name="Prefill">a, b, c of (a + b*sum(length) + c*sum(length^2)) / stages + stages.</param>
-/// <param name="DecodeSmall">a, b, c of (a + b*sum(context) + c*batch) / stages, for batches below the threshold.</param>
+/// <param name="DecodeSmall">a, b, c of (a + b*sum(context) + c*batch) / stages, for batches below the
+/// threshold.</param>
 /// <param name="DecodeLarge">The same for larger batches.</param>
 /// <param name="LargeBatchThreshold">First batch size that is large.</param>
 /// <param name="Stages">Pipeline stages.</param>

@@ -1,8 +1,9 @@
 namespace Krewe.Simulation.DistServe;
 
 /// <summary>
-/// One pipeline stage: one batch at a time, waiting prefills before waiting decodes. Stages of an instance form a ring: a
-/// decode that leaves the last stage unfinished enters the first again. This is how DistServe's own simulator behaves.
+/// One pipeline stage: one batch at a time, waiting prefills before waiting decodes. Stages of an instance form a ring:
+/// a decode that leaves the last stage unfinished enters the first again. This is how DistServe's own simulator
+/// behaves.
 /// </summary>
 internal sealed class StageWorker(EventSchedule<double> events, StageCosts costs, bool first, bool last)
 {

@@ -17,7 +17,9 @@ public sealed class EventSchedule<TTime>
     /// <summary>When the next action runs; null when none is left.</summary>
     public TTime? NextTime => _queue.TryPeek(out _, out var key) ? key.Time : null;
 
-    /// <summary>Runs <paramref name="action"/> at <paramref name="time"/>, after all that was scheduled for it before.</summary>
+    /// <summary>
+    /// Runs <paramref name="action"/> at <paramref name="time"/>, after all that was scheduled for it before.
+    /// </summary>
     public void At(TTime time, Action action)
     {
         if (time.CompareTo(Now) < 0)

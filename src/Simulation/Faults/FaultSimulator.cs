@@ -95,17 +95,17 @@ public static class FaultSimulator
         foreach (var request in world.Silo.Requests)
         {
             if (request.Endings != 1)
-                throw new FaultViolationException($"{request.Id} ended {request.Endings} times; it is {request.State.Phase}.");
+                throw Violation($"{request.Id} ended {request.Endings} times; it is {request.State.Phase}.");
             if (request.State.Outcome == Abstractions.RequestOutcome.Finished
                 && request.Stream.Count != request.MaxOutputTokens)
-                throw new FaultViolationException($"{request.Id} finished with {request.Stream.Count} of {request.MaxOutputTokens}.");
+                throw Violation($"{request.Id} finished with {request.Stream.Count} of {request.MaxOutputTokens}.");
         }
 
         foreach (var worker in world.Workers)
         {
             if (worker.SequenceCount > 0 || worker.Pool.PinnedBlocks > 0)
             {
-                throw new FaultViolationException(
+                throw Violation(
                     $"{worker.Id} still holds {worker.SequenceCount} sequences and {worker.Pool.PinnedBlocks} blocks.");
             }
         }
@@ -113,9 +113,11 @@ public static class FaultSimulator
         foreach (var table in world.Silo.Leases)
         {
             table.CheckIntegrity();
-            if (table.Count > 0) throw new FaultViolationException($"The lease of {table.Leases[0].Key} was never given back.");
+            if (table.Count > 0) throw Violation($"The lease of {table.Leases[0].Key} was never given back.");
         }
     }
+
+    private static FaultViolationException Violation(string message) => new(message);
 
     private static FaultResult Summarize(FaultWorld world, long actions)
     {

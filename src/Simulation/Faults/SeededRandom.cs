@@ -1,6 +1,8 @@
 namespace Krewe.Simulation.Faults;
 
-/// <summary>SplitMix64 (Steele, Lea, Flood 2014): integers only, so that one seed gives one run on every machine.</summary>
+/// <summary>
+/// SplitMix64 (Steele, Lea, Flood 2014): integers only, so that one seed gives one run on every machine.
+/// </summary>
 public sealed class SeededRandom(ulong seed)
 {
     private ulong _state = seed;

@@ -1,8 +1,9 @@
 namespace Krewe.Simulation.Faults;
 
 /// <summary>
-/// One connection between two processes: delayed, in order like TCP, and delivering nothing once closed. While faults are
-/// on, messages are also lost, doubled and reordered, which TCP never does: the machines must not rely on it. Time in ns.
+/// One connection between two processes: delayed, in order like TCP, and delivering nothing once closed. While faults
+/// are on, messages are also lost, doubled and reordered, which TCP never does: the machines must not rely on it. Time
+/// in ns.
 /// </summary>
 internal sealed class SimulatedLink(FaultWorld world)
 {

@@ -146,7 +146,11 @@ internal sealed class SimulatedSilo(FaultWorld world)
                 break;
             case ReleaseLease release:
                 if (world.Defect != FaultDefect.LeasesAreKept)
-                    Table(release.Lease.Worker.WorkerId, release.Lease.Phase).Release(Key(request, release.Lease.Epoch));
+                {
+                    var (epoch, worker, phase) = release.Lease;
+                    Table(worker.WorkerId, phase).Release(Key(request, epoch));
+                }
+
                 break;
             case Dispatch dispatch:
                 SendParts(request, dispatch.Plan, queue);
@@ -165,7 +169,9 @@ internal sealed class SimulatedSilo(FaultWorld world)
     private RequestEvent Route(SimulatedRequest request, ChooseRoute choose)
     {
         var query = new RouteQuery(
-            request.Prompt.Length + request.Stream.Count, request.Prompt.Length + request.MaxOutputTokens, choose.Excluded);
+            request.Prompt.Length + request.Stream.Count,
+            request.Prompt.Length + request.MaxOutputTokens,
+            choose.Excluded);
         return _policy.Choose(query, [.. world.Workers.Select(Candidate)]) switch
         {
             RouteChosen chosen => new RouteFound(

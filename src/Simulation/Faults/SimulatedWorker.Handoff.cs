@@ -3,7 +3,9 @@ using Krewe.Control.Handoff;
 
 namespace Krewe.Simulation.Faults;
 
-/// <summary>Both ends of a handoff: feeds the machines of Control and performs their effects over a data link.</summary>
+/// <summary>
+/// Both ends of a handoff: feeds the machines of Control and performs their effects over a data link.
+/// </summary>
 internal sealed partial class SimulatedWorker
 {
     private const int Window = 4;
@@ -93,7 +95,7 @@ internal sealed partial class SimulatedWorker
         {
             // Its own start may still be on the way over the other link: parked until then.
             if (world.Now < until) Local(10 * FaultWorld.Millisecond, () => PullerArrived(key, target, link, until));
-            else link.Send(() => target.Owner!.EndTarget(target, ErrorCode.HandoffTimeout, "the source knows no such key"));
+            else link.Send(() => target.Owner!.EndTarget(target, ErrorCode.HandoffTimeout, "no such key here"));
             return;
         }
 

@@ -89,7 +89,9 @@ internal sealed partial class SimulatedWorker(FaultWorld world, string id, Worke
         });
     }
 
-    /// <summary>Runs <paramref name="action"/> in this process later: not after a crash, and not while stalled.</summary>
+    /// <summary>
+    /// Runs <paramref name="action"/> in this process later: not after a crash, and not while stalled.
+    /// </summary>
     public void Local(long ns, Action action)
     {
         var incarnation = Incarnation;
@@ -104,7 +106,8 @@ internal sealed partial class SimulatedWorker(FaultWorld world, string id, Worke
     /// <summary>Sends to the silo over the control link, when there is one.</summary>
     private void Tell(Action<SimulatedSilo> message) => Control?.Send(() => message(world.Silo));
 
-    private void Report(WorkerSequence sequence, RequestReportKind kind, ErrorCode? error = null, string? message = null)
+    private void Report(
+        WorkerSequence sequence, RequestReportKind kind, ErrorCode? error = null, string? message = null)
     {
         var report = new RequestReport
         {

@@ -5,7 +5,9 @@ using SequenceKey = Krewe.Abstractions.SequenceKey;
 
 namespace Krewe.Workers;
 
-/// <summary>The handoff as the engine sees it: source side by HandoffMachine, target side by the pull's one result.</summary>
+/// <summary>
+/// The handoff as the engine sees it: source side by HandoffMachine, target side by the pull's one result.
+/// </summary>
 internal sealed partial class Engine
 {
     private readonly Dictionary<SequenceKey, ParkedPuller> _parked = [];
@@ -19,7 +21,8 @@ internal sealed partial class Engine
     {
         if (_sequences.TryGetValue(arrived.Key, out var sequence))
         {
-            if (sequence.Source is null) arrived.Link.SendAbort(ErrorCode.HandoffRefused, "This worker decodes it itself.");
+            if (sequence.Source is null)
+                arrived.Link.SendAbort(ErrorCode.HandoffRefused, "This worker decodes it itself.");
             else Attach(sequence, arrived.Link, arrived.FirstBlock);
             return;
         }
@@ -125,7 +128,9 @@ internal sealed partial class Engine
         Drive(sequence, new SourceEvent.Ended(code, reason));
     }
 
-    /// <summary>A prefill part that was not even begun: its puller is told too, whether it waits already or comes later.</summary>
+    /// <summary>
+    /// A prefill part that was not even begun: its puller is told too, whether it waits already or comes later.
+    /// </summary>
     private void RefuseSource(SequenceKey key, ErrorCode? code, string reason)
     {
         _endedHandoffs.Add(key, code, reason);
@@ -143,7 +148,9 @@ internal sealed partial class Engine
     {
         switch (effect)
         {
-            case SourceEffect.SendBlock send: sequence.Puller!.SendBlock(send.Index, sequence.Blocks[send.Index]); break;
+            case SourceEffect.SendBlock send:
+                sequence.Puller!.SendBlock(send.Index, sequence.Blocks[send.Index]);
+                break;
             case SourceEffect.SendDone: sequence.Puller!.SendDone(DoneMessage(sequence)); break;
             case SourceEffect.SendCommitted: sequence.Puller!.SendCommitted(); break;
             case SourceEffect.SendAbort abort: sequence.Puller?.SendAbort(abort.Code, abort.Reason); break;

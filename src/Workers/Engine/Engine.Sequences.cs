@@ -58,8 +58,8 @@ internal sealed partial class Engine
     }
 
     /// <summary>
-    /// Ends this stream's older epochs here: nothing of theirs is wanted any more. False when a newer one is here already:
-    /// then the start itself is stale.
+    /// Ends this stream's older epochs here: nothing of theirs is wanted any more. False when a newer one is here
+    /// already: then the start itself is stale.
     /// </summary>
     private bool Fence(SequenceKey key)
     {
@@ -92,8 +92,9 @@ internal sealed partial class Engine
 
         foreach (var token in start.PromptTokens.Concat(start.OutputTokens))
         {
-            if (token >= _runner.VocabularySize)
-                return (ErrorCode.InvalidRequest, $"Token {token} is not below the vocabulary's {_runner.VocabularySize}.");
+            if (token < _runner.VocabularySize) continue;
+            return (ErrorCode.InvalidRequest,
+                $"Token {token} is not below the vocabulary's {_runner.VocabularySize}.");
         }
 
         if (known >= _runner.MaxContextTokens)
@@ -117,17 +118,26 @@ internal sealed partial class Engine
             _ => false,
         };
         if (!taken) return $"A {_settings.Role} worker does not take part {start.Part}.";
-        return start.Part == SequencePart.Decode && start.Source is null ? "A DECODE part without a source." : null;
+        if (start.Part != SequencePart.Decode) return null;
+        return start.Source is { Host.Length: > 0, Port: > 0 and <= ushort.MaxValue }
+            ? null
+            : $"A DECODE part without an address to pull from: {start.Source}.";
     }
 
     private string TooSmall(int tokens) =>
-        $"{tokens} tokens need {_kv.BlocksFor(tokens)} KV blocks of {_kv.BlockTokens}; the worker has {_kv.TotalBlocks} "
-        + "in all. Give it more KV memory or shorten the request.";
+        $"{tokens} tokens need {_kv.BlocksFor(tokens)} KV blocks of {_kv.BlockTokens}; the worker has "
+        + $"{_kv.TotalBlocks} in all. Give it more KV memory or shorten the request.";
 
     private void AbortSequence(ISequenceOwner owner, SequenceKey key, string reason)
     {
-        if (_sequences.TryGetValue(key, out var sequence) && sequence.Owner == owner) End(sequence, null, reason);
-        else _outbox.Tell(owner, key, SequenceEventKind.Released);
+        if (_sequences.TryGetValue(key, out var sequence) && sequence.Owner == owner)
+        {
+            End(sequence, null, reason);
+            return;
+        }
+
+        if (sequence is null) RefuseSource(key, null, reason);
+        _outbox.Tell(owner, key, SequenceEventKind.Released);
     }
 
     private void DropOwner(ISequenceOwner owner)
@@ -139,8 +149,8 @@ internal sealed partial class Engine
     private void Fail(Sequence sequence, ErrorCode code, string message) => End(sequence, code, message);
 
     /// <summary>
-    /// The sequence computes no more. <paramref name="code"/> null: it finished or nobody wants it. Blocks go back now, or when
-    /// the last transfer that touches them has ended.
+    /// The sequence computes no more. <paramref name="code"/> null: it finished or nobody wants it. Blocks go back now,
+    /// or when the last transfer that touches them has ended.
     /// </summary>
     private void End(Sequence sequence, ErrorCode? code, string reason)
     {

@@ -8,8 +8,8 @@ namespace Krewe.Workers;
 internal sealed partial class Engine
 {
     /// <summary>
-    /// Waiting sequences shown to the planner: it admits in order and stops at the first that does not fit, so more would
-    /// only cost prefix look-ups.
+    /// Waiting sequences shown to the planner: it admits in order and stops at the first that does not fit, so more
+    /// would only cost prefix look-ups.
     /// </summary>
     private const int CandidatesMax = 64;
 

@@ -6,9 +6,10 @@ using SequenceKey = Krewe.Abstractions.SequenceKey;
 namespace Krewe.Workers;
 
 /// <summary>
-/// One worker's engine: a loop of commands → plan → compute → sample → tokens out. Invariant: only the engine thread touches
-/// sequences, blocks, the runner and the sampler; everybody else posts commands and is called back.
-/// Parts of the class: this file = loop, Sequences = life of a sequence, Steps = computing, Handoff = both sides' events.
+/// One worker's engine: a loop of commands → plan → compute → sample → tokens out. Invariant: only the engine thread
+/// touches sequences, blocks, the runner and the sampler; everybody else posts commands and is called back.
+/// Parts of the class: this file = loop, Sequences = life of a sequence, Steps = computing, Handoff = both sides'
+/// events.
 /// </summary>
 internal sealed partial class Engine : IAsyncDisposable
 {
@@ -36,7 +37,9 @@ internal sealed partial class Engine : IAsyncDisposable
     private bool _unchecked;
     private long _arrivals;
 
-    /// <summary>The runner must outlive the engine; <paramref name="pulls"/> null: no decode parts (a local run).</summary>
+    /// <summary>
+    /// The runner must outlive the engine; <paramref name="pulls"/> null: no decode parts (a local run).
+    /// </summary>
     public Engine(
         IModelRunner runner, EngineSettings settings, IPullStarter? pulls, PhaseHold? hold, TimeProvider time,
         ILogger logger)
@@ -139,7 +142,9 @@ internal sealed partial class Engine : IAsyncDisposable
         }
     }
 
-    /// <summary>Counts every block once after each busy spell: a leak is found where it happened and not days later.</summary>
+    /// <summary>
+    /// Counts every block once after each busy spell: a leak is found where it happened and not days later.
+    /// </summary>
     private void CheckWhenIdle()
     {
         if (!_unchecked) return;
@@ -156,10 +161,9 @@ internal sealed partial class Engine : IAsyncDisposable
         }
 
         // Timers count whole milliseconds: one more, or the turn comes just too early and has to wait again.
-        var due = next is { } at
-            ? TimeSpan.FromMilliseconds(Math.Max(0, Math.Ceiling((at - Now).TotalMilliseconds)) + 1)
-            : Timeout.InfiniteTimeSpan;
-        _timer.Change(due, Timeout.InfiniteTimeSpan);
+        var left = next - Now;
+        if (left <= TimeSpan.Zero) _wake.Set();
+        else if (left is { } wait) _timer.Change(wait + TimeSpan.FromMilliseconds(1), Timeout.InfiniteTimeSpan);
     }
 
     private EngineLoad MeasureLoad()

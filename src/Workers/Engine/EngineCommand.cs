@@ -24,7 +24,9 @@ internal abstract record EngineCommand
     /// <summary>A target wants this sequence; it has the blocks before <paramref name="FirstBlock"/>.</summary>
     public sealed record PullerArrived(IPullerLink Link, SequenceKey Key, int FirstBlock) : EngineCommand;
 
-    /// <summary>The puller lives: its lease is renewed, and it has room for <paramref name="Credit"/> more blocks.</summary>
+    /// <summary>
+    /// The puller lives: its lease is renewed, and it has room for <paramref name="Credit"/> more blocks.
+    /// </summary>
     public sealed record PullerSign(IPullerLink Link, SequenceKey Key, int Credit) : EngineCommand;
 
     public sealed record PullerCommitted(IPullerLink Link, SequenceKey Key) : EngineCommand;

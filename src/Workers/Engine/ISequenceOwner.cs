@@ -3,12 +3,12 @@ using Krewe.Abstractions.Wire;
 namespace Krewe.Workers;
 
 /// <summary>
-/// Who gave the engine a sequence and gets what comes of it: a silo's link, or the caller of a local run. Called on the engine
-/// thread, in order; must not block.
+/// Who gave the engine a sequence and gets what comes of it: a silo's link, or the caller of a local run. Called on the
+/// engine thread, in order; must not block.
 /// </summary>
 internal interface ISequenceOwner
 {
-    /// <summary>New tokens of this owner's sequences; at most once per step.</summary>
+    /// <summary>New tokens of this owner's sequences: those of one step that no state change comes between.</summary>
     void Deliver(TokenBatch tokens);
 
     /// <summary>A state change of one sequence. RELEASED is the last one of a key.</summary>

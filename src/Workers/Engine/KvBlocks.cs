@@ -35,7 +35,9 @@ internal sealed class KvBlocks
 
     public int ReleasableBlocks(Sequence sequence) => _pool.ReleasableBlocks(sequence.Blocks);
 
-    /// <summary>Gives a waiting sequence its prefix hits and blocks for all its known tokens, as the plan promised.</summary>
+    /// <summary>
+    /// Gives a waiting sequence its prefix hits and blocks for all its known tokens, as the plan promised.
+    /// </summary>
     public void Admit(Sequence sequence)
     {
         var hits = _cache.Match(sequence.Blocks, Matchable(sequence));
@@ -50,8 +52,8 @@ internal sealed class KvBlocks
         $"The plan gave {sequence.Key} a block that the pool does not have.");
 
     /// <summary>
-    /// Makes blocks that are full by now findable. A block's content may move to an equal one here, so it must not have been
-    /// offered to a puller before.
+    /// Makes blocks that are full by now findable. A block's content may move to an equal one here, so it must not have
+    /// been offered to a puller before.
     /// </summary>
     public void InsertFull(Sequence sequence)
     {
@@ -76,8 +78,8 @@ internal sealed class KvBlocks
     }
 
     /// <summary>
-    /// Hashes of the blocks that a match may use. A sequence that samples here must compute at least its last token; one that
-    /// is pulled gets its next token from the source and can use every full block.
+    /// Hashes of the blocks that a match may use. A sequence that samples here must compute at least its last token;
+    /// one that is pulled gets its next token from the source and can use every full block.
     /// </summary>
     private ReadOnlySpan<PrefixHash> Matchable(Sequence sequence)
     {

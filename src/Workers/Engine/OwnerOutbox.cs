@@ -4,8 +4,8 @@ using SequenceKey = Krewe.Abstractions.SequenceKey;
 namespace Krewe.Workers;
 
 /// <summary>
-/// What a step says to each owner: its tokens in one batch, and state changes. A change flushes the tokens before it, so that
-/// it never overtakes them (RELEASED is the last word on a key).
+/// What a step says to each owner: its tokens in one batch, and state changes. A change flushes the tokens before it,
+/// so that it never overtakes them (RELEASED is the last word on a key).
 /// </summary>
 internal sealed class OwnerOutbox
 {

@@ -2,7 +2,9 @@ using Krewe.Abstractions;
 
 namespace Krewe.Workers;
 
-/// <summary>Phases of a sequence at which a fault test may want a worker to stay (WorkerOptions.TestHoldFile).</summary>
+/// <summary>
+/// Phases of a sequence at which a fault test may want a worker to stay (WorkerOptions.TestHoldFile).
+/// </summary>
 internal enum HoldPhase
 {
     /// <summary>Accepted; nothing was planned for it.</summary>
@@ -22,12 +24,14 @@ internal enum HoldPhase
 }
 
 /// <summary>
-/// Keeps a worker in a phase so that a test can kill it there. The file's content is a phase, or a phase and a role; the
-/// first worker that gets there takes the file away and stays, its heartbeats going on.
+/// Keeps a worker in a phase so that a test can kill it there. The file's content is a phase, or a phase and a role;
+/// the first worker that gets there takes the file away and stays, its heartbeats going on.
 /// </summary>
 internal sealed class PhaseHold(string file, WorkerRole role, TimeProvider time)
 {
-    /// <summary>Long enough to be killed in; short enough that a forgotten file does not hang a worker for ever.</summary>
+    /// <summary>
+    /// Long enough to be killed in; short enough that a forgotten file does not hang a worker for ever.
+    /// </summary>
     private static readonly TimeSpan Stay = TimeSpan.FromSeconds(60);
 
     /// <summary>On the engine thread, which then computes nothing.</summary>

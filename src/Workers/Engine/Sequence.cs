@@ -8,8 +8,8 @@ using SequenceKey = Krewe.Abstractions.SequenceKey;
 namespace Krewe.Workers;
 
 /// <summary>
-/// One token stream being computed on this worker. Owned by the engine thread. Tokens are only ever appended; losing blocks
-/// (preemption) never loses a token.
+/// One token stream being computed on this worker. Owned by the engine thread. Tokens are only ever appended; losing
+/// blocks (preemption) never loses a token.
 /// </summary>
 internal sealed class Sequence
 {
@@ -28,10 +28,9 @@ internal sealed class Sequence
         TopLogprobs = start.Sampling.HasTopLogprobs ? (int)start.Sampling.TopLogprobs : null;
         LeaseLife = TimeSpan.FromMilliseconds(start.LeaseMs);
         PromptCount = start.PromptTokens.Count;
-        AcceptedCount = start.OutputTokens.Count;
         OutputMax = (int)Math.Min(start.MaxOutputTokens, int.MaxValue);
         _minOutputTokens = (int)Math.Min(start.MinOutputTokens, int.MaxValue);
-        _tokens = new List<int>(PromptCount + AcceptedCount + 16);
+        _tokens = new List<int>(PromptCount + start.OutputTokens.Count + 16);
         foreach (var token in start.PromptTokens) _tokens.Add((int)token);
         foreach (var token in start.OutputTokens) _tokens.Add((int)token);
         var stops = start.StopTokens.Select(token => (int)token);
@@ -77,9 +76,6 @@ internal sealed class Sequence
 
     public int OutputCount => _tokens.Count - PromptCount;
 
-    /// <summary>Output tokens that earlier epochs had produced.</summary>
-    public int AcceptedCount { get; }
-
     public int OutputMax { get; }
 
     /// <summary>Tokens with KV in <see cref="Blocks"/>.</summary>
@@ -96,7 +92,9 @@ internal sealed class Sequence
     /// <summary>The sequence decodes here and so needs more and more blocks.</summary>
     public bool Grows => Part != SequencePart.Prefill;
 
-    /// <summary>Its KV must be pulled before it can run. A pulled sequence that is preempted later recomputes instead.</summary>
+    /// <summary>
+    /// Its KV must be pulled before it can run. A pulled sequence that is preempted later recomputes instead.
+    /// </summary>
     public bool Pulls { get; set; }
 
     /// <summary>Its KV came from another worker: prefill is that worker's to report.</summary>
@@ -114,7 +112,9 @@ internal sealed class Sequence
     /// <summary>Prefill part: who pulls; null until one arrived.</summary>
     public IPullerLink? Puller { get; set; }
 
-    /// <summary>When the hold on the blocks ends unless renewed, on the engine's clock; null while no lease runs.</summary>
+    /// <summary>
+    /// When the hold on the blocks ends unless renewed, on the engine's clock; null while no lease runs.
+    /// </summary>
     public TimeSpan? LeaseEnd { get; set; }
 
     /// <summary>The first token's log-probabilities, for the puller.</summary>

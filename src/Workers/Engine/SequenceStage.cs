@@ -6,13 +6,17 @@ internal enum SequenceStage
     /// <summary>In the queue; holds no block. Next: Receiving or Running.</summary>
     Waiting,
 
-    /// <summary>Holds blocks for its whole context; a pull writes them. The engine neither reads nor frees them.</summary>
+    /// <summary>
+    /// Holds blocks for its whole context; a pull writes them. The engine neither reads nor frees them.
+    /// </summary>
     Receiving,
 
     /// <summary>Computes in every step, prefill or decode; may be preempted back to Waiting.</summary>
     Running,
 
-    /// <summary>Prefill is done; its blocks wait, under a lease, for the puller's commit. Read by sends alone.</summary>
+    /// <summary>
+    /// Prefill is done; its blocks wait, under a lease, for the puller's commit. Read by sends alone.
+    /// </summary>
     Holding,
 
     /// <summary>Over. Its blocks are kept only until the last transfer that touches them has ended.</summary>

@@ -18,8 +18,8 @@ internal struct StepPart(Sequence sequence, int rows)
 }
 
 /// <summary>
-/// Runs planned rows through the model. A fault is narrowed down to the sequences that cause it: the others are computed
-/// again without them, which exactness makes invisible (same rows, same bits, same slots).
+/// Runs planned rows through the model. A fault is narrowed down to the sequences that cause it: the others are
+/// computed again without them, which exactness makes invisible (same rows, same bits, same slots).
 /// </summary>
 internal sealed partial class StepCompute(IModelRunner runner, ILogger logger) : IDisposable
 {
@@ -35,13 +35,17 @@ internal sealed partial class StepCompute(IModelRunner runner, ILogger logger) :
         else RunAlone(parts);
     }
 
-    /// <summary>Draws the next token of a part that has a logit row. Throws <see cref="KreweException"/> on no numbers.</summary>
+    /// <summary>
+    /// Draws the next token of a part that has a logit row. Throws <see cref="KreweException"/> on no numbers.
+    /// </summary>
     public SampledToken Sample(in StepPart part) => _sampler.Sample(
         part.Sequence, _batch.Logits.AsSpan(part.LogitRow!.Value * runner.VocabularySize, runner.VocabularySize));
 
     public void Dispose() => _sampler.Dispose();
 
-    /// <summary>Each sequence in a step of its own to find the faulty ones, then the sound ones together for their logits.</summary>
+    /// <summary>
+    /// Each sequence in a step of its own to find the faulty ones, then the sound ones together for their logits.
+    /// </summary>
     private void RunAlone(Span<StepPart> parts)
     {
         var sound = new List<StepPart>();

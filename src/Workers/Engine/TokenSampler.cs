@@ -8,8 +8,8 @@ namespace Krewe.Workers;
 internal readonly record struct SampledToken(int Token, TokenLogprobs? Logprobs = null);
 
 /// <summary>
-/// Draws a sequence's next token with the Kernels' sampler. The result is a function of the logits, the sequence's tokens and
-/// its settings alone, so that a stream goes on identically wherever it is continued.
+/// Draws a sequence's next token with the Kernels' sampler. The result is a function of the logits, the sequence's
+/// tokens and its settings alone, so that a stream goes on identically wherever it is continued.
 /// </summary>
 internal sealed class TokenSampler(int vocabularySize) : IDisposable
 {
@@ -33,17 +33,21 @@ internal sealed class TokenSampler(int vocabularySize) : IDisposable
         }
     }
 
-    /// <summary>A request's parameters as settings. Throws <see cref="KreweException"/> (InvalidRequest) naming the wrong one.</summary>
+    /// <summary>
+    /// A request's parameters as settings. Throws <see cref="KreweException"/> (InvalidRequest) naming the wrong one.
+    /// </summary>
     public static SamplerSettings Read(SamplingParameters parameters, int choice, int vocabularySize)
     {
-        Demand(parameters.Temperature >= 0 && float.IsFinite(parameters.Temperature), "temperature", parameters.Temperature);
+        Demand(parameters.Temperature >= 0 && float.IsFinite(parameters.Temperature),
+            "temperature", parameters.Temperature);
         Demand(parameters.TopP is > 0 and <= 1, "top_p", parameters.TopP);
         Demand(parameters.MinP is >= 0 and <= 1, "min_p", parameters.MinP);
         Demand(float.IsFinite(parameters.PresencePenalty), "presence_penalty", parameters.PresencePenalty);
         Demand(float.IsFinite(parameters.FrequencyPenalty), "frequency_penalty", parameters.FrequencyPenalty);
         Demand(parameters.RepetitionPenalty > 0 && float.IsFinite(parameters.RepetitionPenalty),
             "repetition_penalty", parameters.RepetitionPenalty);
-        Demand(!parameters.HasTopLogprobs || parameters.TopLogprobs <= TopLogprobsMax, "top_logprobs", parameters.TopLogprobs);
+        Demand(!parameters.HasTopLogprobs || parameters.TopLogprobs <= TopLogprobsMax,
+            "top_logprobs", parameters.TopLogprobs);
         foreach (var (token, bias) in parameters.LogitBias)
             Demand(token < vocabularySize && float.IsFinite(bias), $"logit_bias of token {token}", bias);
         return new SamplerSettings
@@ -68,7 +72,8 @@ internal sealed class TokenSampler(int vocabularySize) : IDisposable
 
     private static void Demand(bool condition, string name, double value)
     {
-        if (!condition) throw new KreweException(ErrorCode.InvalidRequest, $"{name} is {value}, out of its range.", name);
+        if (!condition)
+            throw new KreweException(ErrorCode.InvalidRequest, $"{name} is {value}, out of its range.", name);
     }
 
     private TokenLogprobs Logprobs(ReadOnlySpan<float> logits, int token, int count)

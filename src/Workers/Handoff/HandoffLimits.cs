@@ -3,7 +3,9 @@ namespace Krewe.Workers;
 /// <summary>Limits of the data link that no peer sets.</summary>
 internal static class HandoffLimits
 {
-    /// <summary>Blocks that a target lets travel at once: enough to cover a round trip, few enough to stay fair.</summary>
+    /// <summary>
+    /// Blocks that a target lets travel at once: enough to cover a round trip, few enough to stay fair.
+    /// </summary>
     public const int WindowBlocks = 8;
 
     /// <summary>Signs of life per lease: two may be late before the third expires it.</summary>

@@ -2,8 +2,11 @@ using System.Net.Sockets;
 
 namespace Krewe.Workers;
 
-/// <summary>The source's side of all handoffs: accepts data links and runs one <see cref="PullerConnection"/> on each.</summary>
-internal sealed partial class HandoffServer(IBlockListener listener, TimeProvider time, ILogger logger) : IAsyncDisposable
+/// <summary>
+/// The source's side of all handoffs: accepts data links and runs one <see cref="PullerConnection"/> on each.
+/// </summary>
+internal sealed partial class HandoffServer(IBlockListener listener, TimeProvider time, ILogger logger)
+    : IAsyncDisposable
 {
     private readonly CancellationTokenSource _stopping = new();
     private readonly List<Task> _connections = [];

@@ -24,7 +24,8 @@ internal abstract record PullResult
     }
 
     /// <summary>Everything arrived and the commit was sent: the target owns the sequence.</summary>
-    public sealed record Committed(int FirstToken, TokenLogprobs? Logprobs, int BlocksMoved, long BytesMoved) : PullResult;
+    public sealed record Committed(int FirstToken, TokenLogprobs? Logprobs, int BlocksMoved, long BytesMoved)
+        : PullResult;
 
     /// <summary>It did not come. <paramref name="Code"/> null: nothing is wrong, there is nothing to decode.</summary>
     public sealed record Aborted(ErrorCode? Code, string Reason) : PullResult;

@@ -7,8 +7,8 @@ using Krewe.Control.Links;
 namespace Krewe.Workers;
 
 /// <summary>
-/// The target's side of one handoff: connects to the source, takes blocks into the arena, commits. It reports one result,
-/// and only when nothing can write into the blocks any more.
+/// The target's side of one handoff: connects to the source, takes blocks into the arena, commits. It reports one
+/// result, and only when nothing can write into the blocks any more.
 /// </summary>
 [SuppressMessage("Design", "CA1001:Types that own disposable fields should be disposable",
     Justification = "The engine may cancel a pull that has just ended; a disposed token source would throw there.")]
@@ -39,7 +39,9 @@ internal sealed partial class Pull : IActivePull
     public void Cancel(string reason)
     {
         LogCancelled(_logger, _request.Key, reason);
-        _cancelled.Cancel();
+
+        // On the engine thread: the pull's own code must not run there.
+        _ = _cancelled.CancelAsync();
     }
 
     /// <summary>Runs to the end and reports once. Does not throw.</summary>
@@ -54,8 +56,9 @@ internal sealed partial class Pull : IActivePull
                 channel = await _transport.ConnectAsync(_request.Source, patience.Renewed());
                 await MoveAsync(channel, patience);
             }
-            catch (Exception e) when (Explain(e, patience) is { } failure)
+            catch (Exception e) when (Explain(e, patience) is not null)
             {
+                var failure = Explain(e, patience)!;
                 using var grace = new Patience(HandoffLimits.ClosingGrace, _time, CancellationToken.None);
                 await ApplyAsync(channel, new TargetEvent.Ended(failure.Code, failure.Reason), grace.Token);
             }
@@ -126,11 +129,14 @@ internal sealed partial class Pull : IActivePull
         foreach (var effect in effects)
         {
             if (effect is TargetEffect.SendAbort abort) _failure ??= new PullResult.Aborted(abort.Code, abort.Reason);
-            if (channel is not null && MessageFor(effect) is { } message) await SendAsync(channel, message, cancellationToken);
+            if (channel is not null && MessageFor(effect) is { } message)
+                await SendAsync(channel, message, cancellationToken);
         }
     }
 
-    /// <summary>An abort is a courtesy on a link that may be broken; a lost commit costs the source a lease, nobody a token.</summary>
+    /// <summary>
+    /// An abort is a courtesy on a link that may be broken; a lost commit costs the source a lease, nobody a token.
+    /// </summary>
     private async Task SendAsync(IDataChannel channel, DataMessage message, CancellationToken cancellationToken)
     {
         var needed = message.BodyCase == DataMessage.BodyOneofCase.Pull;

@@ -1,6 +1,8 @@
 namespace Krewe.Workers;
 
-/// <summary>Runs pulls as tasks beside the engine, and ends them all before the arena that they write into goes.</summary>
+/// <summary>
+/// Runs pulls as tasks beside the engine, and ends them all before the arena that they write into goes.
+/// </summary>
 internal sealed class PullStarter(
     IBlockTransport transport, IKvArena arena, WorkerIdentity identity, PhaseHold? hold, TimeProvider time,
     ILogger logger) : IPullStarter, IAsyncDisposable

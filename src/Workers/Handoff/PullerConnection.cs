@@ -8,8 +8,8 @@ using SequenceKey = Krewe.Abstractions.SequenceKey;
 namespace Krewe.Workers;
 
 /// <summary>
-/// The source's link to one puller: a reader that tells the engine what the target says, and a writer that sends what the
-/// engine wants. Each block given to it is answered by one SendEnded, also when the link breaks.
+/// The source's link to one puller: a reader that tells the engine what the target says, and a writer that sends what
+/// the engine wants. Each block given to it is answered by one SendEnded, also when the link breaks.
 /// </summary>
 [SuppressMessage("Design", "CA1001:Types that own disposable fields should be disposable",
     Justification = "The engine may speak to a link that has ended; a disposed token source would throw there.")]
@@ -112,7 +112,8 @@ internal sealed partial class PullerConnection(
             return Differs("incarnation", hello.SourceIncarnation, identity.Incarnation) + " It was restarted.";
         if (hello.ModelFingerprint != identity.ModelFingerprint)
             return Differs("model", hello.ModelFingerprint, identity.ModelFingerprint);
-        if (hello.Numerics != identity.Numerics.ToString()) return Differs("numerics", hello.Numerics, identity.Numerics);
+        if (hello.Numerics != identity.Numerics.ToString())
+            return Differs("numerics", hello.Numerics, identity.Numerics);
         var geometry = identity.Geometry.ToWire();
         return geometry.Equals(hello.Kv) ? null : Differs("KV geometry", hello.Kv, geometry);
     }
@@ -199,7 +200,8 @@ internal sealed partial class PullerConnection(
         using var timer = new PeriodicTimer(lease / HandoffLimits.RenewalsPerLease, time);
         try
         {
-            while (await timer.WaitForNextTickAsync(cancellationToken)) Enqueue(new DataMessage { Renew = new Renew() });
+            while (await timer.WaitForNextTickAsync(cancellationToken))
+                Enqueue(new DataMessage { Renew = new Renew() });
         }
         catch (OperationCanceledException)
         {

@@ -20,7 +20,8 @@ internal sealed class TcpBlockTransport(int blockBytes) : IBlockTransport
         catch (SocketException e)
         {
             socket.Dispose();
-            throw new IOException($"No data link to {address.WorkerId} at {address.Host}:{address.Port}: {e.Message}", e);
+            throw new IOException(
+                $"No data link to {address.WorkerId} at {address.Host}:{address.Port}: {e.Message}", e);
         }
         catch
         {

@@ -6,8 +6,8 @@ using Krewe.Control.Links;
 namespace Krewe.Workers;
 
 /// <summary>
-/// A data link on one socket. Payloads go straight between the socket and the KV arena. Cancelling a send or a receive in the
-/// middle of a frame leaves the link unusable: the caller closes it.
+/// A data link on one socket. Payloads go straight between the socket and the KV arena. Cancelling a send or a receive
+/// in the middle of a frame leaves the link unusable: the caller closes it.
 /// </summary>
 internal sealed class TcpDataChannel(Socket socket, int blockBytes) : IDataChannel
 {

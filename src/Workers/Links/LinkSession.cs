@@ -9,18 +9,20 @@ using Krewe.Control.Links;
 namespace Krewe.Workers;
 
 /// <summary>
-/// One connection to one silo, from the accepted hello to its end: the owner of every sequence that came over it. When it
-/// ends, for whatever reason, those sequences end too; nothing of it is carried to the next connection.
+/// One connection to one silo, from the accepted hello to its end: the owner of every sequence that came over it. When
+/// it ends, for whatever reason, those sequences end too; nothing of it is carried to the next connection.
 /// </summary>
 [SuppressMessage("Design", "CA1001:Types that own disposable fields should be disposable",
     Justification = "The engine may speak to a link that has ended; a disposed token source would throw there.")]
 internal sealed partial class LinkSession : ISequenceOwner
 {
     /// <summary>
-    /// Messages that may wait for the writer. A silo that does not read for that long is given up rather than waited for: the
-    /// engine must not block, and tokens must not be dropped.
+    /// Messages that may wait for the writer. A silo that does not read for that long is given up rather than waited
+    /// for: the engine must not block, and tokens must not be dropped.
     /// </summary>
     private const int OutboxMax = 16384;
+
+    private static readonly TimeSpan FinishLimit = TimeSpan.FromSeconds(1);
 
     private readonly NetworkStream _stream;
     private readonly PipeReader _reader;
@@ -29,19 +31,22 @@ internal sealed partial class LinkSession : ISequenceOwner
     private readonly Func<EngineLoad> _load;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private readonly CancellationTokenSource _closing = new();
+    private readonly CancellationTokenSource _closing;
     private readonly Channel<WorkerMessage> _outbox = Channel.CreateBounded<WorkerMessage>(
         new BoundedChannelOptions(OutboxMax) { SingleReader = true });
 
     private long _lastReceived;
+    private volatile bool _finishing;
     private string _reason = "The silo closed the link.";
 
     public LinkSession(
         NetworkStream stream, PipeReader reader, HelloReply welcome, Action<EngineCommand> post, Func<EngineLoad> load,
         TimeProvider time, ILogger logger)
     {
-        (_stream, _reader, _welcome, _post, _load, _time, _logger) = (stream, reader, welcome, post, load, time, logger);
+        (_stream, _reader, _welcome, _post) = (stream, reader, welcome, post);
+        (_load, _time, _logger) = (load, time, logger);
         _lastReceived = time.GetTimestamp();
+        _closing = new CancellationTokenSource(Timeout.InfiniteTimeSpan, time);
     }
 
     private TimeSpan Heartbeat => TimeSpan.FromMilliseconds(Math.Max(1, _welcome.HeartbeatMs));
@@ -55,20 +60,37 @@ internal sealed partial class LinkSession : ISequenceOwner
     /// <summary>Serves the link to its end and tells why it ended. Does not throw.</summary>
     public async Task<string> RunAsync(CancellationToken stopping)
     {
-        await using var stop = stopping.Register(() => Close("The worker stops."));
-        var writing = WriteAsync();
-        var beating = BeatAsync();
-        await ReadAsync();
-        Close(_reason);
-        await beating;
-        await writing;
-        _post(new EngineCommand.OwnerLost(this));
-        return _reason;
+        await using var stop = stopping.Register(Finish);
+        try
+        {
+            var writing = WriteAsync();
+            var beating = BeatAsync();
+            await ReadAsync();
+            Close(_reason);
+            await beating;
+            await writing;
+            return _reason;
+        }
+        finally
+        {
+            _post(new EngineCommand.OwnerLost(this));
+            await _reader.CompleteAsync();
+        }
+    }
+
+    /// <summary>
+    /// Sends what waits, the last tokens and RELEASED among it, and closes; soon even when the silo does not read.
+    /// </summary>
+    private void Finish()
+    {
+        _finishing = true;
+        _outbox.Writer.TryComplete();
+        _closing.CancelAfter(FinishLimit);
     }
 
     private void Send(WorkerMessage message)
     {
-        if (_outbox.Writer.TryWrite(message) || _closing.IsCancellationRequested) return;
+        if (_outbox.Writer.TryWrite(message) || _finishing || _closing.IsCancellationRequested) return;
         Close($"The silo does not read: {OutboxMax} messages wait for it.");
     }
 
@@ -76,7 +98,9 @@ internal sealed partial class LinkSession : ISequenceOwner
     {
         if (_closing.IsCancellationRequested) return;
         _reason = reason;
-        _closing.Cancel();
+
+        // Perhaps on the engine thread: the link's own code must not run there.
+        _ = _closing.CancelAsync();
     }
 
     private async Task ReadAsync()
@@ -116,7 +140,8 @@ internal sealed partial class LinkSession : ISequenceOwner
                 _post(new EngineCommand.Abort(this, message.Abort.Key.FromWire(), message.Abort.Reason));
                 break;
             case SiloMessage.BodyOneofCase.Drain: _post(new EngineCommand.Drain()); break;
-            case SiloMessage.BodyOneofCase.Heartbeat or SiloMessage.BodyOneofCase.None: break; // newer silos may say more
+            case SiloMessage.BodyOneofCase.Heartbeat: break;
+            case SiloMessage.BodyOneofCase.None: break; // a newer silo's message
             default: throw new FrameException($"The silo sent {message.BodyCase} in the middle of a link.");
         }
     }
@@ -153,6 +178,8 @@ internal sealed partial class LinkSession : ISequenceOwner
                 await _stream.WriteAsync(frames.WrittenMemory, _closing.Token);
                 frames.ResetWrittenCount();
             }
+
+            Close("The worker stops.");
         }
         catch (IOException e)
         {

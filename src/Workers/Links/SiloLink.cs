@@ -10,8 +10,8 @@ using Polly.Retry;
 namespace Krewe.Workers;
 
 /// <summary>
-/// Keeps a control link to one silo: connect, hello, serve, and again with back-off when it ends. Each connection has the
-/// next link epoch; work of an older one is void on both sides.
+/// Keeps a control link to one silo: connect, hello, serve, and again with back-off when it ends. Each connection has
+/// the next link epoch; work of an older one is void on both sides.
 /// </summary>
 internal sealed partial class SiloLink
 {
@@ -34,7 +34,8 @@ internal sealed partial class SiloLink
     private readonly ResiliencePipeline _reconnect;
     private uint _epoch;
 
-    /// <param name="welcomed">Told of each accepted hello; false = another link serves that silo, this one ends.</param>
+    /// <param name="welcomed">Told of each accepted hello; false = another link serves that silo, this one
+    /// ends.</param>
     public SiloLink(
         string address, WorkerIdentity identity, Action<EngineCommand> post, Func<EngineLoad> load,
         Func<SiloLink, HelloReply, bool> welcomed, TimeProvider time, ILogger logger)
@@ -60,8 +61,8 @@ internal sealed partial class SiloLink
     }
 
     /// <summary>
-    /// Runs until stopped. Throws <see cref="KreweException"/> when the silo refuses this worker for good (protocol, model,
-    /// numerics, geometry): trying again could not help.
+    /// Runs until stopped. Throws <see cref="KreweException"/> when the silo refuses this worker for good (protocol,
+    /// model, numerics, geometry): trying again could not help.
     /// </summary>
     public async Task RunAsync(CancellationToken stopping)
     {

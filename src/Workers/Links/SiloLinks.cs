@@ -15,8 +15,8 @@ internal sealed class SiloLinks(Func<string, Func<SiloLink, HelloReply, bool>, S
     private CancellationToken _stopping;
 
     /// <summary>
-    /// Keeps every link until stopped. Throws <see cref="Krewe.Abstractions.KreweException"/> when a silo refuses the worker
-    /// for good.
+    /// Keeps every link until stopped. Throws <see cref="Krewe.Abstractions.KreweException"/> when a silo refuses the
+    /// worker for good.
     /// </summary>
     public async Task RunAsync(IEnumerable<string> addresses, CancellationToken stopping)
     {

@@ -32,7 +32,9 @@ internal sealed record WorkerIdentity
 
     public int DataPort { get; init; }
 
-    /// <summary>The control link's hello. <paramref name="linkEpoch"/> counts the connections to that silo, from 1.</summary>
+    /// <summary>
+    /// The control link's hello. <paramref name="linkEpoch"/> counts the connections to that silo, from 1.
+    /// </summary>
     public Hello ToHello(uint linkEpoch) => new()
     {
         Protocol = ProtocolVersion.Current,

@@ -145,7 +145,8 @@ internal sealed unsafe class CpuStep : IStepProgram, IDisposable
         {
             var offset = (long)row * _buffers.HiddenStride;
             _kernels.RmsNorm(
-                _buffers.Hidden + offset, weight.Data, _config.HiddenSize, _config.RmsNormEps, _buffers.Normed + offset);
+                _buffers.Hidden + offset, weight.Data, _config.HiddenSize, _config.RmsNormEps,
+                _buffers.Normed + offset);
         }
     }
 
@@ -161,8 +162,8 @@ internal sealed unsafe class CpuStep : IStepProgram, IDisposable
         var count = Math.Min(end * unit, weights.PanelCount) - first;
         if (count <= 0) return;
         _kernels.Multiply(
-            input, inputStride, rows, weights, first, count, output + ((long)first * weights.PanelOutputs), outputStride,
-            accumulate);
+            input, inputStride, rows, weights, first, count,
+            output + ((long)first * weights.PanelOutputs), outputStride, accumulate);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -199,7 +200,8 @@ internal sealed unsafe class CpuStep : IStepProgram, IDisposable
         {
             var source = _buffers.Hidden + ((long)_batch.LogitRows[i] * _buffers.HiddenStride);
             var target = _buffers.Hidden + ((long)i * _buffers.HiddenStride);
-            new ReadOnlySpan<float>(source, _buffers.HiddenStride).CopyTo(new Span<float>(target, _buffers.HiddenStride));
+            new ReadOnlySpan<float>(source, _buffers.HiddenStride)
+                .CopyTo(new Span<float>(target, _buffers.HiddenStride));
         }
     }
 
@@ -247,8 +249,8 @@ internal sealed unsafe class CpuStep : IStepProgram, IDisposable
             {
                 var tile = Math.Min(TileRows, rows - row);
                 _kernels.Multiply(
-                    _buffers.Normed + ((long)row * _buffers.HiddenStride), _buffers.HiddenStride, tile, weights, 2 * pair,
-                    2 * pairs, strip, StripPanels * width, accumulate: false);
+                    _buffers.Normed + ((long)row * _buffers.HiddenStride), _buffers.HiddenStride, tile, weights,
+                    2 * pair, 2 * pairs, strip, StripPanels * width, accumulate: false);
                 for (var i = 0; i < tile * pairs; i++)
                 {
                     var (tileRow, column) = Math.DivRem(i, pairs);
@@ -269,7 +271,8 @@ internal sealed unsafe class CpuStep : IStepProgram, IDisposable
         var stride = StripPanels * head.PanelOutputs;
         var strip = _scratch[thread].Data;
         var (start, end) = Share((head.PanelCount + StripPanels - 1) / StripPanels, thread);
-        for (var first = start * StripPanels; first < Math.Min(end * StripPanels, head.PanelCount); first += StripPanels)
+        var last = Math.Min(end * StripPanels, head.PanelCount);
+        for (var first = start * StripPanels; first < last; first += StripPanels)
         {
             var panels = Math.Min(StripPanels, head.PanelCount - first);
             var column = first * head.PanelOutputs;
@@ -278,8 +281,8 @@ internal sealed unsafe class CpuStep : IStepProgram, IDisposable
             {
                 var tile = Math.Min(TileRows, _batch.LogitRowCount - row);
                 _kernels.Multiply(
-                    _buffers.Normed + ((long)row * _buffers.HiddenStride), _buffers.HiddenStride, tile, head, first, panels,
-                    strip, stride, accumulate: false);
+                    _buffers.Normed + ((long)row * _buffers.HiddenStride), _buffers.HiddenStride, tile, head, first,
+                    panels, strip, stride, accumulate: false);
                 for (var i = 0; i < tile; i++)
                 {
                     var target = _batch.Logits.AsSpan(((row + i) * head.Outputs) + column, columns);

@@ -1,3 +1,5 @@
+using System.Threading.Channels;
+
 namespace Krewe.Cli.Tests;
 
 /// <summary>Time that stands still until a test moves it. Timers fire on the thread that moves it.</summary>
@@ -5,7 +7,7 @@ internal sealed class ManualTime : TimeProvider
 {
     private readonly Lock _gate = new();
     private readonly List<ManualTimer> _timers = [];
-    private readonly SemaphoreSlim _timerSet = new(0);
+    private readonly Channel<TimeSpan> _waits = Channel.CreateUnbounded<TimeSpan>();
     private TimeSpan _now;
 
     public override long TimestampFrequency => TimeSpan.TicksPerSecond;
@@ -21,7 +23,7 @@ internal sealed class ManualTime : TimeProvider
 
     /// <summary>Completes when somebody waits for time; consumes one such wait.</summary>
     public async Task WhenSomebodyWaitsAsync() =>
-        Assert.True(await _timerSet.WaitAsync(TimeSpan.FromSeconds(10)), "Nobody set a timer within 10 s.");
+        await _waits.Reader.ReadAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(10));
 
     public void Advance(TimeSpan by)
     {
@@ -52,7 +54,7 @@ internal sealed class ManualTime : TimeProvider
                 time._timers.Add(this);
             }
 
-            time._timerSet.Release();
+            time._waits.Writer.TryWrite(dueTime);
             return true;
         }
 

@@ -7,11 +7,12 @@ namespace Krewe.Control.Tests.Handoff;
 internal readonly record struct WorldMove(int Kind, int Pick);
 
 /// <summary>
-/// Both sides of a handoff with a hostile network between them: messages are delayed, repeated and reordered, links die,
-/// leases expire, both owners abort, prefill advances at its own pace. Invariants are checked after every event.
+/// Both sides of a handoff with a hostile network between them: messages are delayed, repeated and reordered, links
+/// die, leases expire, both owners abort, prefill advances at its own pace. Invariants are checked after every event.
 /// </summary>
 internal sealed class HandoffWorld(
-    int blocks, Func<HandoffSource, SourceEvent, SourceStep> source, Func<HandoffTarget, TargetEvent, TargetStep> target)
+    int blocks, Func<HandoffSource, SourceEvent, SourceStep> source,
+    Func<HandoffTarget, TargetEvent, TargetStep> target)
 {
     private readonly List<SourceEvent> _toSource = [];
     private readonly List<TargetEvent> _toTarget = [];
@@ -40,7 +41,9 @@ internal sealed class HandoffWorld(
         }
     }
 
-    /// <summary>The world goes quiet: links close, leases expire. After it both sides must have let go of everything.</summary>
+    /// <summary>
+    /// The world goes quiet: links close, leases expire. After it both sides must have let go of everything.
+    /// </summary>
     public void Settle()
     {
         while (_openSends > 0) ToSource(new SourceEvent.SendEnded());
@@ -108,7 +111,9 @@ internal sealed class HandoffWorld(
                 case SourceEffect.SendCommitted: Check(!_sourceAborted, "the source commits after its abort"); break;
                 case SourceEffect.Free:
                     Check(_openSends == 0, "the source frees under a send");
-                    Check(_source.Stage is HandoffStage.Committed or HandoffStage.Aborted, "the source frees too early");
+                    Check(
+                        _source.Stage is HandoffStage.Committed or HandoffStage.Aborted,
+                        "the source frees too early");
                     _sourceFrees++;
                     break;
                 case SourceEffect.RefusePuller: break;
@@ -127,7 +132,9 @@ internal sealed class HandoffWorld(
         {
             switch (effect)
             {
-                case TargetEffect.GrantCredit credit: _toSource.Add(new SourceEvent.CreditGranted(credit.Blocks)); break;
+                case TargetEffect.GrantCredit credit:
+                    _toSource.Add(new SourceEvent.CreditGranted(credit.Blocks));
+                    break;
                 case TargetEffect.Commit:
                     Check(!_targetAborted, "the target commits after its abort");
                     Check(_target.Next == blocks, "the target commits without all blocks");

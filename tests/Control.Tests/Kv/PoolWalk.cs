@@ -3,8 +3,8 @@ using Krewe.Control.Kv;
 namespace Krewe.Control.Tests.Kv;
 
 /// <summary>
-/// Random admissions, growth, inserts and releases against pool and cache. Each block carries the content that its holder
-/// wrote; a match must find exactly the content its hash names. Integrity is checked after every step.
+/// Random admissions, growth, inserts and releases against pool and cache. Each block carries the content that its
+/// holder wrote; a match must find exactly the content its hash names. Integrity is checked after every step.
 /// </summary>
 internal static class PoolWalk
 {

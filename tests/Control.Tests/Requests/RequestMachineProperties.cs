@@ -85,7 +85,9 @@ public class RequestMachineProperties
                 yield return [.. script[..start], .. script[(start + part)..]];
     }
 
-    /// <summary>Scripts are lists of numbers, so that FsCheck shrinks a failing one and prints it with its seed.</summary>
+    /// <summary>
+    /// Scripts are lists of numbers, so that FsCheck shrinks a failing one and prints it with its seed.
+    /// </summary>
     private static void Search(
         Func<RequestState, RequestEvent, RequestTransition> apply, int runs, Action<RequestWorld> seen)
     {

@@ -167,6 +167,22 @@ public class RequestMachineTests
     }
 
     [Fact]
+    public void Output_that_is_known_of_is_never_unlearnt()
+    {
+        Begin();
+        Apply(new Reported(Start, new RequestReport
+        {
+            Kind = RequestReportKind.FirstToken,
+            Epoch = 1,
+            OutputTokens = 5,
+        }));
+        Report(RequestReportKind.WorkerLost, D);
+        Assert.Equal(5, _state.OutputTokens);
+        Apply(new CancelRequested(Start, RequestOutcome.Cancelled, "the client went away", null, 0));
+        Assert.Equal(5, _state.OutputTokens);
+    }
+
+    [Fact]
     public void The_same_report_told_twice_is_noted_once()
     {
         BeginUntil(RequestPhase.Decoding);

@@ -4,8 +4,8 @@ using Krewe.Control.Requests;
 namespace Krewe.Control.Tests.Requests;
 
 /// <summary>
-/// Everything round a request machine: routing, worker grains, workers and clock, in which messages are late, doubled and
-/// out of order as a script of numbers says. Every rule of <see cref="RequestChecker"/> holds after every event.
+/// Everything round a request machine: routing, worker grains, workers and clock, in which messages are late, doubled
+/// and out of order as a script of numbers says. Every rule of <see cref="RequestChecker"/> holds after every event.
 /// </summary>
 internal sealed class RequestWorld(Func<RequestState, RequestEvent, RequestTransition> apply, int[] script)
 {

@@ -127,7 +127,8 @@ public sealed class StepPlannerTests
         StepSequence[] waiting = [.. Enumerable.Range(1, 9).Select(i => Sequence(i, arrival: i, known: 1))];
         Assert.Equal(4, Plan(budget: 512, available: 100, sequencesMax: 4, waiting: waiting).Admitted.Count);
         Assert.Equal(3, Plan(budget: 3, available: 100, waiting: waiting).Admitted.Count);
-        Assert.Equal(2, Plan(budget: 512, available: 100, sequencesMax: 4, receiving: 2, waiting: waiting).Admitted.Count);
+        Assert.Equal(2,
+            Plan(budget: 512, available: 100, sequencesMax: 4, receiving: 2, waiting: waiting).Admitted.Count);
     }
 
     private static StepPlan Plan(
@@ -150,7 +151,8 @@ public sealed class StepPlannerTests
     }
 
     private static StepSequence Sequence(
-        int handle, long arrival, int known, int computed = 0, int held = 0, int releasable = 0, int priority = 0) => new()
+        int handle, long arrival, int known, int computed = 0, int held = 0, int releasable = 0,
+        int priority = 0) => new()
         {
             Handle = handle,
             Priority = priority,

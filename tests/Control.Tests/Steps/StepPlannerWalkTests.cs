@@ -3,7 +3,9 @@ using Krewe.Control.Steps;
 
 namespace Krewe.Control.Tests.Steps;
 
-/// <summary>Follows plans on a real pool with random arrivals: every plan must be executable, and everything must end.</summary>
+/// <summary>
+/// Follows plans on a real pool with random arrivals: every plan must be executable, and everything must end.
+/// </summary>
 public sealed class StepPlannerWalkTests
 {
     private const int BlockTokens = 4;
@@ -77,7 +79,8 @@ public sealed class StepPlannerWalkTests
 
         private void Compute(Item item, int rows)
         {
-            Assert.True(_pool.TryGrow(item.Table, (item.Known + BlockTokens - 1) / BlockTokens), $"seed {seed}: no block");
+            var blocks = (item.Known + BlockTokens - 1) / BlockTokens;
+            Assert.True(_pool.TryGrow(item.Table, blocks), $"seed {seed}: no block");
             item.Computed += rows;
             if (item.Computed < item.Known) return;
             item.Known++;

@@ -124,9 +124,13 @@ public interface ILedgerGrain : IGrainWithStringKey
 public sealed class Ledger
 {
     public int Count { get; set; }
+
+    /// <summary>A type whose JSON the default escaping would change when it is written again.</summary>
+    public DateTimeOffset At { get; set; } = new(2026, 1, 2, 3, 4, 5, TimeSpan.FromHours(6));
 }
 
-public sealed class LedgerGrain([PersistentState("count", "books")] IPersistentState<Ledger> state) : Grain, ILedgerGrain
+public sealed class LedgerGrain([PersistentState("count", "books")] IPersistentState<Ledger> state)
+        : Grain, ILedgerGrain
 {
     public Task<(int Count, bool Exists)> Read() => Task.FromResult((state.State.Count, state.RecordExists));
 

@@ -1,12 +1,14 @@
 using System.Text.Json;
-using System.Text.Json.Serialization;
 
 namespace Krewe.EndToEnd.Tests.Harness;
 
 /// <summary>What <c>GET /v1/cluster</c> tells, as far as the tests look.</summary>
 public sealed record ClusterState
 {
-    private static readonly JsonSerializerOptions Names = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+    private static readonly JsonSerializerOptions Names = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+    };
 
     public required Dictionary<string, int> Activations { get; init; }
 
@@ -60,7 +62,6 @@ public sealed record WorkerState
 
     public required int Attempts { get; init; }
 
-    [JsonPropertyName("load")]
     public LoadState? Load { get; init; }
 }
 

@@ -50,8 +50,8 @@ public sealed partial class KreweCluster : IAsyncDisposable
         var cluster = new KreweCluster(folder, serve, holdFile);
         try
         {
-            var ready = await serve.WaitForLineAsync(line => line.StartsWith("Krewe is ready", StringComparison.Ordinal),
-                StartLimit);
+            var ready = await serve.WaitForLineAsync(
+                line => line.StartsWith("Krewe is ready", StringComparison.Ordinal), StartLimit);
             cluster.StartTime = clock.Elapsed;
             cluster.Address = new Uri(BaseAddress().Match(ready).Value);
             cluster.Http.BaseAddress = cluster.Address;
@@ -73,7 +73,7 @@ public sealed partial class KreweCluster : IAsyncDisposable
 
     public async Task<ClusterState> StateAsync() => ClusterState.Parse(await Http.GetStringAsync("/v1/cluster"));
 
-    /// <summary>Asks again and again, since there is no event to await over HTTP; fails after the limit with the state.</summary>
+    /// <summary>Asks again and again, since there is no event to await over HTTP; fails after the limit.</summary>
     public async Task<ClusterState> WhenAsync(Func<ClusterState, bool> wanted, string what, TimeSpan limit)
     {
         var clock = Stopwatch.StartNew();
@@ -108,7 +108,8 @@ public sealed partial class KreweCluster : IAsyncDisposable
         while (File.Exists(HoldFile))
         {
             Assert.True(
-                clock.Elapsed < TimeSpan.FromSeconds(30), $"No worker came to {File.ReadAllText(HoldFile)}.\n{LogTail()}");
+                clock.Elapsed < TimeSpan.FromSeconds(30),
+                $"No worker came to {File.ReadAllText(HoldFile)}.\n{LogTail()}");
             await Task.Delay(Poll);
         }
     }

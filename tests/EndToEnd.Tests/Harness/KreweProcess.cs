@@ -92,7 +92,9 @@ public sealed class KreweProcess : IAsyncDisposable
         var exited = _process.WaitForExitAsync();
         var first = await Task.WhenAny(found.Task, exited, Task.Delay(limit));
         if (first == found.Task) return await found.Task;
-        var reason = first == exited ? $"exited with code {_process.ExitCode}" : $"did not say it in {limit.TotalSeconds} s";
+        var reason = first == exited
+            ? $"exited with code {_process.ExitCode}"
+            : $"did not say it in {limit.TotalSeconds} s";
         throw new InvalidOperationException($"The process {reason}. It said:\n{Log}");
     }
 

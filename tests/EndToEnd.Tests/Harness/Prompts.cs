@@ -1,5 +1,3 @@
-using Krewe.Models;
-
 namespace Krewe.EndToEnd.Tests.Harness;
 
 /// <summary>Prompts as token ids for the bundled model, drawn from a seed that the test prints.</summary>

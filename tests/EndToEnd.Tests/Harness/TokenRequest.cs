@@ -5,13 +5,15 @@ using System.Text.Json.Nodes;
 namespace Krewe.EndToEnd.Tests.Harness;
 
 /// <summary>A completion of token ids: all that decides its tokens.</summary>
-public sealed record TokenRequest(IReadOnlyList<int> Prompt, int MaxTokens, double Temperature, long Seed, bool IgnoreEos)
+public sealed record TokenRequest(
+    IReadOnlyList<int> Prompt, int MaxTokens, double Temperature, long Seed, bool IgnoreEos)
 {
     public override string ToString() => $"{Prompt.Count} tokens, temperature {Temperature}, seed {Seed}";
 
     public async Task<int[]> AskAsync(KreweCluster cluster, CancellationToken cancellationToken = default)
     {
-        using var answer = await cluster.Http.PostAsJsonAsync("/v1/completions", Body(stream: false), cancellationToken);
+        using var answer = await cluster.Http.PostAsJsonAsync(
+            "/v1/completions", Body(stream: false), cancellationToken);
         var text = await answer.Content.ReadAsStringAsync(cancellationToken);
         Assert.True(answer.IsSuccessStatusCode, $"{this}: {(int)answer.StatusCode} {text}\n{cluster.LogTail()}");
         using var json = JsonDocument.Parse(text);

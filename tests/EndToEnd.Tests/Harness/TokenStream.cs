@@ -18,7 +18,8 @@ public sealed class TokenStream(HttpResponseMessage answer) : IDisposable
     public string RequestId => answer.Headers.GetValues("x-request-id").Single();
 
     /// <summary>Reads to the end, or until <paramref name="enough"/> tokens have come.</summary>
-    public async Task<StreamedAnswer> ReadAsync(int enough = int.MaxValue, CancellationToken cancellationToken = default)
+    public async Task<StreamedAnswer> ReadAsync(
+        int enough = int.MaxValue, CancellationToken cancellationToken = default)
     {
         List<int> tokens = [];
         if (!answer.IsSuccessStatusCode)

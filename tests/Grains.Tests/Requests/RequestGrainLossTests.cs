@@ -36,7 +36,10 @@ public class RequestGrainLossTests
     public async Task A_lost_worker_is_replaced_in_a_new_epoch(string phase, bool prefillIsLost)
     {
         await using var cluster = await GrainCluster.StartAsync(
-            workers: [GrainCluster.Prefill(0), GrainCluster.Decode(0), GrainCluster.Prefill(1), GrainCluster.Decode(1)]);
+            workers:
+            [
+                GrainCluster.Prefill(0), GrainCluster.Decode(0), GrainCluster.Prefill(1), GrainCluster.Decode(1),
+            ]);
         var plan = await BeginUntilAsync(cluster, phase);
         await LoseAsync(cluster, plan, prefillIsLost ? GrainCluster.Prefill(0) : GrainCluster.Decode(0));
 
@@ -47,7 +50,8 @@ public class RequestGrainLossTests
         Assert.Equal(prefillIsLost ? "decode-0" : "decode-1", next.Decode.WorkerId);
 
         // The old epoch can say what it likes.
-        await cluster.ReportAsync("r", RequestReportKind.AttemptFailed, plan, plan.Decode, ErrorCode.EngineFault, "late");
+        await cluster.ReportAsync(
+            "r", RequestReportKind.AttemptFailed, plan, plan.Decode, ErrorCode.EngineFault, "late");
         Assert.Equal("Dispatched", (await cluster.RecordAsync("r")).Phase);
         await cluster.ReportAsync("r", RequestReportKind.Finished, next);
         Assert.Equal(2, (await cluster.RecordAsync("r")).Epoch);
@@ -69,10 +73,12 @@ public class RequestGrainLossTests
     {
         await using var cluster = await GrainCluster.StartAsync();
         var plan = await cluster.BeginAsync("r");
-        await cluster.ReportAsync("r", RequestReportKind.AttemptFailed, plan, plan.Decode, ErrorCode.HandoffCorrupt, "CRC");
+        await cluster.ReportAsync(
+            "r", RequestReportKind.AttemptFailed, plan, plan.Decode, ErrorCode.HandoffCorrupt, "CRC");
         await cluster.Port.NextAsync<Aborted>();
         plan = (await cluster.Port.NextAsync<Dispatched>()).Plan;
-        await cluster.ReportAsync("r", RequestReportKind.AttemptFailed, plan, plan.Decode, ErrorCode.HandoffCorrupt, "CRC");
+        await cluster.ReportAsync(
+            "r", RequestReportKind.AttemptFailed, plan, plan.Decode, ErrorCode.HandoffCorrupt, "CRC");
         await cluster.Port.NextAsync<Aborted>();
         var failed = await cluster.Port.NextAsync<StreamFailed>();
         Assert.Equal(ErrorCode.AttemptsExhausted, failed.Code);
@@ -103,6 +109,19 @@ public class RequestGrainLossTests
     }
 
     [Fact]
+    public async Task A_waiting_request_whose_client_has_gone_is_not_computed_any_more()
+    {
+        await using var cluster = await GrainCluster.StartAsync();
+        await BeginUntilAsync(cluster, "WaitingForWorker");
+        cluster.Port.StreamsAreClosed = true;
+        await cluster.AttachAsync(GrainCluster.Decode(0, incarnation: 2));
+        await cluster.Port.NextAsync<Aborted>();
+        await cluster.Port.NextAsync<StreamFailed>();
+        Assert.Equal(RequestOutcome.Cancelled, (await cluster.RecordAsync("r")).Outcome);
+        Assert.Empty(await cluster.LeasesAsync());
+    }
+
+    [Fact]
     public async Task A_wait_in_vain_ends_in_one_clean_error()
     {
         await using var cluster = await GrainCluster.StartAsync();
@@ -123,17 +142,18 @@ public class RequestGrainLossTests
     {
         await using var cluster = await GrainCluster.StartAsync();
         await cluster.BeginAsync("r");
-        await cluster.DecodeGrain(0).LeaseAsync(
-            new SequenceKey("forgotten", 0, 1), 1, 1, GrainCluster.Options.HandoffLease * 3);
-        for (var i = 0; i < 12; i++)
+        var forgotten = await cluster.DecodeGrain(0).LeaseAsync(
+            new SequenceKey("forgotten", 0, 1), 1, 1, 3 * GrainCluster.Options.HandoffLease);
+        var until = forgotten!.ExpiresAt + (3 * GrainCluster.Options.HandoffLease);
+        while (cluster.Time.GetUtcNow() < until)
         {
-            cluster.Time.Advance(GrainCluster.Options.HandoffLease);
-            var renewed = cluster.Time.GetUtcNow() + (3 * GrainCluster.Options.HandoffLease);
-            while ((await cluster.LeasesAsync()).Count(lease => lease.ExpiresAt == renewed) < 2)
-                await cluster.RecordAsync("r");
+            cluster.Time.Advance(TimeSpan.FromSeconds(1));
+            // The grain's turn after the tick, so that time does not outrun the renewals.
+            Assert.Equal("Dispatched", (await cluster.RecordAsync("r")).Phase);
+            Assert.Equal(2, (await cluster.LeasesAsync()).Count(lease => lease.Key.RequestId == "r"));
         }
 
-        Assert.Equal(["r", "r"], (await cluster.LeasesAsync()).Select(lease => lease.Key.RequestId));
+        Assert.Equal(2, (await cluster.LeasesAsync()).Length);
         cluster.Port.AssertNoMore();
     }
 

@@ -69,7 +69,10 @@ public class RequestGrainTests
     public async Task A_dispatch_that_breaks_goes_to_another_worker_as_if_it_had_not_been()
     {
         await using var cluster = await GrainCluster.StartAsync(
-            workers: [GrainCluster.Prefill(0), GrainCluster.Prefill(1), GrainCluster.Decode(0), GrainCluster.Decode(1)]);
+            workers:
+            [
+                GrainCluster.Prefill(0), GrainCluster.Prefill(1), GrainCluster.Decode(0), GrainCluster.Decode(1),
+            ]);
         cluster.Port.Unreachable.Add(GrainCluster.Decode(0).Worker);
         var plan = await cluster.Request("r").StartAsync(cluster.Spec("r"));
         Assert.Equal(("decode-1", 2), (plan.Decode.WorkerId, plan.Epoch));

@@ -5,6 +5,12 @@ namespace Krewe.Models.Tests.ChatTemplates;
 
 public class ChatTemplateTests
 {
+    private const string NestDeep =
+        "{% set n = namespace(l=[]) %}{% for a in range(90000) %}{% set n.l = [n.l] %}{% endfor %}";
+
+    private const string DoubleOften =
+        "{% set n = namespace(l=[1]) %}{% for a in range(64) %}{% set n.l = [n.l, n.l] %}{% endfor %}";
+
     private static readonly ChatTemplateInput Empty = new() { Messages = [] };
 
     [Theory]
@@ -34,14 +40,14 @@ public class ChatTemplateTests
 
     [Theory]
     [InlineData("{% for a in range(90000) %}{% for b in range(90000) %}{% endfor %}{% endfor %}")]
-    [InlineData("{% set ns = namespace(s='xxxxxxxx') %}{% for a in range(90) %}{% set ns.s = ns.s + ns.s %}{% endfor %}")]
+    [InlineData("{% set n = namespace(s='xxxxxx') %}{% for a in range(90) %}{% set n.s = n.s + n.s %}{% endfor %}")]
     [InlineData("{{ 'x' * 999999999999 }}")]
     [InlineData("{{ range(9999999999) }}")]
     [InlineData("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}")]
-    [InlineData("{% set ns = namespace(l=[]) %}{% for a in range(90000) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l }}")]
-    [InlineData("{% set ns = namespace(l=[]) %}{% for a in range(90000) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l | tojson }}")]
-    [InlineData("{% set ns = namespace(l=[1]) %}{% for a in range(64) %}{% set ns.l = [ns.l, ns.l] %}{% endfor %}{{ ns.l }}")]
-    [InlineData("{% set ns = namespace(l=[1]) %}{% for a in range(64) %}{% set ns.l = [ns.l, ns.l] %}{% endfor %}{{ ns.l == ns.l + [] }}")]
+    [InlineData(NestDeep + "{{ n.l }}")]
+    [InlineData(NestDeep + "{{ n.l | tojson }}")]
+    [InlineData(DoubleOften + "{{ n.l }}")]
+    [InlineData(DoubleOften + "{{ n.l == n.l + [] }}")]
     [InlineData("{{ ('x' * 9000000).replace('x', 'yyyyyyyyyyyy') }}")]
     [InlineData("{{ range(90000) | join('x' * 9000) }}")]
     [InlineData("{% for a in range(90000) %}{{ 'x' * 9000 }}{% endfor %}")]
@@ -113,7 +119,10 @@ public class ChatTemplateTests
             """);
         var input = new ChatTemplateInput
         {
-            Messages = [new ChatMessage("assistant", null) { ToolCalls = calls.RootElement, Name = "n", ToolCallId = "t" }],
+            Messages =
+            [
+                new ChatMessage("assistant", null) { ToolCalls = calls.RootElement, Name = "n", ToolCallId = "t" },
+            ],
         };
         var template = ChatTemplate.Parse(
             "{% for c in messages[0].tool_calls %}{{ c.function.arguments | tojson }};{% endfor %}"
@@ -127,7 +136,8 @@ public class ChatTemplateTests
         using var tools = JsonDocument.Parse("""[{"a":"\ud800"}]""");
         var input = new ChatTemplateInput { Messages = [], Tools = tools.RootElement };
         Assert.Contains("not valid Unicode",
-            Assert.Throws<TemplateException>(() => ChatTemplate.Parse("x").Render(input)).Message, StringComparison.Ordinal);
+            Assert.Throws<TemplateException>(() => ChatTemplate.Parse("x").Render(input)).Message,
+                StringComparison.Ordinal);
     }
 
     [Fact]

@@ -8,7 +8,8 @@ public class JinjaAgreementTests
     private static readonly JsonElement Semantics = TestFiles.Json("templates/semantics.json");
     private static readonly JsonElement Conversations = TestFiles.Json("templates/expected.json");
 
-    public static TheoryData<int> SemanticCases => [.. Enumerable.Range(0, Semantics.GetProperty("cases").GetArrayLength())];
+    public static TheoryData<int> SemanticCases =>
+        [.. Enumerable.Range(0, Semantics.GetProperty("cases").GetArrayLength())];
 
     public static TheoryData<int> ConversationCases => [.. Enumerable.Range(0, Conversations.GetArrayLength())];
 

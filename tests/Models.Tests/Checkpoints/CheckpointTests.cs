@@ -45,7 +45,8 @@ public sealed class CheckpointTests : IDisposable
         {
             var expected = type == "F16" ? (float)BitConverter.UInt16BitsToHalf(bits[i])
                 : BitConverter.UInt32BitsToSingle((uint)bits[i] << 16);
-            Assert.True(float.IsNaN(expected) ? float.IsNaN(floats[i]) : expected.Equals(floats[i]), $"{type} 0x{i:X4}");
+            Assert.True(float.IsNaN(expected) ? float.IsNaN(floats[i]) : expected.Equals(floats[i]),
+                $"{type} 0x{i:X4}");
         }
     }
 
@@ -89,7 +90,8 @@ public sealed class CheckpointTests : IDisposable
     public void Holes_spare_bytes_and_truncation_are_refused()
     {
         Write("""{"a":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}}""", new byte[8]);
-        Assert.Contains("no tensor covers bytes 0 to 4", Message(() => Checkpoint.Open(_folder.FullPath)), StringComparison.Ordinal);
+        Assert.Contains("no tensor covers bytes 0 to 4", Message(() => Checkpoint.Open(_folder.FullPath)),
+            StringComparison.Ordinal);
         Write(SafetensorsFixture.Header, [.. SafetensorsFixture.Data, 0]);
         Assert.Contains("end at byte 32 of the data, the file has 33", Message(() => Checkpoint.Open(_folder.FullPath)),
             StringComparison.Ordinal);
@@ -98,7 +100,8 @@ public sealed class CheckpointTests : IDisposable
         for (var length = 0; length < whole.Length; length++)
         {
             _folder.Write("model.safetensors", whole[..length]);
-            Assert.StartsWith("model.safetensors", Message(() => Checkpoint.Open(_folder.FullPath)), StringComparison.Ordinal);
+            Assert.StartsWith("model.safetensors", Message(() => Checkpoint.Open(_folder.FullPath)),
+                StringComparison.Ordinal);
         }
     }
 

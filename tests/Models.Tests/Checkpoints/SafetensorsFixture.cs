@@ -8,7 +8,8 @@ internal static class SafetensorsFixture
 {
     /// <summary>Two tensors: a F32 [2,3] holding 0..5 and b BF16 [4] holding 1, -2, 0.5, 3.</summary>
     public const string Header = """
-        {"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"b":{"dtype":"BF16","shape":[4],"data_offsets":[24,32]}}
+        {"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},
+         "b":{"dtype":"BF16","shape":[4],"data_offsets":[24,32]}}
         """;
 
     public static byte[] Data { get; } =

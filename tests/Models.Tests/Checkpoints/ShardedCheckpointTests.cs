@@ -17,7 +17,9 @@ public sealed class ShardedCheckpointTests : IDisposable
     [Fact]
     public void Tensors_come_from_the_shard_that_the_index_names()
     {
-        _folder.Write(Index, """{"metadata":{"total_size":8},"weight_map":{"a":"s1.safetensors","b":"s2.safetensors"}}""");
+        _folder.Write(Index, """
+            {"metadata":{"total_size":8},"weight_map":{"a":"s1.safetensors","b":"s2.safetensors"}}
+            """);
         using var checkpoint = Checkpoint.Open(_folder.FullPath);
         Assert.Equal(["a", "b"], checkpoint.Names.Order());
         var value = new float[1];

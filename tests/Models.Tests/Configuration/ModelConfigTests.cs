@@ -6,9 +6,11 @@ namespace Krewe.Models.Tests.Configuration;
 public class ModelConfigTests
 {
     private const string Llama = """
-        {"architectures":["LlamaForCausalLM"],"model_type":"llama","vocab_size":1000,"hidden_size":64,"intermediate_size":128,
-         "num_hidden_layers":4,"num_attention_heads":4,"num_key_value_heads":2,"rms_norm_eps":1e-05,"rope_theta":500000.0,
-         "max_position_embeddings":4096,"tie_word_embeddings":true,"hidden_act":"silu","bos_token_id":1,"eos_token_id":[2,3],
+        {"architectures":["LlamaForCausalLM"],"model_type":"llama","vocab_size":1000,"hidden_size":64,
+         "intermediate_size":128,"num_hidden_layers":4,"num_attention_heads":4,"num_key_value_heads":2,
+         "rms_norm_eps":1e-05,"rope_theta":500000.0,"max_position_embeddings":4096,"tie_word_embeddings":true,
+         "hidden_act":"silu",
+         "bos_token_id":1,"eos_token_id":[2,3],
          "torch_dtype":"bfloat16","rope_scaling":{"factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0,
          "original_max_position_embeddings":1024,"rope_type":"llama3"}}
         """;
@@ -18,7 +20,8 @@ public class ModelConfigTests
     {
         var config = ModelConfig.Load(TestFiles.TinyModel);
         Assert.Equal(("LlamaForCausalLM", "llama"), (config.Architecture, config.ModelType));
-        Assert.Equal((1024, 256, 640, 4), (config.VocabularySize, config.HiddenSize, config.IntermediateSize, config.Layers));
+        Assert.Equal((1024, 256, 640, 4),
+            (config.VocabularySize, config.HiddenSize, config.IntermediateSize, config.Layers));
         Assert.Equal((4, 2, 64, 2048), (config.Heads, config.KvHeads, config.HeadDim, config.MaxPositions));
         Assert.Equal((1e-5f, 10000.0, RopeKind.Plain), (config.RmsNormEps, config.Rope.Theta, config.Rope.Kind));
         Assert.Equal((false, false, false), (config.TieEmbeddings, config.AttentionBias, config.QkNorm));
@@ -49,14 +52,19 @@ public class ModelConfigTests
     [Fact]
     public void Families_differ_in_the_fields_that_differ()
     {
-        var qwen2 = Read(("architectures", "[\"Qwen2ForCausalLM\"]"), ("model_type", "\"qwen2\""), ("rope_scaling", "null"),
+        var qwen2 = Read(("architectures", "[\"Qwen2ForCausalLM\"]"), ("model_type", "\"qwen2\""),
+            ("rope_scaling", "null"),
             ("sliding_window", "512"), ("use_sliding_window", "false"), ("max_window_layers", "2"));
         Assert.Equal((true, false, (int?)null), (qwen2.AttentionBias, qwen2.QkNorm, qwen2.SlidingWindow));
-        var qwen3 = Read(("architectures", "[\"Qwen3ForCausalLM\"]"), ("model_type", "\"qwen3\""), ("rope_scaling", "null"),
-            ("attention_bias", "false"), ("layer_types", "[\"full_attention\",\"full_attention\",\"full_attention\",\"full_attention\"]"));
+        var qwen3 = Read(("architectures", "[\"Qwen3ForCausalLM\"]"), ("model_type", "\"qwen3\""),
+            ("rope_scaling", "null"),
+            ("attention_bias", "false"),
+            ("layer_types", "[\"full_attention\",\"full_attention\",\"full_attention\",\"full_attention\"]"));
         Assert.Equal((false, true, 128), (qwen3.AttentionBias, qwen3.QkNorm, qwen3.HeadDim));
-        var mistral = Read(("architectures", "[\"MistralForCausalLM\"]"), ("model_type", "\"mistral\""), ("rope_scaling", "null"),
-            ("sliding_window", "512"), ("num_key_value_heads", "null"), ("bos_token_id", "null"), ("eos_token_id", "2"));
+        var mistral = Read(("architectures", "[\"MistralForCausalLM\"]"), ("model_type", "\"mistral\""),
+            ("rope_scaling", "null"),
+            ("sliding_window", "512"), ("num_key_value_heads", "null"), ("bos_token_id", "null"),
+            ("eos_token_id", "2"));
         Assert.Equal((512, 4, (int?)null), (mistral.SlidingWindow, mistral.KvHeads, mistral.BosTokenId));
         Assert.Equal([2], mistral.EosTokenIds);
     }
@@ -66,8 +74,10 @@ public class ModelConfigTests
     {
         Assert.Equal((RopeKind.Linear, 2.0), Rope("""{"type":"linear","factor":2}"""));
         Assert.Equal((RopeKind.Plain, 1.0), Rope("""{"rope_type":"default"}"""));
-        Assert.Equal((RopeKind.Yarn, 4.0), Rope("""{"type":"yarn","factor":4.0,"original_max_position_embeddings":1024}"""));
-        var yarn = Read(("rope_scaling", """{"type":"yarn","factor":4.0,"original_max_position_embeddings":1024}""")).Rope;
+        Assert.Equal((RopeKind.Yarn, 4.0),
+            Rope("""{"type":"yarn","factor":4.0,"original_max_position_embeddings":1024}"""));
+        var yarn = Read(
+            ("rope_scaling", """{"type":"yarn","factor":4.0,"original_max_position_embeddings":1024}""")).Rope;
         Assert.Equal((32.0, 1.0, 0.1 * Math.Log(4) + 1), (yarn.BetaFast, yarn.BetaSlow, yarn.AttentionFactor));
         var newer = Read(("rope_scaling", "null"), ("rope_theta", "null"),
             ("rope_parameters", """{"rope_type":"default","rope_theta":7000.0}"""));
@@ -109,7 +119,8 @@ public class ModelConfigTests
     [InlineData("rms_norm_eps", "0", "rms_norm_eps")]
     [InlineData("tie_word_embeddings", "1", "true or false")]
     [InlineData("layer_types", "[\"full_attention\"]", "layer_types")]
-    [InlineData("layer_types", "[\"full_attention\",\"full_attention\",\"full_attention\",\"sliding_attention\"]", "alike")]
+    [InlineData("layer_types", "[\"full_attention\",\"full_attention\",\"full_attention\",\"sliding_attention\"]",
+        "alike")]
     public void What_is_not_supported_or_wrong_is_refused_by_name(string field, string json, string part)
     {
         var message = Assert.Throws<ModelException>(() => Read((field, json))).Message;

@@ -43,7 +43,8 @@ public class SentencePieceTests
         for (var seed = 0; seed < 500; seed++)
         {
             var random = new Random(seed);
-            var text = new string([.. Enumerable.Range(0, random.Next(1, 200)).Select(_ => "aabbc   "[random.Next(8)])]);
+            var length = random.Next(1, 200);
+            var text = new string([.. Enumerable.Range(0, length).Select(_ => "aabbc   "[random.Next(8)])]);
             Assert.Equal(
                 uncut.Encode(text, addSpecialTokens: false).Select(id => uncut.TokenText(id)),
                 Small.Encode(text, addSpecialTokens: false).Select(id => Small.TokenText(id)));

@@ -32,7 +32,8 @@ public class SplitterTests
 
     [Fact]
     public void The_comparison_would_notice_another_pattern() =>
-        Assert.NotEqual(Split(new LlamaSplitter(digitsMax: 3), "a 1234"), Split(new LlamaSplitter(digitsMax: 1), "a 1234"));
+        Assert.NotEqual(Split(new LlamaSplitter(digitsMax: 3), "a 1234"),
+            Split(new LlamaSplitter(digitsMax: 1), "a 1234"));
 
     [Theory]
     [InlineData("it's 12345 Foo's\n\n  bar", "it|'s| |123|45| Foo|'s|\n\n| | bar")]
@@ -55,7 +56,8 @@ public class SplitterTests
     [InlineData("MergedWithNext", false, "the|-final|-|-countdown")]
     [InlineData("Contiguous", false, "the|-|final|--|countdown")]
     [InlineData("Removed", true, "-|-|-")]
-    public void Split_behaviors_are_those_of_the_hugging_face_documentation(string behavior, bool invert, string expected) =>
+    public void Split_behaviors_are_those_of_the_hugging_face_documentation(
+        string behavior, bool invert, string expected) =>
         Assert.Equal(expected.Split('|'),
             Split(new RegexSplitter("-", Enum.Parse<SplitBehavior>(behavior), invert), "the-final--countdown"));
 

@@ -23,7 +23,8 @@ public class TinyTokenizerTests
     [Fact]
     public void A_changed_golden_text_would_be_noticed()
     {
-        var item = Golden.GetProperty("texts").EnumerateArray().First(c => c.GetProperty("text").GetString() == "Hello");
+        var item = Golden.GetProperty("texts").EnumerateArray()
+            .First(c => c.GetProperty("text").GetString() == "Hello");
         Assert.NotEqual(Ids(item), Tiny.Encode("Hallo", addSpecialTokens: false));
     }
 
@@ -106,5 +107,6 @@ public class TinyTokenizerTests
         });
     }
 
-    private static int[] Ids(JsonElement item) => [.. item.GetProperty("ids").EnumerateArray().Select(id => id.GetInt32())];
+    private static int[] Ids(JsonElement item) =>
+        [.. item.GetProperty("ids").EnumerateArray().Select(id => id.GetInt32())];
 }

@@ -52,7 +52,8 @@ internal static class TokenizerFile
                 """),
             ["pre_tokenizer"] = null,
             ["post_processor"] = JsonNode.Parse("""
-                {"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>","type_id":0}},{"Sequence":{"id":"A","type_id":0}}],
+                {"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>","type_id":0}},
+                  {"Sequence":{"id":"A","type_id":0}}],
                  "pair":[],"special_tokens":{"<s>":{"id":"<s>","ids":[1],"tokens":["<s>"]}}}
                 """),
             ["decoder"] = JsonNode.Parse("""

@@ -24,7 +24,8 @@ public class TokenizerRefusalTests
         { "normalizer", """{"type":"Sequence","normalizers":[{"type":"BertNormalizer"}]}""", "BertNormalizer" },
         { "normalizer", """{"type":"Replace","pattern":{"Regex":"("},"content":""}""", "the pattern \"(\"" },
         { "pre_tokenizer", """{"type":"BertPreTokenizer"}""", "pre-tokenizer \"BertPreTokenizer\"" },
-        { "pre_tokenizer", """{"type":"Split","pattern":{"Regex":"a++"},"behavior":"Isolated"}""", "the pattern \"a++\"" },
+        { "pre_tokenizer", """{"type":"Split","pattern":{"Regex":"a++"},"behavior":"Isolated"}""",
+            "the pattern \"a++\"" },
         { "pre_tokenizer", """{"type":"Split","pattern":{"Regex":"a"},"behavior":"Odd"}""", "behavior" },
         { "pre_tokenizer", "null", "both be byte-level" },
         { "decoder", "null", "\"decoder\" is missing" },
@@ -73,7 +74,8 @@ public class TokenizerRefusalTests
 
         var pieces = TokenizerFile.SentencePiece("ab");
         pieces["model"]!["vocab"]!.AsObject().Remove("<0x0A>");
-        Assert.Contains("\"<0x0A>\" for byte 0x0A", Assert.Throws<ModelException>(() => TokenizerFile.Load(pieces)).Message,
+        Assert.Contains("\"<0x0A>\" for byte 0x0A",
+            Assert.Throws<ModelException>(() => TokenizerFile.Load(pieces)).Message,
             StringComparison.Ordinal);
     }
 

@@ -48,7 +48,8 @@ public class TokenizerTests
                 symbols.RemoveAt(best.At + 1);
             }
 
-            Assert.Equal(symbols, tokenizer.Encode(word, addSpecialTokens: false).Select(id => tokenizer.TokenText(id)!));
+            var ids = tokenizer.Encode(word, addSpecialTokens: false);
+            Assert.Equal(symbols, ids.Select(id => tokenizer.TokenText(id)!));
         }
     }
 
@@ -78,7 +79,8 @@ public class TokenizerTests
     {
         var file = TokenizerFile.Bytes();
         file["added_tokens"] = new JsonArray(
-            TokenizerFile.Added(300, "<a>"), TokenizerFile.Added(301, "<a><b>"), TokenizerFile.Added(302, "<l>", true, "lstrip"),
+            TokenizerFile.Added(300, "<a>"), TokenizerFile.Added(301, "<a><b>"),
+            TokenizerFile.Added(302, "<l>", true, "lstrip"),
             TokenizerFile.Added(303, "<r>", true, "rstrip"), TokenizerFile.Added(304, "word", false, "single_word"),
             TokenizerFile.Added(305, "plain", false));
         var tokenizer = TokenizerFile.Load(file);
@@ -87,7 +89,8 @@ public class TokenizerTests
         Assert.Equal([304, 32, 120, 119], tokenizer.Encode("word xw", addSpecialTokens: false));
         Assert.DoesNotContain(304, tokenizer.Encode("words sword", addSpecialTokens: false));
         // A token that is not special is text that the model knows; it is parsed in any case.
-        Assert.Equal([305, 60, 97, 62], tokenizer.Encode("plain<a>", addSpecialTokens: false, parseSpecialTokens: false));
+        Assert.Equal([305, 60, 97, 62], tokenizer.Encode("plain<a>", addSpecialTokens: false,
+            parseSpecialTokens: false));
         Assert.Equal("plain", tokenizer.Decode([305]));
     }
 
@@ -95,7 +98,8 @@ public class TokenizerTests
     public void Normalized_added_tokens_are_found_in_the_normalized_text_only()
     {
         var file = TokenizerFile.Bytes();
-        file["normalizer"] = JsonNode.Parse("""{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Lowercase"}]}""");
+        file["normalizer"] = JsonNode.Parse(
+            """{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Lowercase"}]}""");
         file["added_tokens"] = new JsonArray(
             TokenizerFile.Added(300, "Hey", false, "normalized"), TokenizerFile.Added(301, "RAW", false));
         var tokenizer = TokenizerFile.Load(file);

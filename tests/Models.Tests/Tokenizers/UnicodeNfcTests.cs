@@ -27,8 +27,8 @@ public class UnicodeNfcTests
 
     [Fact]
     public void The_frameworks_own_normalization_does_nothing_here() =>
-        // The reason for UnicodeNfc. If this fails one day, InvariantGlobalization was switched off: keep UnicodeNfc, so
-        // that tokens do not depend on the machine's ICU.
+        // The reason for UnicodeNfc. If this fails one day, InvariantGlobalization was switched off: keep UnicodeNfc,
+        // so that tokens do not depend on the machine's ICU.
         Assert.Equal("e\u0301", "e\u0301".Normalize(NormalizationForm.FormC));
 
     [Fact]
@@ -39,5 +39,6 @@ public class UnicodeNfcTests
     }
 
     private static string Text(string points) => string.Concat(
-        points.Split(' ').Select(point => new Rune(int.Parse(point, NumberStyles.HexNumber, CultureInfo.InvariantCulture)).ToString()));
+        points.Split(' ').Select(point =>
+            new Rune(int.Parse(point, NumberStyles.HexNumber, CultureInfo.InvariantCulture)).ToString()));
 }

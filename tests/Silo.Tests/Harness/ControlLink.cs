@@ -1,7 +1,7 @@
 using System.IO.Pipelines;
 using System.Net.Sockets;
-using Krewe.Control.Links;
 using Krewe.Abstractions.Wire;
+using Krewe.Control.Links;
 
 namespace Krewe.Silo.Tests.Harness;
 

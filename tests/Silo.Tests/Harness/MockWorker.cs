@@ -4,13 +4,14 @@ using Krewe.Abstractions.Wire;
 namespace Krewe.Silo.Tests.Harness;
 
 /// <summary>
-/// A worker without a model: it speaks the control link over a real socket and answers each sequence with the tokens that
-/// its script has for the prompt, from the index the silo asks for.
+/// A worker without a model: it speaks the control link over a real socket and answers each sequence with the tokens
+/// that its script has for the prompt, from the index the silo asks for.
 /// </summary>
 internal sealed class MockWorker : IAsyncDisposable
 {
     private readonly ControlLink _link = new();
     private readonly ConcurrentDictionary<SequenceKey, CancellationTokenSource> _running = [];
+    private readonly ConcurrentDictionary<SequenceKey, TaskCompletionSource> _prefilled = [];
     private readonly CancellationTokenSource _closed = new();
     private readonly SiloHarness _harness;
     private Task _reading = Task.CompletedTask;
@@ -77,7 +78,12 @@ internal sealed class MockWorker : IAsyncDisposable
         await _closed.CancelAsync();
         await _link.DisposeAsync();
         await _reading;
+        _running.Clear();
     }
+
+    /// <summary>Completes when this worker has prefilled the key and waits for its puller.</summary>
+    public Task WhenPrefilled(SequenceKey key) => _prefilled.GetOrAdd(
+        key, _ => new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
 
     /// <summary>The worker holds nothing of the key any more.</summary>
     public Task ReleaseAsync(SequenceKey key) =>
@@ -150,6 +156,8 @@ internal sealed class MockWorker : IAsyncDisposable
         var tokens = _harness.Script(start);
         await SendAsync(RunOf(start, tokens, start.OutputTokens.Count, 1));
         await SendAsync(start.Key, SequenceEventKind.PrefillFinished);
+        _ = WhenPrefilled(start.Key);
+        _prefilled[start.Key].TrySetResult();
     }
 
     private async Task DecodeAsync(StartSequence start, CancellationToken aborted)
@@ -157,8 +165,11 @@ internal sealed class MockWorker : IAsyncDisposable
         if (start.Part == SequencePart.Decode)
         {
             await SendAsync(start.Key, SequenceEventKind.HandoffStarted);
-            await SendAsync(start.Key, SequenceEventKind.HandoffCommitted, e => (e.BlocksMoved, e.BytesMoved) = (2, 64));
-            if (_harness.Find(start.Source.WorkerId) is { } source) await source.ReleaseAsync(start.Key);
+            var source = _harness.Find(start.Source);
+            await source.WhenPrefilled(start.Key).WaitAsync(aborted);
+            await SendAsync(
+                start.Key, SequenceEventKind.HandoffCommitted, e => (e.BlocksMoved, e.BytesMoved) = (2, 64));
+            await source.ReleaseAsync(start.Key);
         }
 
         await SendAsync(start.Key, SequenceEventKind.DecodeStarted);

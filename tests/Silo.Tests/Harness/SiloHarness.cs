@@ -18,7 +18,7 @@ internal sealed class SiloHarness : IAsyncDisposable
 
     private const string Numerics = "mock/v1";
     private readonly ConcurrentDictionary<string, MockWorker> _workers = new(StringComparer.Ordinal);
-    private readonly List<MockWorker> _all = [];
+    private readonly ConcurrentQueue<MockWorker> _all = [];
     private ulong _incarnations;
 
     private SiloHarness(RunningSilo silo)
@@ -76,11 +76,13 @@ internal sealed class SiloHarness : IAsyncDisposable
     public async Task<MockWorker> AddAsync(string id, Wire.WorkerRole role)
     {
         var worker = Create(id, role);
+        _workers[id] = worker;
         var reply = await worker.ConnectAsync();
         Assert.True(reply.Accepted, reply.Message);
-        _workers[id] = worker;
         // The reply is sent before the worker is in the view.
-        await Eventually.UntilAsync(() => View.Find(id)?.Load is not null, $"{id} is attached");
+        await Eventually.UntilAsync(
+            () => View.Find(id) is { Load: not null } link && link.Worker.Incarnation == worker.Hello.Incarnation,
+            $"{id} is attached");
         return worker;
     }
 
@@ -114,11 +116,13 @@ internal sealed class SiloHarness : IAsyncDisposable
         };
         change?.Invoke(hello);
         var worker = new MockWorker(this, hello);
-        _all.Add(worker);
+        _all.Enqueue(worker);
         return worker;
     }
 
-    public MockWorker? Find(string id) => _workers.GetValueOrDefault(id);
+    /// <summary>The worker that others pull from: this process of it and no other.</summary>
+    public MockWorker Find(Wire.DataAddress source) => _all.Single(
+        worker => worker.Hello.WorkerId == source.WorkerId && worker.Hello.Incarnation == source.Incarnation);
 
     public MockWorker Prefill => _workers["prefill-0"];
 
@@ -128,7 +132,8 @@ internal sealed class SiloHarness : IAsyncDisposable
         Client.PostAsync(path, new StringContent(json, Encoding.UTF8, "application/json"));
 
     /// <summary>Posts with stream: true and gives the answer as soon as its headers are there.</summary>
-    public Task<HttpResponseMessage> PostStreamAsync(string path, string json, CancellationToken cancellationToken = default)
+    public Task<HttpResponseMessage> PostStreamAsync(
+        string path, string json, CancellationToken cancellationToken = default)
     {
         var request = new HttpRequestMessage(HttpMethod.Post, path)
         {
@@ -154,5 +159,7 @@ internal sealed class SiloHarness : IAsyncDisposable
 
     /// <summary>The tokens cut to what the request allows, else ended by the stop token.</summary>
     public static int[] Limited(Wire.StartSequence start, int[] tokens) =>
-        start.MaxOutputTokens <= tokens.Length ? tokens[..(int)start.MaxOutputTokens] : [.. tokens, TestModel.StopToken];
+        start.MaxOutputTokens <= tokens.Length
+            ? tokens[..(int)start.MaxOutputTokens]
+            : [.. tokens, TestModel.StopToken];
 }

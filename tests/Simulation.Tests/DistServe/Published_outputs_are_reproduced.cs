@@ -60,7 +60,8 @@ public sealed class Published_outputs_are_reproduced
         double Cell(string[] row, string column) =>
             double.Parse(row[columns.IndexOf(column)], CultureInfo.InvariantCulture);
         return [.. lines.Skip(1).Select(line => line.Split(',')).Select(row => new RequestTiming(
-            (int)Cell(row, "req_id"), Cell(row, "first_token_latency"), Cell(row, "total_latency"), Cell(row, "tpot")))];
+            (int)Cell(row, "req_id"), Cell(row, "first_token_latency"), Cell(row, "total_latency"),
+            Cell(row, "tpot")))];
     }
 
     private static string Fixture(string name) =>

@@ -2,7 +2,9 @@ using Krewe.Abstractions;
 
 namespace Krewe.Workers.Tests;
 
-/// <summary>A KV arena in managed memory; <paramref name="hostMemory"/> false plays a device whose bytes must be copied.</summary>
+/// <summary>
+/// A KV arena in managed memory; <paramref name="hostMemory"/> false plays a device whose bytes must be copied.
+/// </summary>
 internal sealed class FakeArena(int blocks, bool hostMemory = true) : IKvArena
 {
     private readonly byte[] _bytes = new byte[blocks * FakeRunner.Geometry.BlockBytes];

@@ -31,6 +31,18 @@ internal sealed class ManualTime : TimeProvider
         lock (_lock) _now = end;
     }
 
+    /// <summary>Moves time in steps until the task completes: whoever arms a timer late still sees it fire.</summary>
+    public async Task AdvanceUntilAsync(Task task, TimeSpan step)
+    {
+        while (!task.IsCompleted)
+        {
+            Advance(step);
+            await Task.WhenAny(task, Task.Delay(5));
+        }
+
+        await task;
+    }
+
     private ManualTimer? Next(TimeSpan end)
     {
         lock (_lock)

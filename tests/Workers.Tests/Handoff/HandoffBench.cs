@@ -4,7 +4,9 @@ using WorkerRole = Krewe.Abstractions.WorkerRole;
 
 namespace Krewe.Workers.Tests;
 
-/// <summary>One worker without a control link: engine thread, data link server and puller, on real loopback sockets.</summary>
+/// <summary>
+/// One worker without a control link: engine thread, data link server and puller, on real loopback sockets.
+/// </summary>
 internal sealed class HandoffBench : IAsyncDisposable
 {
     private readonly PullStarter _pulls;
@@ -71,7 +73,9 @@ internal sealed class HandoffBench : IAsyncDisposable
     public void Abort(string request, int epoch = 1) => Engine.Post(
         new EngineCommand.Abort(Owner, new Krewe.Abstractions.SequenceKey(request, 0, epoch), "test"));
 
-    /// <summary>Ends the engine and checks that nothing is held any more. To be called when all sequences are over.</summary>
+    /// <summary>
+    /// Ends the engine and checks that nothing is held any more. To be called when all sequences are over.
+    /// </summary>
     public async Task AssertAllReturnedAsync()
     {
         await DisposeAsync();

@@ -47,6 +47,7 @@ public sealed class HandoffTests
         prefill.Start(Start("a", prompt, 10, SequencePart.Prefill));
         await decode.Owner.WhenReleasedAsync("a");
         Assert.Equal(FakeRunner.Answer(prompt, 10), decode.Owner.Tokens("a"));
+        await prefill.Owner.WhenReleasedAsync("a");
         await prefill.AssertAllReturnedAsync();
     }
 
@@ -192,7 +193,8 @@ public sealed class HandoffTests
         await bench.AssertAllReturnedAsync();
     }
 
-    private static void StartPair(HandoffBench prefill, HandoffBench decode, string request, int[] prompt, int maxOutput)
+    private static void StartPair(
+        HandoffBench prefill, HandoffBench decode, string request, int[] prompt, int maxOutput)
     {
         prefill.Start(Start(request, prompt, maxOutput, SequencePart.Prefill));
         decode.Start(Start(request, prompt, maxOutput, SequencePart.Decode), prefill.Address);

@@ -30,6 +30,7 @@ internal static class TinyModel
         while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "models", "tiny", "config.json")))
             folder = folder.Parent;
         return Path.Combine(
-            folder?.FullName ?? throw new DirectoryNotFoundException("No parent folder has models/tiny."), "models", "tiny");
+            folder?.FullName ?? throw new DirectoryNotFoundException("No parent folder has models/tiny."),
+            "models", "tiny");
     }
 }

@@ -9,8 +9,8 @@ internal static unsafe class Cache
     public const int LineBytes = 64;
 
     /// <summary>
-    /// Asks for the line <paramref name="bytes"/> behind <paramref name="address"/>, which need not be readable. Nothing
-    /// on processors without such an instruction in .NET.
+    /// Asks for the line <paramref name="bytes"/> behind <paramref name="address"/>, which need not be readable.
+    /// Nothing on processors without such an instruction in .NET.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Prefetch(byte* address, nint bytes)

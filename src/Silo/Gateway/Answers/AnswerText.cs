@@ -4,7 +4,9 @@ using Krewe.Silo.Gateway.Requests;
 
 namespace Krewe.Silo.Gateway.Answers;
 
-/// <summary>Turns output tokens into the answer's text: whole characters, without stop strings and stop tokens.</summary>
+/// <summary>
+/// Turns output tokens into the answer's text: whole characters, without stop strings and stop tokens.
+/// </summary>
 internal sealed class AnswerText(Tokenizer tokenizer, GenerationRequest request)
 {
     private readonly StreamDecoder _decoder =

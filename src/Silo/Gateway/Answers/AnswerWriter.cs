@@ -78,8 +78,8 @@ internal static class AnswerWriter
     }
 
     /// <summary>
-    /// Tells the error as an event, and then breaks the connection: a client library that overlooks the event must not take
-    /// a cut answer for a whole one.
+    /// Tells the error as an event, and then breaks the connection: a client library that overlooks the event must not
+    /// take a cut answer for a whole one.
     /// </summary>
     private static async Task WriteFailureAsync(HttpContext context, KreweException error)
     {
@@ -88,8 +88,9 @@ internal static class AnswerWriter
         await WriteEventAsync(context, body);
         await WriteEventAsync(context, Done);
         await context.Response.Body.FlushAsync(context.RequestAborted);
-        // HttpContext.Abort() could drop what was just written. The server ends a response that fails after it has begun by
-        // sending everything and closing the connection without the terminator; this exception it does not log as ours.
+        // HttpContext.Abort() could drop what was just written. The server ends a response that fails after it has
+        // begun by sending everything and closing the connection without the terminator; this exception it does not log
+        // as ours.
         throw new BadHttpRequestException("The answer failed after it had begun.", error);
     }
 

@@ -9,8 +9,8 @@ using Microsoft.Extensions.Logging;
 namespace Krewe.Silo.Gateway.Answers;
 
 /// <summary>
-/// One running request as its client sees it. Invariant: when it is disposed of, its request has exactly one outcome and
-/// no worker goes on computing for it.
+/// One running request as its client sees it. Invariant: when it is disposed of, its request has exactly one outcome
+/// and no worker goes on computing for it.
 /// </summary>
 internal sealed partial class Generation(
     GenerationRequest request,

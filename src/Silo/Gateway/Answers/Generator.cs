@@ -12,8 +12,8 @@ internal sealed class Generator(
     ServedModel model, RequestStreams streams, IGrainFactory grains, ILogger<Generator> log)
 {
     /// <summary>
-    /// Plans and dispatches the request. Throws <see cref="KreweException"/> when the cluster refuses it; then nothing is
-    /// held. Whoever gets a generation must dispose of it: that frees everything it holds.
+    /// Plans and dispatches the request. Throws <see cref="KreweException"/> when the cluster refuses it; then nothing
+    /// is held. Whoever gets a generation must dispose of it: that frees everything it holds.
     /// </summary>
     public async Task<Generation> StartAsync(GenerationRequest request)
     {

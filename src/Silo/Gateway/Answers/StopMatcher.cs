@@ -4,8 +4,8 @@ using System.Text;
 namespace Krewe.Silo.Gateway.Answers;
 
 /// <summary>
-/// Finds stop strings in text that arrives in pieces. Invariant: no character of a match is ever let through, and what is
-/// let through does not depend on where the pieces were cut.
+/// Finds stop strings in text that arrives in pieces. Invariant: no character of a match is ever let through, and what
+/// is let through does not depend on where the pieces were cut.
 /// </summary>
 internal sealed class StopMatcher(ImmutableArray<string> stops)
 {

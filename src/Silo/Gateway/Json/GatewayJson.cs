@@ -4,7 +4,9 @@ using System.Text.Json.Serialization;
 
 namespace Krewe.Silo.Gateway.Json;
 
-/// <summary>Every JSON object that the gateway writes; generated, so that nothing is reflected upon at run time.</summary>
+/// <summary>
+/// Every JSON object that the gateway writes; generated, so that nothing is reflected upon at run time.
+/// </summary>
 [JsonSerializable(typeof(ErrorObject))]
 [JsonSerializable(typeof(ChatCompletion))]
 [JsonSerializable(typeof(ChatChunk))]

@@ -55,7 +55,10 @@ internal sealed class ChatPrompt(ServedModel model, TimeProvider time)
         catch (TemplateException e)
         {
             throw new KreweException(
-                ErrorCode.InvalidRequest, $"The model's chat template refuses these messages: {e.Message}", "messages", e);
+                ErrorCode.InvalidRequest,
+                $"The model's chat template refuses these messages: {e.Message}",
+                "messages",
+                e);
         }
     }
 
@@ -92,8 +95,8 @@ internal sealed class ChatPrompt(ServedModel model, TimeProvider time)
             {
                 throw new KreweException(
                     ErrorCode.UnsupportedParameter,
-                    $"'{type.Path}' is \"{type.AsString()}\"; this model reads text only, so every part must be of the type "
-                    + "\"text\".",
+                    $"'{type.Path}' is \"{type.AsString()}\"; this model reads text only, so every part must be of "
+                    + "the type \"text\".",
                     type.Path);
             }
 

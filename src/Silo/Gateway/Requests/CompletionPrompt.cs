@@ -5,8 +5,8 @@ using Krewe.Silo.Hosting;
 
 namespace Krewe.Silo.Gateway.Requests;
 
-/// <summary>The prompt of a text completion: a string, or token ids that are taken as they are; each may stand in a list of
-/// one.</summary>
+/// <summary>The prompt of a text completion: a string, or token ids that are taken as they are; each may stand in a
+/// list of one.</summary>
 internal static class CompletionPrompt
 {
     private const string Expected = "a string or an array of token ids";
@@ -34,13 +34,14 @@ internal static class CompletionPrompt
         var items = field.Items(Expected);
         if (items.Length == 0) throw Missing(field.Path);
         if (items[0].Value.ValueKind == JsonValueKind.Number) return field;
-        if (items[0].Value.ValueKind is not (JsonValueKind.String or JsonValueKind.Array)) throw items[0].Wrong(Expected);
+        if (items[0].Value.ValueKind is not (JsonValueKind.String or JsonValueKind.Array))
+            throw items[0].Wrong(Expected);
         return items.Length == 1
             ? items[0]
             : throw new KreweException(
                 ErrorCode.UnsupportedParameter,
-                $"'{field.Path}' has {items.Length} prompts; several prompts in one request are not supported yet. Send one "
-                + "request for each.",
+                $"'{field.Path}' has {items.Length} prompts; several prompts in one request are not supported yet. "
+                + "Send one request for each.",
                 field.Path);
     }
 

@@ -3,7 +3,9 @@ using Krewe.Abstractions;
 
 namespace Krewe.Silo.Gateway.Requests;
 
-/// <summary>A client's request, checked: what the cluster computes, and how the gateway makes the answer of it.</summary>
+/// <summary>
+/// A client's request, checked: what the cluster computes, and how the gateway makes the answer of it.
+/// </summary>
 internal sealed record GenerationRequest
 {
     public required RequestSpec Spec { get; init; }

@@ -4,8 +4,8 @@ using Krewe.Abstractions;
 namespace Krewe.Silo.Gateway.Requests;
 
 /// <summary>
-/// Fields that this version knows and does not do yet. Ignoring one would give another answer than asked for, so each is
-/// refused by name unless its value asks for nothing. Fields that nobody here knows are ignored.
+/// Fields that this version knows and does not do yet. Ignoring one would give another answer than asked for, so each
+/// is refused by name unless its value asks for nothing. Fields that nobody here knows are ignored.
 /// </summary>
 internal static class LaterFields
 {
@@ -44,7 +44,7 @@ internal static class LaterFields
         ["chat_template"] = IsNothing,
     };
 
-    private static readonly Dictionary<string, Func<JsonElement, bool>> Completions = new(Shared, StringComparer.Ordinal)
+    private static readonly Dictionary<string, Func<JsonElement, bool>> Text = new(Shared, StringComparer.Ordinal)
     {
         ["logprobs"] = IsFalse,
         ["best_of"] = IsOne,
@@ -54,7 +54,7 @@ internal static class LaterFields
 
     public static void RefuseChat(RequestField root) => Refuse(root, Chat);
 
-    public static void RefuseCompletions(RequestField root) => Refuse(root, Completions);
+    public static void RefuseCompletions(RequestField root) => Refuse(root, Text);
 
     private static void Refuse(RequestField root, Dictionary<string, Func<JsonElement, bool>> fields)
     {

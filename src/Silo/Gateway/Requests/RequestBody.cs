@@ -5,7 +5,9 @@ using Microsoft.AspNetCore.Http;
 
 namespace Krewe.Silo.Gateway.Requests;
 
-/// <summary>Reads a request's JSON object. Whatever a client sends, it gets an answer that says what is wrong.</summary>
+/// <summary>
+/// Reads a request's JSON object. Whatever a client sends, it gets an answer that says what is wrong.
+/// </summary>
 internal static class RequestBody
 {
     /// <summary>Deeper nesting is no request of this API and would cost stack.</summary>
@@ -41,7 +43,8 @@ internal static class RequestBody
         }
         catch (JsonException e)
         {
-            throw new KreweException(ErrorCode.InvalidJson, $"The body is not valid JSON: {e.Message}", innerException: e);
+            throw new KreweException(
+                ErrorCode.InvalidJson, $"The body is not valid JSON: {e.Message}", innerException: e);
         }
 
         if (document.RootElement.ValueKind == JsonValueKind.Object) return document;

@@ -5,8 +5,8 @@ using Krewe.Abstractions;
 namespace Krewe.Silo.Gateway.Requests;
 
 /// <summary>
-/// One value of a request's JSON and its path. Every mistake becomes a <see cref="KreweException"/> (InvalidRequest) that
-/// names the path, what is there and what must be.
+/// One value of a request's JSON and its path. Every mistake becomes a <see cref="KreweException"/> (InvalidRequest)
+/// that names the path, what is there and what must be.
 /// </summary>
 internal readonly record struct RequestField(JsonElement Value, string Path)
 {

@@ -65,7 +65,9 @@ internal sealed class RequestReader(ServedModel model, TimeProvider time)
             if (!stream)
             {
                 throw new KreweException(
-                    ErrorCode.InvalidRequest, "Stream options can only be defined when `stream=True`.", "stream_options");
+                    ErrorCode.InvalidRequest,
+                    "Stream options can only be defined when `stream=True`.",
+                    "stream_options");
             }
 
             includeUsage = options.Find("include_usage")?.AsBool() ?? false;
@@ -101,10 +103,10 @@ internal sealed class RequestReader(ServedModel model, TimeProvider time)
 
     private void DemandModel(RequestField root)
     {
-        if (root.Find("model") is not { } field || field.AsString() is var asked && asked == model.Name) return;
+        if (root.Find("model")?.AsString() is not { } asked || asked == model.Name) return;
         throw new KreweException(
             ErrorCode.ModelNotFound,
-            $"The model '{field.AsString()}' does not exist. This server serves '{model.Name}'; GET /v1/models lists it.",
+            $"The model '{asked}' does not exist. This server serves '{model.Name}'; see GET /v1/models.",
             "model");
     }
 
@@ -118,8 +120,8 @@ internal sealed class RequestReader(ServedModel model, TimeProvider time)
         long requested = asked ?? 1;
         throw new KreweException(
             ErrorCode.ContextLengthExceeded,
-            $"This model's maximum context length is {model.MaxContextTokens} tokens. However, you requested {requested} "
-            + $"output tokens and your prompt contains {promptTokens} input tokens, for a total of "
+            $"This model's maximum context length is {model.MaxContextTokens} tokens. However, you requested "
+            + $"{requested} output tokens and your prompt contains {promptTokens} input tokens, for a total of "
             + $"{requested + promptTokens} tokens. Please reduce the length of the prompt.",
             root.Find("messages") is null ? "prompt" : "messages");
     }

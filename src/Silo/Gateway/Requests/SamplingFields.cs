@@ -61,7 +61,8 @@ internal static class SamplingFields
             {
                 throw new KreweException(
                     ErrorCode.InvalidRequest,
-                    $"token_id(s) [{name}] in logit_bias contain out-of-vocab token ids. Vocabulary size: {vocabularySize}.",
+                    $"token_id(s) [{name}] in logit_bias contain out-of-vocab token ids. Vocabulary size: "
+                        + $"{vocabularySize}.",
                     "logit_bias");
             }
 

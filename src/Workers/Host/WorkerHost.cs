@@ -1,0 +1,122 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+using Krewe.Abstractions;
+using Krewe.Models;
+
+namespace Krewe.Workers;
+
+/// <summary>
+/// A worker process: opens the model, serves its silos until told to stop, and leaves nothing behind. Everything that
+/// it holds is given back in the order links → engine → transfers → arena, so that no transfer outlives its memory.
+/// </summary>
+public sealed partial class WorkerHost
+{
+    /// <summary>How long running sequences may take to finish once the worker is told to stop.</summary>
+    public static readonly TimeSpan DrainGrace = TimeSpan.FromSeconds(10);
+
+    private readonly WorkerOptions _options;
+    private readonly ILoggerFactory _loggers;
+    private readonly ILogger _logger;
+    private readonly TimeProvider _time;
+
+    private WorkerHost(WorkerOptions options, ILoggerFactory loggers, TimeProvider time)
+    {
+        (_options, _loggers, _time) = (options, loggers, time);
+        _logger = loggers.CreateLogger("Krewe.Worker");
+    }
+
+    /// <summary>
+    /// Runs the worker until <paramref name="stopping"/> (SIGTERM) or its silo has drained it; then returns 0. Throws
+    /// <see cref="KreweException"/> for invalid options (all of them in one message), a refusal for good, a data port
+    /// in use or a broken engine, and <see cref="ModelException"/> for a folder that cannot be served.
+    /// </summary>
+    public static async Task<int> RunAsync(
+        WorkerOptions options, ILoggerFactory loggers, TimeProvider time, CancellationToken stopping)
+    {
+        if (options.Validate().ToArray() is { Length: > 0 } errors)
+            throw new KreweException(ErrorCode.InvalidOptions, string.Join('\n', errors));
+        using var model = ModelFolder.Open(options.ModelDirectory);
+        using var runner = ModelRunners.Create(
+            model, options.Device, options.KvFormat, options.BlockTokens, options.KvMemoryBytes, options.Threads);
+        await new WorkerHost(options, loggers, time).ServeAsync(model, runner, stopping);
+        return 0;
+    }
+
+    private async Task ServeAsync(ModelFolder model, IModelRunner runner, CancellationToken stopping)
+    {
+        var blockBytes = runner.Kv.Geometry.BlockBytes;
+        var transport = new TcpBlockTransport(blockBytes);
+        var handoffLog = _loggers.CreateLogger("Krewe.Worker.Handoff");
+        await using var server = new HandoffServer(
+            transport.Listen(_options.DataHost, _options.DataPort), _time, handoffLog);
+        var identity = Identify(model, runner, server.Port);
+        LogResolved(
+            _logger, _options, string.Join(", ", _options.Silos), identity.Numerics, identity.Geometry,
+            identity.TotalBlocks, identity.DataPort, identity.Incarnation);
+        var hold = _options.TestHoldFile is { } file ? new PhaseHold(file, _options.Role, _time) : null;
+        await using var pulls = new PullStarter(transport, runner.Kv, identity, hold, _time, handoffLog);
+        await using var engine = new Engine(
+            runner, SettingsOf(model), pulls, hold, _time, _loggers.CreateLogger("Krewe.Worker.Engine"));
+        server.Start(channel => new PullerConnection(
+            channel, runner.Kv, identity, engine.Post, hold, _time, handoffLog));
+        engine.Start();
+
+        using var linksStopping = new CancellationTokenSource();
+        var links = OpenLinks(identity, engine).RunAsync(_options.Silos, linksStopping.Token);
+        await using var drain = stopping.Register(() => engine.Post(new EngineCommand.Drain()));
+        var ended = await Task.WhenAny(links, engine.Completion, DrainedAsync(engine, stopping));
+        await linksStopping.CancelAsync();
+        await links;
+        if (ended == engine.Completion)
+        {
+            throw new KreweException(ErrorCode.Internal, "The engine broke; see the error before.",
+                innerException: engine.Completion.Exception);
+        }
+    }
+
+    /// <summary>
+    /// Ends when the worker drains (told by its silo or by SIGTERM) and has finished what it had; after SIGTERM at the
+    /// latest when the grace is over.
+    /// </summary>
+    private async Task DrainedAsync(Engine engine, CancellationToken stopping)
+    {
+        var signal = new TaskCompletionSource();
+        await using var registration = stopping.Register(signal.SetResult);
+        if (await Task.WhenAny(engine.Drained, signal.Task) == engine.Drained) return;
+        LogDraining(_logger, DrainGrace.TotalSeconds);
+        var grace = Task.Delay(DrainGrace, _time, CancellationToken.None);
+        if (await Task.WhenAny(engine.Drained, grace) == grace) LogCut(_logger, engine.Load.RunningSequences);
+    }
+
+    private SiloLinks OpenLinks(WorkerIdentity identity, Engine engine)
+    {
+        var logger = _loggers.CreateLogger("Krewe.Worker.Links");
+        return new SiloLinks((address, welcomed) => new SiloLink(
+            address, identity, engine.Post, () => engine.Load, welcomed, _time, logger));
+    }
+
+    private WorkerIdentity Identify(ModelFolder model, IModelRunner runner, int dataPort) => new()
+    {
+        WorkerId = _options.WorkerId,
+        Incarnation = BinaryPrimitives.ReadUInt64LittleEndian(RandomNumberGenerator.GetBytes(sizeof(ulong))),
+        Role = _options.Role,
+        ModelName = _options.ServedModelName ?? model.Name,
+        ModelFingerprint = model.Fingerprint,
+        Numerics = runner.Numerics,
+        Geometry = runner.Kv.Geometry,
+        TotalBlocks = runner.Kv.BlockCount,
+        MaxContextTokens = runner.MaxContextTokens,
+        DataHost = _options.DataHost,
+        DataPort = dataPort,
+    };
+
+    private EngineSettings SettingsOf(ModelFolder model) => new()
+    {
+        Role = _options.Role,
+        ModelFingerprint = model.Fingerprint,
+        EndTokens = model.StopTokenIds,
+        StepBudgetTokens = _options.StepBudgetTokens,
+        MaxRunningSequences = _options.MaxRunningSequences,
+        PrefixCache = _options.PrefixCache,
+    };
+}

@@ -1,0 +1,49 @@
+using System.Diagnostics;
+using System.Net;
+using Krewe.EndToEnd.Tests.Harness;
+using Xunit.Abstractions;
+
+namespace Krewe.EndToEnd.Tests;
+
+/// <summary>One prefill and one decode worker, and almost no patience when one is missing.</summary>
+public sealed class ImpatientCluster() : ClusterFixture(
+    "--heartbeat", "0.1", "--silence-limit", "1", "--handoff-lease", "3", "--worker-wait", "1");
+
+/// <summary>When no worker is left a request ends in one clean error, soon; when one is back it is served.</summary>
+public sealed class NoWorkerTests(ImpatientCluster fixture, ITestOutputHelper output)
+    : ClusterTest(fixture, output), IClassFixture<ImpatientCluster>
+{
+    private const int Seed = 99;
+
+    /// <summary>Silence limit, worker wait, and room for a busy machine.</summary>
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(10);
+
+    [Fact]
+    public async Task A_stream_whose_last_decode_worker_is_gone_ends_in_one_error()
+    {
+        var request = new TokenRequest(new Prompts(Seed).OfLength(100), 1500, 1, Seed, IgnoreEos: true);
+        var worker = (await Cluster.WhenAllReturnedAsync(workers: 2)).Worker("decode-0");
+        using var stream = await request.OpenAsync(Cluster);
+        var clock = Stopwatch.StartNew();
+        Signals.Stop(worker.Pid);
+        try
+        {
+            var answer = await stream.ReadAsync().WaitAsync(Limit);
+
+            Output.WriteLine($"ended with {answer.ErrorCode} after {clock.Elapsed.TotalSeconds:0.00} s");
+            Assert.Null(answer.FinishReason);
+            Assert.NotNull(answer.ErrorCode);
+            using var refused = await request.OpenAsync(Cluster).WaitAsync(Limit);
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.Status);
+            Assert.Equal("no_workers", (await refused.ReadAsync()).ErrorCode);
+        }
+        finally
+        {
+            Signals.Continue(worker.Pid);
+        }
+
+        await Cluster.WhenAllReturnedAsync(workers: 2);
+        var again = request with { MaxTokens = 5 };
+        Assert.Equal(5, (await again.AskAsync(Cluster)).Length);
+    }
+}
