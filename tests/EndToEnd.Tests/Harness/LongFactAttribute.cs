@@ -1,6 +1,8 @@
 namespace Krewe.EndToEnd.Tests.Harness;
 
-/// <summary>A test that takes a minute or more: skipped, saying so, unless <c>./krewe test --long</c> asks for it.</summary>
+/// <summary>
+/// A test that takes a minute or more: skipped, saying so, unless <c>./krewe test --long</c> asks for it.
+/// </summary>
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class LongFactAttribute : FactAttribute
 {
