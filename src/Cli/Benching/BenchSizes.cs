@@ -45,7 +45,8 @@ internal sealed record BenchSizes
     /// <summary>Bytes that all sequences' KV blocks take at most.</summary>
     public long KvBytes(ModelConfig config, int blockTokens)
     {
-        var format = KvFormat ?? (config.WeightType == DType.F32 ? Abstractions.KvFormat.F32 : Abstractions.KvFormat.F16);
+        var format = KvFormat ??
+            (config.WeightType == DType.F32 ? Abstractions.KvFormat.F32 : Abstractions.KvFormat.F16);
         var geometry = new KvGeometry(config.Layers, config.KvHeads, config.HeadDim, blockTokens, format);
         var tokens = PromptTokens + StreamTokens(MaxConcurrency);
         return (long)MaxConcurrency * (geometry.BlocksFor(tokens) + 1) * geometry.BlockBytes;

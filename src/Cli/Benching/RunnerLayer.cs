@@ -28,7 +28,9 @@ internal sealed class RunnerLayer : IDisposable
             .Select(sequence => BenchPrompts.Of(sequence, length, model.Config.VocabularySize))];
         // Block b of all sequences, then block b + 1: no sequence's blocks are neighbours, as after hours of serving.
         _blocks = [.. Enumerable.Range(0, sequences).Select(sequence => Enumerable
-            .Range(0, _runner.Kv.Geometry.BlocksFor(length)).Select(block => (block * sequences) + sequence).ToArray())];
+            .Range(0, _runner.Kv.Geometry.BlocksFor(length))
+            .Select(block => (block * sequences) + sequence)
+            .ToArray())];
     }
 
     public NumericsFingerprint Numerics => _runner.Numerics;

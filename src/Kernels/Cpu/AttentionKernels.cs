@@ -15,6 +15,7 @@ internal static unsafe class AttentionKernels<TOps, TV, TK>
     private const int Group = AttentionScratch.GroupTokens;
 
     /// <summary>Scores of all queries at the slots of <paramref name="slots"/>, widened to whole vectors.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Score(in AttentionWork work, in AttentionScratch scratch, VisibleRange slots)
     {
         var (queries, dims) = (work.Rows * work.Heads, work.Geometry.HeadDim);
@@ -41,6 +42,7 @@ internal static unsafe class AttentionKernels<TOps, TV, TK>
     /// Adds the weighted values of <paramref name="slots"/> to some queries' outputs, which a tile's first call
     /// rescales.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void AddValues(
         in AttentionWork work, in AttentionScratch scratch, int firstQuery, int queries, VisibleRange slots)
     {

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Krewe.Kernels;
 
 /// <summary>Asks for the keys or the values of a tile of positions ahead of their use.</summary>
@@ -5,6 +7,7 @@ internal static unsafe class CachePrefetch
 {
     private const int Group = AttentionScratch.GroupTokens;
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Keys(in AttentionWork work, VisibleRange slots, int tile)
     {
         // From one dim to the next is a row of the block's slots; 16 of 2 bytes are half a line.
@@ -18,6 +21,7 @@ internal static unsafe class CachePrefetch
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Values(in AttentionWork work, VisibleRange slots, int tile)
     {
         var bytes = Group * work.Geometry.HeadDim * work.Geometry.ElementBytes;

@@ -67,6 +67,7 @@ internal static unsafe class CpuAttention<TOps, TV>
     }
 
     /// <summary>Finds the groups of a tile that any row sees.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Locate(in AttentionWork work, in AttentionScratch scratch, VisibleRange seen, int tile)
     {
         const int group = AttentionScratch.GroupTokens;
@@ -75,6 +76,7 @@ internal static unsafe class CpuAttention<TOps, TV>
     }
 
     /// <summary>Scores of one row's queries to weights.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Soften(in AttentionWork work, in AttentionScratch scratch, int row, VisibleRange seen)
     {
         if (seen.IsEmpty) return;
@@ -85,6 +87,7 @@ internal static unsafe class CpuAttention<TOps, TV>
     /// <summary>
     /// Slots that all rows see are added for all at once; before and after them each row adds its own.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddValues<TK>(
         in AttentionWork work, in AttentionScratch scratch, VisibleRange shared, int tile)
         where TK : IKvLanes<TV>
@@ -111,6 +114,7 @@ internal static unsafe class CpuAttention<TOps, TV>
             AttentionKernels<TOps, TV, TK>.AddValues(work, scratch, row * work.Heads, work.Heads, slots);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Load(in AttentionWork work, in AttentionScratch scratch)
     {
         scratch.Reset(work.Rows * work.Heads);

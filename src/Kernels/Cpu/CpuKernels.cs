@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics;
+using Krewe.Abstractions;
 
 namespace Krewe.Kernels;
 
@@ -55,6 +56,11 @@ public abstract unsafe class CpuKernels
     /// it.</summary>
     public abstract void Rotate(float* head, float* cosine, float* sine, int half, float scale);
 
+    /// <summary>Rounds a token's keys and values, [KvHeads * HeadDim] each, to the cache's format and stores them in
+    /// slot <paramref name="slot"/> of the block that starts at <paramref name="block"/>.</summary>
+    public abstract void StoreKv(
+        byte* block, in KvGeometry geometry, int layer, int slot, float* keys, float* values);
+
     /// <summary>target = silu(gate) * up over [count], a multiple of 16.</summary>
     public abstract void SwiGlu(float* gate, float* up, int count, float* target);
 
@@ -103,6 +109,10 @@ internal sealed unsafe class CpuKernels<TOps, TV>(string instructionPath) : CpuK
 
     public override void Rotate(float* head, float* cosine, float* sine, int half, float scale) =>
         CpuRowOps<TOps, TV>.Rotate(head, cosine, sine, half, scale);
+
+    public override void StoreKv(
+        byte* block, in KvGeometry geometry, int layer, int slot, float* keys, float* values) =>
+        CpuKvWriter<TOps, TV>.Store(block, geometry, layer, slot, keys, values);
 
     public override void SwiGlu(float* gate, float* up, int count, float* target) =>
         CpuRowOps<TOps, TV>.SwiGlu(gate, up, count, target);

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Krewe.Kernels;
 
 /// <summary>
@@ -30,6 +32,7 @@ internal static unsafe class CpuLinear<TOps, TV>
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Multiply<TW>(in LinearTile work)
         where TW : IWeightLanes<TV>
     {
@@ -48,6 +51,7 @@ internal static unsafe class CpuLinear<TOps, TV>
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Run<TW>(in LinearTile tile)
         where TW : IWeightLanes<TV>
     {

@@ -11,6 +11,7 @@ internal static unsafe class CpuRowOps<TOps, TV>
     where TV : struct
 {
     /// <summary>target = input / sqrt(mean(input^2) + epsilon) * weight; [count] each, in place allowed.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void RmsNorm(float* input, float* weight, int count, float epsilon, float* target)
     {
         var scale = 1 / MathF.Sqrt((LaneMath.SumOfSquares(input, count) / count) + epsilon);
@@ -35,6 +36,7 @@ internal static unsafe class CpuRowOps<TOps, TV>
     /// <param name="sine">[half].</param>
     /// <param name="half">Pairs.</param>
     /// <param name="scale">The attention scale for queries, 1 for keys.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Rotate(float* head, float* cosine, float* sine, int half, float scale)
     {
         var scales = TOps.Broadcast(scale);
@@ -72,6 +74,7 @@ internal static unsafe class CpuRowOps<TOps, TV>
 
     /// <summary>weights = e^((logits - maximum) / temperature); <paramref name="count"/> is a multiple of the lanes.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void SoftmaxWeights(float* logits, int count, float maximum, float temperature, float* weights)
     {
         for (var i = 0; i < count; i += TOps.Count)

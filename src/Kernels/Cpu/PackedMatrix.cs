@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Krewe.Kernels;
 
 /// <summary>
@@ -53,10 +55,13 @@ public sealed unsafe class PackedMatrix : IDisposable
     /// <paramref name="firstOutput"/> and up. Distinct rows may be packed by distinct threads unless they share a
     /// panel.
     /// </summary>
+    /// <exception cref="InvalidWeightsException">A half is infinite or NaN: the kernels widen finite ones
+    /// only.</exception>
     public void PackRows(byte* source, int rowCount, int firstOutput)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(firstOutput);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(rowCount, Outputs - firstOutput);
+        if (Format == WeightFormat.F16) DemandFiniteHalves((ushort*)source, rowCount);
         while (rowCount > 0)
         {
             var (panel, column) = Math.DivRem(firstOutput, PanelOutputs);
@@ -80,8 +85,19 @@ public sealed unsafe class PackedMatrix : IDisposable
         _bias.Dispose();
     }
 
+    private void DemandFiniteHalves(ushort* source, int rowCount)
+    {
+        for (var row = 0; row < rowCount; row++)
+        {
+            var halves = new ReadOnlySpan<ushort>(source + ((long)row * Inputs), Inputs);
+            if (halves.ContainsAnyInRange<ushort>(0x7c00, 0x7fff) || halves.ContainsAnyInRange<ushort>(0xfc00, 0xffff))
+                throw new InvalidWeightsException($"Row {row} has a weight that is infinite or not a number.");
+        }
+    }
+
     /// <summary>Rows of the source become columns of a panel: reads run along many rows at once, so that writes are
     /// dense.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Transpose<T>(T* source, T* panel, int firstColumn, int columns)
         where T : unmanaged
     {

@@ -41,7 +41,8 @@ internal sealed unsafe class ProductProgram : IStepProgram, IDisposable
 
     public int PhaseCount => _products.Count;
 
-    public void Prepare(IReadOnlyList<StepProduct> products, StepShape shape) => (_products, _shape) = (products, shape);
+    public void Prepare(IReadOnlyList<StepProduct> products, StepShape shape) =>
+        (_products, _shape) = (products, shape);
 
     public void RunPhase(int phase, int thread)
     {

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Krewe.Kernels;
 using Krewe.Models;
 
@@ -121,6 +122,7 @@ internal sealed unsafe class CpuStep : IStepProgram, IDisposable
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Embed(int thread)
     {
         var (start, end) = Share(_batch.RowCount, thread);
@@ -135,6 +137,7 @@ internal sealed unsafe class CpuStep : IStepProgram, IDisposable
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void NormalizeRows(NativeArray<float> weight, int rows, int thread)
     {
         var (start, end) = Share(rows, thread);
@@ -163,6 +166,7 @@ internal sealed unsafe class CpuStep : IStepProgram, IDisposable
             output + ((long)first * weights.PanelOutputs), outputStride, accumulate);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void StoreKeysAndValues(CpuLayer weights, int layer, int thread)
     {
         var (dims, geometry) = (_config.HeadDim, _arena.Geometry);
@@ -176,7 +180,7 @@ internal sealed unsafe class CpuStep : IStepProgram, IDisposable
             for (var head = 0; head < _config.KvHeads; head++)
                 Position(keys + (head * dims), weights.KeyNorm, row, scale: 1);
             var (block, slot) = Math.DivRem(_batch.SlotMapping[row], geometry.BlockTokens);
-            KvWriter.Write(
+            _kernels.StoreKv(
                 _arena.Data + ((long)block * geometry.BlockBytes), geometry, layer, slot, keys,
                 keys + ((long)_config.KvHeads * dims));
         }
@@ -201,6 +205,7 @@ internal sealed unsafe class CpuStep : IStepProgram, IDisposable
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Attend(int layer, AttentionPlan plan, int thread)
     {
         fixed (int* blockTables = _batch.BlockTables)
@@ -231,6 +236,7 @@ internal sealed unsafe class CpuStep : IStepProgram, IDisposable
 
     /// <summary>Gate and up of a strip of columns go through the thread's scratch straight into the gated
     /// layer.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Gate(PackedMatrix weights, int rows, int thread)
     {
         var width = weights.PanelOutputs;
@@ -258,6 +264,7 @@ internal sealed unsafe class CpuStep : IStepProgram, IDisposable
 
     /// <summary>Logits of a strip of tokens go through the thread's scratch, because their rows are not whole panels.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void ComputeLogits(int thread)
     {
         var head = _weights.Head;

@@ -82,7 +82,7 @@ internal sealed unsafe class CpuWeightLoader
         var first = 0;
         for (var i = 0; i < tensors.Length; i++)
         {
-            matrix.PackRows(tensors[i].Data, projections[i].Outputs, first);
+            Pack(matrix, tensors[i], 0, projections[i].Outputs, first);
             if (_config.AttentionBias)
             {
                 var bias = new float[projections[i].Outputs];
@@ -108,9 +108,8 @@ internal sealed unsafe class CpuWeightLoader
         for (var pair = 0; pair < pairs; pair++)
         {
             var rows = Math.Min(panel, intermediate - (pair * panel));
-            var offset = (long)pair * panel * hidden * gate.BytesPerElement;
-            matrix.PackRows(gate.Data + offset, rows, 2 * pair * panel);
-            matrix.PackRows(up.Data + offset, rows, ((2 * pair) + 1) * panel);
+            Pack(matrix, gate, pair * panel, rows, 2 * pair * panel);
+            Pack(matrix, up, pair * panel, rows, ((2 * pair) + 1) * panel);
         }
 
         return matrix;
@@ -120,8 +119,21 @@ internal sealed unsafe class CpuWeightLoader
     {
         var tensor = _checkpoint.Get(name, outputs, inputs);
         var matrix = Own(_kernels.CreateMatrix(outputs, inputs, FormatOf(tensor)));
-        matrix.PackRows(tensor.Data, outputs, firstOutput: 0);
+        Pack(matrix, tensor, 0, outputs, 0);
         return matrix;
+    }
+
+    private static void Pack(PackedMatrix matrix, Tensor tensor, int firstRow, int rows, int firstOutput)
+    {
+        try
+        {
+            matrix.PackRows(
+                tensor.Data + ((long)firstRow * matrix.Inputs * tensor.BytesPerElement), rows, firstOutput);
+        }
+        catch (InvalidWeightsException broken)
+        {
+            throw new ModelException($"The tensor {tensor.Name}, from row {firstRow}: {broken.Message}", broken);
+        }
     }
 
     private NativeArray<float> LoadVector(string name, int length)

@@ -93,7 +93,7 @@ internal sealed unsafe class ReferenceModelRunner : IModelRunner
         var (block, slot) = Math.DivRem(slotIndex, geometry.BlockTokens);
         fixed (float* k = Array.ConvertAll(keys, value => (float)value))
         fixed (float* v = Array.ConvertAll(values, value => (float)value))
-            KvWriter.Write(_arena.Data + ((long)block * geometry.BlockBytes), geometry, layer, slot, k, v);
+            ReferenceKvWriter.Write(_arena.Data + ((long)block * geometry.BlockBytes), geometry, layer, slot, k, v);
 
         var result = new double[queries.Length];
         for (var head = 0; head < _config.Heads; head++)

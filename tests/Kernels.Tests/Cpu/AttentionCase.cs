@@ -31,7 +31,7 @@ internal sealed unsafe class AttentionCase : IDisposable
         {
             fixed (float* keys = RandomData.Floats(random, kvHeads * headDim))
             fixed (float* values = RandomData.Floats(random, kvHeads * headDim))
-                KvWriter.Write(Block(position), Geometry, Layer, position % blockTokens, keys, values);
+                ReferenceKvWriter.Write(Block(position), Geometry, Layer, position % blockTokens, keys, values);
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Krewe.Abstractions;
+using Krewe.Models;
 
 namespace Krewe.Workers.Tests.Runner;
 
@@ -66,5 +67,16 @@ public sealed class FamilyTests
         using var runner = ModelRunners.Create(model, WorkerDevice.Cpu, kvFormat: null, 16, KvMemoryBytes, threads: 1);
         var logits = new Sequence(runner, [1, 2, 3], [0]).Prefill();
         Assert.All(logits, logit => Assert.True(float.IsNaN(logit)));
+    }
+
+    [Fact]
+    public void A_half_that_is_not_a_number_is_refused_at_load_with_its_tensors_name()
+    {
+        using var checkpoint = new RandomCheckpoint(
+            "LlamaForCausalLM", "F16", broken: "model.layers.1.mlp.up_proj.weight");
+        using var model = checkpoint.Open();
+        var error = Assert.Throws<ModelException>(
+            () => ModelRunners.Create(model, WorkerDevice.Cpu, kvFormat: null, 16, KvMemoryBytes, threads: 1));
+        Assert.Contains("model.layers.1.mlp.up_proj.weight", error.Message, StringComparison.Ordinal);
     }
 }

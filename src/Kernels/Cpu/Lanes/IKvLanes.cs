@@ -2,14 +2,18 @@ using System.Runtime.CompilerServices;
 
 namespace Krewe.Kernels;
 
-/// <summary>Reads one vector of consecutive numbers of the KV cache, widened to float.</summary>
+/// <summary>Reads and writes one vector of consecutive numbers of the KV cache.</summary>
 internal unsafe interface IKvLanes<TV>
     where TV : struct
 {
     /// <summary>Bytes of one number.</summary>
     static abstract int ElementBytes { get; }
 
+    /// <summary>Widened to float, exactly.</summary>
     static abstract TV Load(byte* source);
+
+    /// <summary>Rounded to nearest even.</summary>
+    static abstract void Store(TV value, byte* target);
 }
 
 internal readonly unsafe struct BrainKv<TOps, TV> : IKvLanes<TV>
@@ -20,6 +24,9 @@ internal readonly unsafe struct BrainKv<TOps, TV> : IKvLanes<TV>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TV Load(byte* source) => TOps.LoadBrain((ushort*)source);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store(TV value, byte* target) => TOps.StoreBrain(value, (ushort*)target);
 }
 
 internal readonly unsafe struct HalfKv<TOps, TV> : IKvLanes<TV>
@@ -30,6 +37,9 @@ internal readonly unsafe struct HalfKv<TOps, TV> : IKvLanes<TV>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TV Load(byte* source) => TOps.LoadHalf((ushort*)source);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store(TV value, byte* target) => TOps.StoreHalf(value, (ushort*)target);
 }
 
 internal readonly unsafe struct SingleKv<TOps, TV> : IKvLanes<TV>
@@ -40,4 +50,7 @@ internal readonly unsafe struct SingleKv<TOps, TV> : IKvLanes<TV>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TV Load(byte* source) => TOps.Load((float*)source);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store(TV value, byte* target) => TOps.Store(value, (float*)target);
 }

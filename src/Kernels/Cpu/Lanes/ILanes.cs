@@ -51,15 +51,21 @@ internal unsafe interface ILanes<TV>
     /// <summary>Widens Count consecutive IEEE half floats, exactly (subnormals, infinities and NaN too).</summary>
     static abstract TV LoadHalf(ushort* source);
 
+    /// <summary>Rounds to brain floats like <see cref="KvNumber.Write"/>.</summary>
+    static abstract void StoreBrain(TV value, ushort* target);
+
+    /// <summary>Rounds to IEEE half floats like <see cref="KvNumber.Write"/>, but for the payload of a NaN.</summary>
+    static abstract void StoreHalf(TV value, ushort* target);
+
     /// <summary>Widens the lower 16 bits of each of Count 32-bit words, read as brain floats.</summary>
     static abstract TV LowBrain(uint* pairs);
 
     /// <summary>Widens the upper 16 bits of each of Count 32-bit words, read as brain floats.</summary>
     static abstract TV HighBrain(uint* pairs);
 
-    /// <summary>Widens the lower 16 bits of each of Count 32-bit words, read as IEEE halves.</summary>
+    /// <summary>Widens the lower 16 bits of each of Count 32-bit words, read as finite IEEE halves.</summary>
     static abstract TV LowHalf(uint* pairs);
 
-    /// <summary>Widens the upper 16 bits of each of Count 32-bit words, read as IEEE halves.</summary>
+    /// <summary>Widens the upper 16 bits of each of Count 32-bit words, read as finite IEEE halves.</summary>
     static abstract TV HighHalf(uint* pairs);
 }

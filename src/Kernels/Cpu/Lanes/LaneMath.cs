@@ -60,6 +60,7 @@ internal static unsafe class LaneMath
     }
 
     /// <summary>Sum of the squares of <paramref name="count"/> floats.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static float SumOfSquares(float* source, int count)
     {
         var s0 = Vector128<float>.Zero;

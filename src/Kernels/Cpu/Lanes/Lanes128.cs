@@ -61,8 +61,45 @@ internal readonly unsafe struct Lanes128 : ILanes<Vector128<float>>
         (Vector128.WidenLower(Vector64.Load(source).ToVector128Unsafe()) << 16).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<float> LoadHalf(ushort* source) =>
-        WidenHalf(Vector128.WidenLower(Vector64.Load(source).ToVector128Unsafe()).AsInt32() << 16);
+    public static Vector128<float> LoadHalf(ushort* source)
+    {
+        var upper = Vector128.WidenLower(Vector64.Load(source).ToVector128Unsafe()).AsInt32() << 16;
+        var exponent = upper & Vector128.Create(FloatBits.HalfExponentAbove);
+        var special = Vector128.Equals(exponent, Vector128.Create(FloatBits.HalfExponentAbove));
+        return (WidenFiniteHalf(upper).AsInt32() | (special & Vector128.Create(FloatBits.Infinity))).AsSingle();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreBrain(Vector128<float> value, ushort* target)
+    {
+        var bits = value.AsUInt32();
+        var rounded = bits + Vector128.Create(FloatBits.BrainHalfUnit) + ((bits >> 16) & Vector128<uint>.One);
+        // The carry of the rounding would turn some NaNs into infinity or zero.
+        var quiet = bits | Vector128.Create(FloatBits.BrainQuiet);
+        var result = Vector128.ConditionalSelect(Vector128.Equals(value, value).AsUInt32(), rounded, quiet) >> 16;
+        Vector128.Narrow(result, result).GetLower().Store(target);
+    }
+
+    /// <summary>After Fabian Giesen's float_to_half_fast3_rtne (public domain): subnormals are rounded by an addition
+    /// that leaves them in the low mantissa bits, normal numbers by integer arithmetic.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreHalf(Vector128<float> value, ushort* target)
+    {
+        var sign = value.AsInt32() & Vector128.Create(FloatBits.Sign);
+        var size = value.AsInt32() ^ sign;
+        var special = Vector128.ConditionalSelect(
+            Vector128.GreaterThan(size, Vector128.Create(FloatBits.Infinity)), Vector128.Create(FloatBits.HalfNaN),
+            Vector128.Create(FloatBits.HalfInfinity));
+        var magic = Vector128.Create(FloatBits.HalfSubnormalMagic);
+        var subnormal = (size.AsSingle() + magic.AsSingle()).AsInt32() - magic;
+        var normal = (size + Vector128.Create(FloatBits.HalfRebias) + ((size >> 13) & Vector128<int>.One)) >> 13;
+        var finite = Vector128.ConditionalSelect(
+            Vector128.LessThan(size, Vector128.Create(FloatBits.HalfNormalMin)), subnormal, normal);
+        var result = Vector128.ConditionalSelect(
+            Vector128.LessThan(size, Vector128.Create(FloatBits.HalfOverflow)), finite, special);
+        var words = result.AsUInt32() | (sign.AsUInt32() >> 16);
+        Vector128.Narrow(words, words).GetLower().Store(target);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> LowBrain(uint* pairs) => (Vector128.Load(pairs) << 16).AsSingle();
@@ -72,22 +109,15 @@ internal readonly unsafe struct Lanes128 : ILanes<Vector128<float>>
         (Vector128.Load(pairs) & Vector128.Create(FloatBits.UpperHalf)).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<float> LowHalf(uint* pairs) => WidenHalf((Vector128.Load(pairs) << 16).AsInt32());
+    public static Vector128<float> LowHalf(uint* pairs) =>
+        WidenFiniteHalf((Vector128.Load(pairs) << 16).AsInt32());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<float> HighHalf(uint* pairs) =>
-        WidenHalf((Vector128.Load(pairs) & Vector128.Create(FloatBits.UpperHalf)).AsInt32());
+    public static Vector128<float> HighHalf(uint* pairs) => WidenFiniteHalf(Vector128.Load(pairs).AsInt32());
 
-    /// <summary>Halves in the upper 16 bits of each lane: exponent and mantissa move to their places in a float that is
-    /// 2^112 too small; the product restores it exactly, for subnormals too. Infinity and NaN are put right
-    /// after.</summary>
+    /// <summary>Finite halves in the upper 16 bits of each lane: exponent and mantissa move to their places in a float
+    /// that is 2^112 too small; the product restores it exactly, for subnormals too. Lower bits are dropped.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector128<float> WidenHalf(Vector128<int> upper)
-    {
-        var bits = (upper >> 3) & Vector128.Create(FloatBits.HalfMask);
-        var value = bits.AsSingle() * Vector128.Create(FloatBits.HalfScale);
-        var special = Vector128.GreaterThanOrEqual(
-            bits & Vector128.Create(FloatBits.HalfMagnitude), Vector128.Create(FloatBits.HalfInfinity));
-        return (value.AsInt32() | (special & Vector128.Create(FloatBits.Infinity))).AsSingle();
-    }
+    private static Vector128<float> WidenFiniteHalf(Vector128<int> upper) =>
+        ((upper >> 3) & Vector128.Create(FloatBits.HalfMask)).AsSingle() * Vector128.Create(FloatBits.HalfScale);
 }

@@ -58,8 +58,45 @@ internal readonly unsafe struct Lanes256 : ILanes<Vector256<float>>
         (Vector256.WidenLower(Vector128.Load(source).ToVector256Unsafe()) << 16).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> LoadHalf(ushort* source) =>
-        WidenHalf(Vector256.WidenLower(Vector128.Load(source).ToVector256Unsafe()).AsInt32() << 16);
+    public static Vector256<float> LoadHalf(ushort* source)
+    {
+        var upper = Vector256.WidenLower(Vector128.Load(source).ToVector256Unsafe()).AsInt32() << 16;
+        var exponent = upper & Vector256.Create(FloatBits.HalfExponentAbove);
+        var special = Vector256.Equals(exponent, Vector256.Create(FloatBits.HalfExponentAbove));
+        return (WidenFiniteHalf(upper).AsInt32() | (special & Vector256.Create(FloatBits.Infinity))).AsSingle();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreBrain(Vector256<float> value, ushort* target)
+    {
+        var bits = value.AsUInt32();
+        var rounded = bits + Vector256.Create(FloatBits.BrainHalfUnit) + ((bits >> 16) & Vector256<uint>.One);
+        // The carry of the rounding would turn some NaNs into infinity or zero.
+        var quiet = bits | Vector256.Create(FloatBits.BrainQuiet);
+        var result = Vector256.ConditionalSelect(Vector256.Equals(value, value).AsUInt32(), rounded, quiet) >> 16;
+        Vector256.Narrow(result, result).GetLower().Store(target);
+    }
+
+    /// <summary>After Fabian Giesen's float_to_half_fast3_rtne (public domain): subnormals are rounded by an addition
+    /// that leaves them in the low mantissa bits, normal numbers by integer arithmetic.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreHalf(Vector256<float> value, ushort* target)
+    {
+        var sign = value.AsInt32() & Vector256.Create(FloatBits.Sign);
+        var size = value.AsInt32() ^ sign;
+        var special = Vector256.ConditionalSelect(
+            Vector256.GreaterThan(size, Vector256.Create(FloatBits.Infinity)), Vector256.Create(FloatBits.HalfNaN),
+            Vector256.Create(FloatBits.HalfInfinity));
+        var magic = Vector256.Create(FloatBits.HalfSubnormalMagic);
+        var subnormal = (size.AsSingle() + magic.AsSingle()).AsInt32() - magic;
+        var normal = (size + Vector256.Create(FloatBits.HalfRebias) + ((size >> 13) & Vector256<int>.One)) >> 13;
+        var finite = Vector256.ConditionalSelect(
+            Vector256.LessThan(size, Vector256.Create(FloatBits.HalfNormalMin)), subnormal, normal);
+        var result = Vector256.ConditionalSelect(
+            Vector256.LessThan(size, Vector256.Create(FloatBits.HalfOverflow)), finite, special);
+        var words = result.AsUInt32() | (sign.AsUInt32() >> 16);
+        Vector256.Narrow(words, words).GetLower().Store(target);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> LowBrain(uint* pairs) => (Vector256.Load(pairs) << 16).AsSingle();
@@ -69,22 +106,15 @@ internal readonly unsafe struct Lanes256 : ILanes<Vector256<float>>
         (Vector256.Load(pairs) & Vector256.Create(FloatBits.UpperHalf)).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> LowHalf(uint* pairs) => WidenHalf((Vector256.Load(pairs) << 16).AsInt32());
+    public static Vector256<float> LowHalf(uint* pairs) =>
+        WidenFiniteHalf((Vector256.Load(pairs) << 16).AsInt32());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> HighHalf(uint* pairs) =>
-        WidenHalf((Vector256.Load(pairs) & Vector256.Create(FloatBits.UpperHalf)).AsInt32());
+    public static Vector256<float> HighHalf(uint* pairs) => WidenFiniteHalf(Vector256.Load(pairs).AsInt32());
 
-    /// <summary>Halves in the upper 16 bits of each lane: exponent and mantissa move to their places in a float that is
-    /// 2^112 too small; the product restores it exactly, for subnormals too. Infinity and NaN are put right
-    /// after.</summary>
+    /// <summary>Finite halves in the upper 16 bits of each lane: exponent and mantissa move to their places in a float
+    /// that is 2^112 too small; the product restores it exactly, for subnormals too. Lower bits are dropped.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<float> WidenHalf(Vector256<int> upper)
-    {
-        var bits = (upper >> 3) & Vector256.Create(FloatBits.HalfMask);
-        var value = bits.AsSingle() * Vector256.Create(FloatBits.HalfScale);
-        var special = Vector256.GreaterThanOrEqual(
-            bits & Vector256.Create(FloatBits.HalfMagnitude), Vector256.Create(FloatBits.HalfInfinity));
-        return (value.AsInt32() | (special & Vector256.Create(FloatBits.Infinity))).AsSingle();
-    }
+    private static Vector256<float> WidenFiniteHalf(Vector256<int> upper) =>
+        ((upper >> 3) & Vector256.Create(FloatBits.HalfMask)).AsSingle() * Vector256.Create(FloatBits.HalfScale);
 }

@@ -58,8 +58,45 @@ internal readonly unsafe struct Lanes512 : ILanes<Vector512<float>>
         (Vector512.WidenLower(Vector256.Load(source).ToVector512Unsafe()) << 16).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> LoadHalf(ushort* source) =>
-        WidenHalf(Vector512.WidenLower(Vector256.Load(source).ToVector512Unsafe()).AsInt32() << 16);
+    public static Vector512<float> LoadHalf(ushort* source)
+    {
+        var upper = Vector512.WidenLower(Vector256.Load(source).ToVector512Unsafe()).AsInt32() << 16;
+        var exponent = upper & Vector512.Create(FloatBits.HalfExponentAbove);
+        var special = Vector512.Equals(exponent, Vector512.Create(FloatBits.HalfExponentAbove));
+        return (WidenFiniteHalf(upper).AsInt32() | (special & Vector512.Create(FloatBits.Infinity))).AsSingle();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreBrain(Vector512<float> value, ushort* target)
+    {
+        var bits = value.AsUInt32();
+        var rounded = bits + Vector512.Create(FloatBits.BrainHalfUnit) + ((bits >> 16) & Vector512<uint>.One);
+        // The carry of the rounding would turn some NaNs into infinity or zero.
+        var quiet = bits | Vector512.Create(FloatBits.BrainQuiet);
+        var result = Vector512.ConditionalSelect(Vector512.Equals(value, value).AsUInt32(), rounded, quiet) >> 16;
+        Vector512.Narrow(result, result).GetLower().Store(target);
+    }
+
+    /// <summary>After Fabian Giesen's float_to_half_fast3_rtne (public domain): subnormals are rounded by an addition
+    /// that leaves them in the low mantissa bits, normal numbers by integer arithmetic.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreHalf(Vector512<float> value, ushort* target)
+    {
+        var sign = value.AsInt32() & Vector512.Create(FloatBits.Sign);
+        var size = value.AsInt32() ^ sign;
+        var special = Vector512.ConditionalSelect(
+            Vector512.GreaterThan(size, Vector512.Create(FloatBits.Infinity)), Vector512.Create(FloatBits.HalfNaN),
+            Vector512.Create(FloatBits.HalfInfinity));
+        var magic = Vector512.Create(FloatBits.HalfSubnormalMagic);
+        var subnormal = (size.AsSingle() + magic.AsSingle()).AsInt32() - magic;
+        var normal = (size + Vector512.Create(FloatBits.HalfRebias) + ((size >> 13) & Vector512<int>.One)) >> 13;
+        var finite = Vector512.ConditionalSelect(
+            Vector512.LessThan(size, Vector512.Create(FloatBits.HalfNormalMin)), subnormal, normal);
+        var result = Vector512.ConditionalSelect(
+            Vector512.LessThan(size, Vector512.Create(FloatBits.HalfOverflow)), finite, special);
+        var words = result.AsUInt32() | (sign.AsUInt32() >> 16);
+        Vector512.Narrow(words, words).GetLower().Store(target);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> LowBrain(uint* pairs) => (Vector512.Load(pairs) << 16).AsSingle();
@@ -69,22 +106,15 @@ internal readonly unsafe struct Lanes512 : ILanes<Vector512<float>>
         (Vector512.Load(pairs) & Vector512.Create(FloatBits.UpperHalf)).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> LowHalf(uint* pairs) => WidenHalf((Vector512.Load(pairs) << 16).AsInt32());
+    public static Vector512<float> LowHalf(uint* pairs) =>
+        WidenFiniteHalf((Vector512.Load(pairs) << 16).AsInt32());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> HighHalf(uint* pairs) =>
-        WidenHalf((Vector512.Load(pairs) & Vector512.Create(FloatBits.UpperHalf)).AsInt32());
+    public static Vector512<float> HighHalf(uint* pairs) => WidenFiniteHalf(Vector512.Load(pairs).AsInt32());
 
-    /// <summary>Halves in the upper 16 bits of each lane: exponent and mantissa move to their places in a float that is
-    /// 2^112 too small; the product restores it exactly, for subnormals too. Infinity and NaN are put right
-    /// after.</summary>
+    /// <summary>Finite halves in the upper 16 bits of each lane: exponent and mantissa move to their places in a float
+    /// that is 2^112 too small; the product restores it exactly, for subnormals too. Lower bits are dropped.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> WidenHalf(Vector512<int> upper)
-    {
-        var bits = (upper >> 3) & Vector512.Create(FloatBits.HalfMask);
-        var value = bits.AsSingle() * Vector512.Create(FloatBits.HalfScale);
-        var special = Vector512.GreaterThanOrEqual(
-            bits & Vector512.Create(FloatBits.HalfMagnitude), Vector512.Create(FloatBits.HalfInfinity));
-        return (value.AsInt32() | (special & Vector512.Create(FloatBits.Infinity))).AsSingle();
-    }
+    private static Vector512<float> WidenFiniteHalf(Vector512<int> upper) =>
+        ((upper >> 3) & Vector512.Create(FloatBits.HalfMask)).AsSingle() * Vector512.Create(FloatBits.HalfScale);
 }

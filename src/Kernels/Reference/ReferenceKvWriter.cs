@@ -1,9 +1,9 @@
 using Krewe.Abstractions;
 
-namespace Krewe.Kernels;
+namespace Krewe.Kernels.Reference;
 
 /// <summary>Rounds one token's keys and values to the cache's format and stores them in their slot.</summary>
-public static unsafe class KvWriter
+public static unsafe class ReferenceKvWriter
 {
     /// <summary>Writes [KvHeads * HeadDim] keys and values of one layer.</summary>
     /// <param name="block">First byte of the block.</param>
