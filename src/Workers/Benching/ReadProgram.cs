@@ -5,8 +5,8 @@ using Krewe.Kernels;
 namespace Krewe.Workers;
 
 /// <summary>
-/// Every thread reads its share of one slice of a buffer, in one or four parallel streams, and adds it up. Each run takes
-/// the next slice: about as long as a decode step, and no slice is in the caches when its turn comes again.
+/// Every thread reads its share of one slice of a buffer, in one or four parallel streams, and adds it up. Each run
+/// takes the next slice: about as long as a decode step, and no slice is in the caches when its turn comes again.
 /// </summary>
 internal sealed unsafe class ReadProgram : IStepProgram
 {

@@ -6,8 +6,8 @@ public sealed class BenchCommandTests
 {
     private static readonly string[] Small =
     [
-        "--threads", "2", "--prompt-tokens", "40", "--output-tokens", "4", "--concurrency", "1,3", "--step-tokens", "32",
-        "--repeats", "1", "--read-memory", "8MiB",
+        "--threads", "2", "--prompt-tokens", "40", "--output-tokens", "4", "--concurrency", "1,3",
+        "--step-tokens", "32", "--repeats", "1", "--read-memory", "8MiB",
     ];
 
     private static readonly string[] Fields =
