@@ -3,7 +3,9 @@ using Krewe.Abstractions;
 
 namespace Krewe.Kernels;
 
-/// <summary>Stores a token's keys and values: keys are scattered, a slot in each dim's row; values lie together.</summary>
+/// <summary>
+/// Stores a token's keys and values: keys are scattered, a slot in each dim's row; values lie together.
+/// </summary>
 internal static unsafe class CpuKvWriter<TOps, TV>
     where TOps : ILanes<TV>
     where TV : struct
@@ -23,7 +25,8 @@ internal static unsafe class CpuKvWriter<TOps, TV>
                 Store<SingleKv<TOps, TV>>(plane, geometry, slot, keys, values);
                 break;
             default:
-                throw new ArgumentOutOfRangeException(nameof(geometry), geometry.Format, "No kernel for this KV format.");
+                throw new ArgumentOutOfRangeException(
+                    nameof(geometry), geometry.Format, "No kernel for this KV format.");
         }
     }
 

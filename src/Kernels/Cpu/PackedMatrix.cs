@@ -55,7 +55,8 @@ public sealed unsafe class PackedMatrix : IDisposable
     /// <paramref name="firstOutput"/> and up. Distinct rows may be packed by distinct threads unless they share a
     /// panel.
     /// </summary>
-    /// <exception cref="InvalidWeightsException">A half is infinite or NaN: the kernels widen finite ones only.</exception>
+    /// <exception cref="InvalidWeightsException">A half is infinite or NaN: the kernels widen finite ones
+    /// only.</exception>
     public void PackRows(byte* source, int rowCount, int firstOutput)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(firstOutput);

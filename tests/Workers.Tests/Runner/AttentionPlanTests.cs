@@ -55,7 +55,9 @@ public sealed class AttentionPlanTests
         Assert.True(plan.Of(1).IsEmpty);
     }
 
-    /// <summary>A chunk in the middle of a prompt, two decodes, a whole prompt; all but the chunk want logits.</summary>
+    /// <summary>
+    /// A chunk in the middle of a prompt, two decodes, a whole prompt; all but the chunk want logits.
+    /// </summary>
     private static StepBatch Batch()
     {
         var batch = new StepBatch();
