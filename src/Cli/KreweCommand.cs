@@ -21,6 +21,7 @@ internal static class KreweCommand
         new WorkerCommand(terminal),
         new ChatCommand(terminal),
         new GenerateCommand(terminal),
+        new BenchCommand(terminal),
         new ModelCommand(terminal),
         new SimulateCommand(terminal),
         new DoctorCommand(terminal),

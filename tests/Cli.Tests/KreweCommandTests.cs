@@ -50,6 +50,7 @@ public sealed class KreweCommandTests
     [InlineData("worker")]
     [InlineData("chat")]
     [InlineData("generate")]
+    [InlineData("bench")]
     [InlineData("model")]
     [InlineData("doctor")]
     public async Task Every_command_has_help(string command)

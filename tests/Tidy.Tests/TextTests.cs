@@ -37,7 +37,7 @@ public sealed partial class TextTests
         Assert.Empty(FindTitles(Document("# One\n```bash\n# a comment\n```")));
         Assert.Single(FindWrongNumbers(["0001-a.md", "0003-c.md"]));
         Assert.Single(FindWrongNumbers(["0001-a.md", "notes.md"]));
-        Assert.Single(FindMachineFacts(Document("see https://api.nuget" + ".org/v3")));
+        Assert.Single(FindMachineFacts(Document("see https://api.nu" + "get.org/v3")));
         Assert.Single(FindMachineFacts(Document("/ho" + "me/ann/krewe")));
         Assert.Empty(FindMachineFacts(Document("http://127.0.0.1:8080/v1/home")));
         Assert.Single(FindDeadLinks(Document("[a](nowhere.md)")));

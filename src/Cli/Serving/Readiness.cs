@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 
 namespace Krewe.Cli;
 
@@ -21,9 +20,9 @@ internal sealed class Readiness(HttpClient http, TimeProvider time)
             using var answer = await http.GetAsync(address, cancellationToken);
             return answer.StatusCode == HttpStatusCode.OK;
         }
-        catch (HttpRequestException e) when (e.InnerException is SocketException)
+        catch (HttpRequestException)
         {
-            // Not listening yet.
+            // Not listening yet, or cut off in the middle: the next question will tell.
             return false;
         }
     }

@@ -42,16 +42,19 @@ public sealed class KreweProcess : IAsyncDisposable
         }
     }
 
-    public static KreweProcess Start(params IEnumerable<string> arguments)
+    /// <summary>The program as these tests were built with it.</summary>
+    public static KreweProcess Start(params IEnumerable<string> arguments) =>
+        StartProgram("dotnet", [Path.Combine(AppContext.BaseDirectory, "krewe.dll"), .. arguments]);
+
+    public static KreweProcess StartProgram(string program, params IEnumerable<string> arguments)
     {
-        var start = new ProcessStartInfo("dotnet")
+        var start = new ProcessStartInfo(program)
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
             WorkingDirectory = AppContext.BaseDirectory,
         };
-        start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "krewe.dll"));
         foreach (var argument in arguments) start.ArgumentList.Add(argument);
         return new KreweProcess(Process.Start(start)!);
     }

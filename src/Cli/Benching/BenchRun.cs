@@ -1,0 +1,134 @@
+using Krewe.Models;
+using Krewe.Workers;
+using Microsoft.Extensions.Logging;
+
+namespace Krewe.Cli;
+
+/// <summary>
+/// One run of <c>krewe bench</c>: limits, then the layers from below, then the limits again. Layers do not share
+/// memory: each frees its weights before the next packs its own.
+/// </summary>
+internal sealed class BenchRun(ModelFolder model, BenchSizes sizes, TimeProvider time)
+{
+    private readonly List<(string Layer, int Concurrency, IReadOnlyList<BenchRound> Rounds)> _measured = [];
+    private readonly Dictionary<int, double> _prefillFlops = [];
+    private readonly Dictionary<int, double> _stepFlops = [];
+    private long _weightBytes;
+    private IReadOnlyList<ProductFigures>? _products;
+    private string _numerics = "";
+
+    public async Task<BenchReport> KernelsAsync(CancellationToken cancellationToken)
+    {
+        var limits = MeasureLimits();
+        _numerics = Kernels.CpuKernels.Best.InstructionPath;
+        await MeasureKernelsAsync(withProducts: true, cancellationToken);
+        return Report(limits.Best(MeasureLimits()));
+    }
+
+    public async Task<BenchReport> EngineAsync(ILogger logger, CancellationToken cancellationToken)
+    {
+        var limits = MeasureLimits();
+        await MeasureKernelsAsync(withProducts: false, cancellationToken);
+        using (var runner = new RunnerLayer(model, sizes, time))
+        {
+            _numerics = runner.Numerics.ToString();
+            await RepeatAsync("runner", count => Task.FromResult(runner.Measure(count)), cancellationToken);
+        }
+
+        await using (var engine = new EngineLayer(model, sizes, time, logger))
+            await RepeatAsync("engine", count => engine.MeasureAsync(count, cancellationToken), cancellationToken);
+        return Report(limits.Best(MeasureLimits()));
+    }
+
+    private async Task MeasureKernelsAsync(bool withProducts, CancellationToken cancellationToken)
+    {
+        using var kernels = new KernelLayer(model, sizes, time);
+        _weightBytes = kernels.WeightBytes;
+        foreach (var count in sizes.Concurrency)
+        {
+            _prefillFlops[count] = kernels.PrefillFlops(count);
+            _stepFlops[count] = kernels.StepFlops(count);
+        }
+
+        await RepeatAsync("kernel", count => Task.FromResult(kernels.Measure(count)), cancellationToken);
+        if (withProducts) _products = [.. kernels.MeasureProducts()];
+    }
+
+    private async Task RepeatAsync(
+        string layer, Func<int, Task<BenchRound>> measure, CancellationToken cancellationToken)
+    {
+        // One round for the compiler and the first touch of memory.
+        await measure(sizes.Concurrency[0]);
+        foreach (var count in sizes.Concurrency)
+        {
+            List<BenchRound> rounds = [];
+            for (var round = 0; round < sizes.Repeats; round++)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                rounds.Add(await measure(count));
+            }
+
+            _measured.Add((layer, count, rounds));
+        }
+    }
+
+    private MachineLimits MeasureLimits() =>
+        MachineLimits.Measure(sizes.ReadBytes, sizes.Threads, sizes.Repeats, time);
+
+    private BenchReport Report(MachineLimits limits) => new()
+    {
+        Model = model.Name,
+        Numerics = _numerics,
+        Threads = sizes.Threads,
+        PromptTokens = sizes.PromptTokens,
+        OutputTokens = sizes.OutputTokens,
+        StepTokens = sizes.StepTokens,
+        Repeats = sizes.Repeats,
+        WeightBytesPerStep = _weightBytes,
+        Limits = limits,
+        Results =
+        [
+            .. sizes.Concurrency.Select(count => Limit(limits, count)),
+            .. _measured.Select(measured => Figures(measured.Layer, measured.Concurrency, measured.Rounds)),
+        ],
+        Products = _products,
+    };
+
+    private LayerFigures Figures(string layer, int concurrency, IReadOnlyList<BenchRound> rounds)
+    {
+        var prefill = rounds.Min(round => round.PrefillSeconds);
+        var decode = rounds.MinBy(round => round.DecodeSeconds)!;
+        var stepSeconds = decode.DecodeSeconds / decode.StepMs.Length;
+        return new LayerFigures
+        {
+            Layer = layer,
+            Concurrency = concurrency,
+            PrefillTokensPerSecond = (double)concurrency * sizes.PromptTokens / prefill,
+            DecodeTokensPerSecond = concurrency / stepSeconds,
+            StepP50Ms = decode.StepMs.Order().ElementAt(decode.StepMs.Length / 2),
+            Gflops = _prefillFlops[concurrency] / prefill / 1e9,
+            GigabytesPerSecond = _weightBytes / stepSeconds / 1e9,
+            AllocatedBytesPerStep = (double)decode.AllocatedBytes / decode.StepMs.Length,
+        };
+    }
+
+    /// <summary>What the products would take at the machine's limits: a prefill its operations, a decode step its
+    /// operations or its reads, whichever take longer.</summary>
+    private LayerFigures Limit(MachineLimits limits, int concurrency)
+    {
+        var prefillSeconds = _prefillFlops[concurrency] / (limits.Gflops * 1e9);
+        var stepSeconds = Math.Max(
+            _weightBytes / (limits.GigabytesPerSecond * 1e9), _stepFlops[concurrency] / (limits.Gflops * 1e9));
+        return new LayerFigures
+        {
+            Layer = "limit",
+            Concurrency = concurrency,
+            PrefillTokensPerSecond = concurrency * sizes.PromptTokens / prefillSeconds,
+            DecodeTokensPerSecond = concurrency / stepSeconds,
+            StepP50Ms = stepSeconds * 1e3,
+            Gflops = limits.Gflops,
+            GigabytesPerSecond = limits.GigabytesPerSecond,
+            AllocatedBytesPerStep = 0,
+        };
+    }
+}

@@ -1,0 +1,84 @@
+using System.Globalization;
+using Krewe.Abstractions;
+using Krewe.Abstractions.Wire;
+using Krewe.Models;
+using Krewe.Workers;
+using Microsoft.Extensions.Logging;
+using WorkerRole = Krewe.Abstractions.WorkerRole;
+
+namespace Krewe.Cli;
+
+/// <summary>The whole engine loop of a worker: planning, steps, greedy sampling, one stream a sequence.</summary>
+internal sealed class EngineLayer : IAsyncDisposable
+{
+    private const int BlockTokens = 16;
+
+    private readonly BenchSizes _sizes;
+    private readonly TimeProvider _time;
+    private readonly LocalEngine _engine;
+    private readonly int _vocabularySize;
+    private int _started;
+
+    public EngineLayer(ModelFolder model, BenchSizes sizes, TimeProvider time, ILogger logger)
+    {
+        (_sizes, _time, _vocabularySize) = (sizes, time, model.Config.VocabularySize);
+        var options = new WorkerOptions
+        {
+            WorkerId = "bench",
+            Role = WorkerRole.Mixed,
+            ModelDirectory = model.Directory,
+            Silos = [],
+            Threads = sizes.Threads,
+            KvMemoryBytes = sizes.KvBytes(model.Config, BlockTokens),
+            KvFormat = sizes.KvFormat,
+            BlockTokens = BlockTokens,
+            StepBudgetTokens = sizes.StepTokens,
+            MaxRunningSequences = sizes.MaxConcurrency,
+            // Rounds repeat their prompts: a hit would leave nothing to measure.
+            PrefixCache = false,
+        };
+        _engine = LocalEngine.Create(model, options, time, logger);
+    }
+
+    public async Task<BenchRound> MeasureAsync(int concurrency, CancellationToken cancellationToken)
+    {
+        var starts = Enumerable.Range(0, concurrency).Select(stream => Describe(stream, concurrency)).ToArray();
+        var window = new DecodeWindow(concurrency, _sizes.DecodeSteps, _time);
+        await Task.WhenAll(starts.Select((start, stream) => FollowAsync(start, stream, window, cancellationToken)));
+        return window.ToRound();
+    }
+
+    public ValueTask DisposeAsync() => _engine.DisposeAsync();
+
+    private async Task FollowAsync(
+        StartSequence start, int stream, DecodeWindow window, CancellationToken cancellationToken)
+    {
+        await foreach (var run in _engine.GenerateAsync(start, cancellationToken))
+        {
+            foreach (var _ in run.Tokens)
+            {
+                // Leaving the enumeration aborts the sequence.
+                if (!window.Arrive(stream)) return;
+            }
+        }
+    }
+
+    private StartSequence Describe(int stream, int concurrency)
+    {
+        var start = new StartSequence
+        {
+            Key = new Krewe.Abstractions.Wire.SequenceKey
+            {
+                RequestId = (_started++).ToString(CultureInfo.InvariantCulture),
+                Epoch = 1,
+            },
+            Part = SequencePart.Whole,
+            MaxOutputTokens = (uint)_sizes.StreamTokens(concurrency),
+            IgnoreEos = true,
+            Sampling = new SamplingParameters { Temperature = 0, TopP = 1, RepetitionPenalty = 1 },
+        };
+        start.PromptTokens.AddRange(
+            BenchPrompts.Of(stream, _sizes.PromptTokens, _vocabularySize).Select(token => (uint)token));
+        return start;
+    }
+}
