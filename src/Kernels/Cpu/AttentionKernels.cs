@@ -14,6 +14,8 @@ internal static unsafe class AttentionKernels<TOps, TV, TK>
 {
     private const int Group = AttentionScratch.GroupTokens;
 
+    private static int QueriesAtOnce => TOps.HasManyRegisters ? 8 : 4;
+
     /// <summary>Scores of all queries at the slots of <paramref name="slots"/>, widened to whole vectors.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Score(in AttentionWork work, in AttentionScratch scratch, VisibleRange slots)
@@ -27,10 +29,10 @@ internal static unsafe class AttentionKernels<TOps, TV, TK>
             var keys = new ScoreKeys(Key(scratch, slot), Key(scratch, second), keyStep);
             var low = scratch.Scores(0) + slot;
             var high = scratch.Scores(0) + second;
-            for (var query = 0; query < queries; query += 8)
+            for (var query = 0; query < queries; query += QueriesAtOnce)
             {
                 var offset = query * AttentionScratch.TileTokens;
-                if (queries - query <= 4)
+                if (QueriesAtOnce == 4 || queries - query <= 4)
                     ScoreFour(scratch.Query(query), dims, scratch.Dims, keys, low + offset, high + offset);
                 else
                     ScoreEight(scratch.Query(query), dims, scratch.Dims, keys, low + offset, high + offset);
@@ -48,14 +50,14 @@ internal static unsafe class AttentionKernels<TOps, TV, TK>
     {
         var dims = work.Geometry.HeadDim;
         var values = new TileValues(scratch, (nint)dims * TK.ElementBytes, slots);
-        for (var i = 0; i < queries; i += 8)
+        for (var i = 0; i < queries; i += QueriesAtOnce)
         {
             var weights = scratch.Scores(firstQuery + i);
             var rescale = scratch.Rescale(firstQuery + i);
             for (var dim = 0; dim < dims; dim += 2 * TOps.Count)
             {
                 var output = scratch.Output(firstQuery + i) + dim;
-                if (queries - i <= 4)
+                if (QueriesAtOnce == 4 || queries - i <= 4)
                     AddValuesFour(values, output, scratch.Dims, rescale, weights, queries - i, dim);
                 else
                     AddValuesEight(values, output, scratch.Dims, rescale, weights, queries - i, dim);

@@ -44,7 +44,7 @@ internal static unsafe class CpuLinear<TOps, TV>
                 var tile = strip;
                 tile.Input += row * work.InputStride;
                 tile.Output += row * work.OutputStride;
-                tile.Rows = Math.Min(8, work.Rows - row);
+                tile.Rows = Math.Min(TOps.HasManyRegisters ? 8 : 4, work.Rows - row);
                 Run<TW>(tile);
                 row += tile.Rows;
             }
@@ -58,6 +58,11 @@ internal static unsafe class CpuLinear<TOps, TV>
         if (tile.Rows == 1)
         {
             LinearKernels<TOps, TV, TW>.OneByFour(tile);
+        }
+        else if (!TOps.HasManyRegisters)
+        {
+            for (var panel = 0; panel < tile.Panels; panel++)
+                LinearKernels<TOps, TV, TW>.FourByOne(Panels(tile, panel, 1));
         }
         else if (tile.Rows == 2)
         {

@@ -172,6 +172,44 @@ internal static unsafe class LinearKernels<TOps, TV, TW>
         Finish(tile, 3, 1, c31, d31);
     }
 
+    /// <summary>Two to four rows where there are only 16 registers.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void FourByOne(in LinearTile tile)
+    {
+        var step = 2 * TOps.Count * TW.ElementBytes;
+        var a0 = tile.Input;
+        var a1 = a0 + (tile.Rows > 1 ? tile.InputStride : 0);
+        var a2 = a1 + (tile.Rows > 2 ? tile.InputStride : 0);
+        var a3 = a2 + (tile.Rows > 3 ? tile.InputStride : 0);
+        var w = tile.Weights;
+        var (c0, d0) = Start(tile, 0);
+        var (c1, d1, c2, d2, c3, d3) = (c0, d0, c0, d0, c0, d0);
+        for (nint k = 0; k < tile.Inputs; k++)
+        {
+            Prefetch(w);
+            var low = TW.Low(w);
+            var high = TW.High(w);
+            var a = TOps.Broadcast(a0[k]);
+            c0 = TOps.FusedMultiplyAdd(a, low, c0);
+            d0 = TOps.FusedMultiplyAdd(a, high, d0);
+            a = TOps.Broadcast(a1[k]);
+            c1 = TOps.FusedMultiplyAdd(a, low, c1);
+            d1 = TOps.FusedMultiplyAdd(a, high, d1);
+            a = TOps.Broadcast(a2[k]);
+            c2 = TOps.FusedMultiplyAdd(a, low, c2);
+            d2 = TOps.FusedMultiplyAdd(a, high, d2);
+            a = TOps.Broadcast(a3[k]);
+            c3 = TOps.FusedMultiplyAdd(a, low, c3);
+            d3 = TOps.FusedMultiplyAdd(a, high, d3);
+            w += step;
+        }
+
+        Finish(tile, 0, 0, c0, d0);
+        Finish(tile, 1, 0, c1, d1);
+        Finish(tile, 2, 0, c2, d2);
+        Finish(tile, 3, 0, c3, d3);
+    }
+
     /// <summary>Five to eight rows: bound by arithmetic, nine loads for sixteen multiply-adds.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void EightByOne(in LinearTile tile)

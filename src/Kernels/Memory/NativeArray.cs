@@ -3,14 +3,14 @@ using System.Runtime.InteropServices;
 namespace Krewe.Kernels;
 
 /// <summary>
-/// Memory outside the garbage collector's reach: never moved, starts on a cache line, zeroed at birth. A read of one
-/// vector behind the last element stays inside the allocation (<see cref="SlackBytes"/>).
+/// Memory outside the garbage collector's reach: never moved, starts on a cache line, zeroed at birth. Kernels read
+/// in pairs of vectors and drop what is too much: such a read behind the last element stays inside the allocation.
 /// </summary>
 public sealed unsafe class NativeArray<T> : IDisposable
     where T : unmanaged
 {
-    /// <summary>One 512-bit vector.</summary>
-    public const int SlackBytes = 64;
+    /// <summary>Two 512-bit vectors.</summary>
+    public const int SlackBytes = 128;
 
     private const int CacheLineBytes = 64;
 

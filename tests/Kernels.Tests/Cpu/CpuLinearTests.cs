@@ -1,3 +1,5 @@
+using System.Runtime.Intrinsics;
+
 namespace Krewe.Kernels.Tests.Cpu;
 
 public sealed unsafe class CpuLinearTests
@@ -110,6 +112,41 @@ public sealed unsafe class CpuLinearTests
                     input, 1, rows, matrix, 0, matrix.PanelCount, target, matrix.PaddedOutputs, accumulate: true);
             for (var row = 0; row < rows; row++)
                 Assert.Equal(1f + ((row + 1) * 31), output[(row * matrix.PaddedOutputs) + 31]);
+        }
+    }
+
+    /// <summary>On this machine the product may never choose it: it is for processors with 16 registers.</summary>
+    [Fact]
+    public void The_kernel_for_few_registers_gives_the_same_bits()
+    {
+        const int inputs = 61;
+        var random = new Random(9);
+        using var matrix = CpuKernels.V256.CreateMatrix(16, inputs, WeightFormat.F32);
+        fixed (float* weights = RandomData.Floats(random, 16 * inputs))
+            matrix.PackRows((byte*)weights, 16, 0);
+        for (var rows = 1; rows <= 4; rows++)
+        {
+            var (expected, actual) = (new float[rows * 16], new float[rows * 16]);
+            fixed (float* input = RandomData.Floats(random, rows * inputs))
+            fixed (float* e = expected, a = actual)
+            {
+                CpuKernels.V256.Multiply(input, inputs, rows, matrix, 0, 1, e, 16, accumulate: false);
+                LinearKernels<Lanes256, Vector256<float>, SingleWeights<Lanes256, Vector256<float>>>.FourByOne(
+                    new LinearTile
+                    {
+                        Input = input,
+                        InputStride = inputs,
+                        Rows = rows,
+                        Inputs = inputs,
+                        Weights = matrix.Panel(0),
+                        Panels = 1,
+                        Bias = matrix.Bias,
+                        Output = a,
+                        OutputStride = 16,
+                    });
+            }
+
+            Assert.True(Near.SameBits(expected, actual), $"{rows} rows");
         }
     }
 

@@ -11,6 +11,10 @@ internal unsafe interface ILanes<TV>
     /// <summary>16, 8 or 4.</summary>
     static abstract int Count { get; }
 
+    /// <summary>32 vector registers, as AVX-512 and ARM have; AVX2 has 16, room for 8 accumulators and their inputs.
+    /// </summary>
+    static abstract bool HasManyRegisters { get; }
+
     static abstract TV Zero { get; }
 
     static abstract TV Load(float* source);

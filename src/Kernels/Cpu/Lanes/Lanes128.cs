@@ -1,5 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
+using System.Runtime.Intrinsics.X86;
 
 namespace Krewe.Kernels;
 
@@ -7,6 +9,8 @@ namespace Krewe.Kernels;
 internal readonly unsafe struct Lanes128 : ILanes<Vector128<float>>
 {
     public static int Count => Vector128<float>.Count;
+
+    public static bool HasManyRegisters => AdvSimd.IsSupported || Avx512F.VL.IsSupported;
 
     public static Vector128<float> Zero => Vector128<float>.Zero;
 

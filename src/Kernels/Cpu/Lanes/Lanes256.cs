@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Krewe.Kernels;
 
@@ -7,6 +8,8 @@ namespace Krewe.Kernels;
 internal readonly unsafe struct Lanes256 : ILanes<Vector256<float>>
 {
     public static int Count => Vector256<float>.Count;
+
+    public static bool HasManyRegisters => Avx512F.VL.IsSupported;
 
     public static Vector256<float> Zero => Vector256<float>.Zero;
 

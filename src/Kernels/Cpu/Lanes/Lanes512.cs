@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Krewe.Kernels;
 
@@ -7,6 +8,8 @@ namespace Krewe.Kernels;
 internal readonly unsafe struct Lanes512 : ILanes<Vector512<float>>
 {
     public static int Count => Vector512<float>.Count;
+
+    public static bool HasManyRegisters => Avx512F.IsSupported;
 
     public static Vector512<float> Zero => Vector512<float>.Zero;
 
