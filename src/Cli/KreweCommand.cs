@@ -24,6 +24,7 @@ internal static class KreweCommand
         new BenchCommand(terminal),
         new ModelCommand(terminal),
         new SimulateCommand(terminal),
+        new PlanCommand(terminal),
         new DoctorCommand(terminal),
     };
 

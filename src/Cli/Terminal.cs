@@ -22,6 +22,13 @@ internal sealed record Terminal(TextReader In, TextWriter Out, TextWriter Error)
         return console;
     }
 
+    /// <summary>Progress on Error, so that Out stays what was asked for.</summary>
+    public IAnsiConsole AnsiError() => AnsiConsole.Create(new AnsiConsoleSettings
+    {
+        Ansi = Error != Console.Error || Console.IsErrorRedirected ? AnsiSupport.No : AnsiSupport.Detect,
+        Out = new AnsiConsoleOutput(Error),
+    });
+
     /// <summary>One line on Error with the command's name in front.</summary>
     public void Say(string line) => Error.WriteLine($"krewe: {line}");
 

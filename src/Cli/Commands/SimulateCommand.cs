@@ -1,14 +1,109 @@
 using System.CommandLine;
+using Krewe.Control.Routing;
+using Krewe.Simulation;
+using Spectre.Console;
 
 namespace Krewe.Cli;
 
-/// <summary><c>krewe simulate</c>: runs in virtual time, for planners and for proofs.</summary>
+/// <summary>
+/// <c>krewe simulate</c>: a cell of workers on a trace, per policy and rate; its subcommands are other simulators.
+/// </summary>
 internal sealed class SimulateCommand : Command
 {
+    private readonly SimulateOptions _shared = new();
+    private readonly UsualOption<CellMode> _mode = Setting.Choice(
+        "--mode", "Prefill and decode apart, or together.", CellMode.Disagg);
+
+    private readonly UsualOption<int> _prefill = Setting.Count("--prefill", "Prefill workers.", 1, 0);
+    private readonly UsualOption<int> _decode = Setting.Count(
+        "--decode", "Decode workers; without roles all workers do both.", 1, 0);
+
+    private readonly Option<string?> _policy = Setting.Text(
+        "--policy", "P[,P...]",
+        $"Routing: all, or some of {string.Join(", ", RoutingPolicies.Names)}. Default {RoutingPolicies.Default}.");
+
+    private readonly Option<string?> _rateScale = Setting.Text(
+        "--rate-scale", "X[,X...]", "Arrivals so many times as fast; several give a curve. Default 1.");
+
+    private readonly UsualOption<int> _block = Setting.Count("--block-tokens", "Tokens of a KV block.", 16, 1, 4096);
+    private readonly UsualOption<int> _budget = Setting.Count(
+        "--step-budget", "Most tokens of a step that decodes.", 2048, 1);
+
+    private readonly UsualOption<int> _prefillBudget = Setting.Count(
+        "--prefill-budget", "Most tokens of a step that only prefills.", 8192, 1);
+
+    private readonly Option<int?> _capacity = Setting.OptionalCount(
+        "--kv-tokens", "KV tokens of a worker. Default: what its memory leaves.", 1);
+
+    private readonly Option<float?> _network = Setting.OptionalNumber(
+        "--network-gbps", "Network of a worker, Gb/s. Default: the GPUs' share of their node's.", 0.001f, 1e6f);
+
+    private readonly Option<float?> _share = Setting.OptionalNumber(
+        "--prefill-share", "Share of the GPU for prefill in mode split. Default 0.6.", 0.01f, 0.99f);
+
+    private readonly Option<string?> _json = Setting.Text("--json", "OUT", "Write every figure as JSON.");
+    private readonly Option<string?> _csv = Setting.Text(
+        "--csv", "OUT", "Write one line a request, times in ms (one policy and one rate).");
+
+    private readonly Option<string?> _svg = Setting.Text("--svg", "OUT", "Write attainment against rate as a chart.");
+    private readonly Terminal _terminal;
+
     public SimulateCommand(Terminal terminal)
-        : base("simulate", "Simulate a cluster in virtual time.")
+        : base("simulate", "Simulate a cell of workers on a trace, in virtual time.")
     {
+        _terminal = terminal;
+        foreach (var option in _shared.All) Add(option);
+        foreach (var option in new Option[]
+        {
+            _mode, _prefill, _decode, _policy, _rateScale, _block, _budget, _prefillBudget, _capacity, _network, _share,
+            _json, _csv, _svg,
+        })
+        {
+            Add(option);
+        }
+
         Add(new SimulateDistServeCommand(terminal));
         Add(new SimulateFaultsCommand(terminal));
+        SetAction(Run);
     }
+
+    private int Run(ParseResult result, CancellationToken cancellation)
+    {
+        var trace = _shared.Trace(result);
+        var options = Options(result);
+        var policies = Policies(result.GetValue(_policy) ?? RoutingPolicies.Default);
+        var scales = SimulateOptions.Rates(result.GetValue(_rateScale) ?? "1");
+        var runs = (
+            from scale in scales
+            let scaled = scale == 1 ? trace : trace.Faster(scale)
+            from policy in policies
+            select new SimulatedRun(options with { Policy = policy }, scaled, scale)).ToArray();
+        _terminal.Say(SimulateTable.Describe(options, trace));
+        SimulatedRuns.RunAll(runs, _terminal, cancellation);
+        SimulateTable.Print(runs, _terminal);
+        if (result.GetValue(_json) is { } json) SimulateFiles.WriteJson(json, runs);
+        if (result.GetValue(_csv) is { } csv) SimulateFiles.WriteCsv(csv, runs);
+        if (result.GetValue(_svg) is { } svg) SimulateFiles.WriteChart(svg, runs);
+        return ExitCode.Success;
+    }
+
+    private CellOptions Options(ParseResult result) => new()
+    {
+        Mode = _mode.Read(result),
+        Deployment = _shared.Deployment(result),
+        PrefillWorkers = _prefill.Read(result),
+        DecodeWorkers = _decode.Read(result),
+        Seed = _shared.Seed(result),
+        BlockTokens = _block.Read(result),
+        StepBudgetTokens = _budget.Read(result),
+        PrefillBudgetTokens = _prefillBudget.Read(result),
+        CapacityTokens = result.GetValue(_capacity),
+        NetworkBytesPerSecond = result.GetValue(_network) * 1e9 / 8,
+        PrefillShare = result.GetValue(_share) ?? 0.6,
+        Slo = _shared.Slo(result),
+    };
+
+    private static string[] Policies(string text) => text.Equals("all", StringComparison.OrdinalIgnoreCase)
+        ? [.. RoutingPolicies.Names]
+        : text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
 }

@@ -14,27 +14,49 @@ public static class DistServeSimulator
     {
         Check(options);
         var table = CostTable.Load();
+        return Run(
+            new StagePools(
+                table.For(options.Engine, options.Model, options.Prefill), options.PrefillInstances,
+                options.Disaggregated ? table.For(options.Engine, options.Model, options.Decode) : null,
+                options.DecodeInstances),
+            workload);
+    }
+
+    /// <summary>The same with any costs: what the planner searches over.</summary>
+    internal static IReadOnlyList<RequestTiming> Run(StagePools pools, IReadOnlyList<SimulatedRequest> workload)
+    {
         var events = new EventSchedule<double>();
-        var prefillCosts = table.For(options.Engine, options.Model, options.Prefill);
         var decodes = new List<StageWorker>();
-        if (options.Disaggregated)
+        if (pools.Decode is { } decodeCosts)
         {
-            var decodeCosts = table.For(options.Engine, options.Model, options.Decode);
-            for (var i = 0; i < options.DecodeInstances; i++)
+            for (var i = 0; i < pools.DecodeInstances; i++)
                 decodes.Add(BuildInstance(events, decodeCosts, (_, _) => { }));
         }
 
+        if (pools.Prefill is not { } prefillCosts)
+        {
+            var prefilled = Schedule(events, workload, int.MaxValue, sequence =>
+            {
+                sequence.FirstTokenMs = events.Now;
+                Least(decodes, w => w.DecodeLoad).EnqueueDecode(sequence);
+            });
+            events.RunToEnd();
+            return [.. prefilled.Select(Timing)];
+        }
+
         var prefills = new List<StageWorker>();
-        for (var i = 0; i < options.PrefillInstances; i++)
+        for (var i = 0; i < pools.PrefillInstances; i++)
         {
             prefills.Add(BuildInstance(events, prefillCosts, (head, sequence) =>
             {
-                var target = options.Disaggregated ? Least(decodes, w => w.DecodeLoad) : head;
+                var target = pools.Decode is not null ? Least(decodes, w => w.DecodeLoad) : head;
                 target.EnqueueDecode(sequence);
             }));
         }
 
-        var sequences = Schedule(events, workload, prefillCosts.CapacityTokens, prefills);
+        var sequences = Schedule(
+            events, workload, prefillCosts.CapacityTokens,
+            sequence => Least(prefills, w => w.PrefillLoad).EnqueuePrefill(sequence));
         events.RunToEnd();
         return [.. sequences.Select(Timing)];
     }
@@ -72,7 +94,7 @@ public static class DistServeSimulator
 
     private static List<SimulatedSequence> Schedule(
         EventSchedule<double> events, IReadOnlyList<SimulatedRequest> workload, int capacityTokens,
-        List<StageWorker> prefills)
+        Action<SimulatedSequence> arrive)
     {
         var sequences = new List<SimulatedSequence>(workload.Count);
         var arrival = 0d;
@@ -99,7 +121,7 @@ public static class DistServeSimulator
                 throw new SimulationException($"Request {i} starts before request {i - 1}: sort the workload by time.");
             var sequence = new SimulatedSequence(i, arrival, request.PromptTokens, request.OutputTokens);
             sequences.Add(sequence);
-            events.At(arrival, () => Least(prefills, w => w.PrefillLoad).EnqueuePrefill(sequence));
+            events.At(arrival, () => arrive(sequence));
         }
 
         return sequences;

@@ -1,4 +1,4 @@
-namespace Krewe.Simulation.Faults;
+namespace Krewe.Simulation;
 
 /// <summary>
 /// SplitMix64 (Steele, Lea, Flood 2014): integers only, so that one seed gives one run on every machine.
@@ -15,6 +15,9 @@ public sealed class SeededRandom(ulong seed)
 
     /// <summary>Uniform in [<paramref name="low"/>, <paramref name="high"/>], both included.</summary>
     public int Between(int low, int high) => low + (int)(Next() % (ulong)(high - low + 1));
+
+    /// <summary>Uniform in [0, 1), of 53 bits.</summary>
+    public double NextDouble() => (Next() >> 11) * (1.0 / (1UL << 53));
 
     /// <summary>True <paramref name="perMille"/> times of a thousand.</summary>
     public bool Chance(int perMille) => Between(0, 999) < perMille;

@@ -1,0 +1,107 @@
+using System.CommandLine;
+using System.Globalization;
+using Krewe.Simulation;
+
+namespace Krewe.Cli;
+
+/// <summary>The options that <c>krewe simulate</c> and <c>krewe plan</c> share: workload, hardware and limits.</summary>
+internal sealed class SimulateOptions
+{
+    private const double HighestRate = 1e6;
+
+    private readonly Option<string?> _trace = Setting.Text("--trace", "FILE", "The workload; may be gzipped.");
+    private readonly UsualOption<TraceFormat> _format = Setting.Choice(
+        "--format", "How to read it.", TraceFormat.Krewe);
+
+    private readonly Option<string?> _lengths = Setting.Text(
+        "--lengths", "FILE", "ServeGen's client lengths, beside --trace client rates.");
+
+    private readonly Option<float?> _fromHour = Setting.OptionalNumber(
+        "--from-hour", "First hour of a ServeGen recording. Default 0.", 0, 10_000);
+
+    private readonly Option<float?> _hours = Setting.OptionalNumber(
+        "--hours", "Hours of a ServeGen recording. Default 1.", 0.01f, 10_000);
+
+    private readonly Option<float?> _rate = Setting.OptionalNumber(
+        "--rate", "Requests a second for --format pairs. Default 1.", 1e-6f, 1e6f);
+
+    private readonly Option<float?> _cv = Setting.OptionalNumber(
+        "--cv", "Variation of gaps between arrivals for --format pairs: 1 = Poisson, more = bursts. Default 1.", 0, 100);
+
+    private readonly Option<int?> _requests = Setting.OptionalCount(
+        "--requests", "Only the first N requests; with --format pairs: how many to draw. Default 2000 there.", 1);
+
+    private readonly Option<string?> _model = Setting.Text(
+        "--model", "NAME", $"One of {string.Join(", ", ModelShape.All.Select(m => m.Name))}. Default llama-3.1-8b.");
+
+    private readonly Option<string?> _gpu = Setting.Text(
+        "--gpu", "NAME", $"One of {string.Join(", ", GpuShape.All.Select(g => g.Name))}. Default h100.");
+
+    private readonly UsualOption<int> _tp = Setting.Count("--tp", "GPUs a worker (tensor parallel).", 1, 1, 64);
+    private readonly Option<string?> _weights = Setting.Text("--weights", "bf16|fp8", "Weight format. Default bf16.");
+    private readonly UsualOption<TimeSpan> _ttft = Setting.Seconds(
+        "--slo-ttft", "Limit for the time to first token.", TimeSpan.FromSeconds(2));
+
+    private readonly UsualOption<TimeSpan> _tpot = Setting.Seconds(
+        "--slo-tpot", "Limit for the mean time per further token.", TimeSpan.FromSeconds(0.05));
+
+    private readonly UsualOption<int> _seed = Setting.Count("--seed", "Everything drawn follows from it.", 1, 0);
+
+    public IEnumerable<Option> All =>
+    [
+        _trace, _format, _lengths, _fromHour, _hours, _rate, _cv, _requests, _model, _gpu, _tp, _weights, _ttft, _tpot,
+        _seed,
+    ];
+
+    public ulong Seed(ParseResult result) => (ulong)_seed.Read(result);
+
+    public bool HasTrace(ParseResult result) => result.GetValue(_trace) is not null;
+
+    public ServiceLevel Slo(ParseResult result) =>
+        new(_ttft.Read(result).TotalSeconds, _tpot.Read(result).TotalSeconds);
+
+    public Deployment Deployment(ParseResult result) => new()
+    {
+        Model = ModelShape.Find(result.GetValue(_model) ?? "llama-3.1-8b"),
+        Gpu = GpuShape.Find(result.GetValue(_gpu) ?? "h100"),
+        TensorParallel = _tp.Read(result),
+        WeightBytes = (result.GetValue(_weights) ?? "bf16") switch
+        {
+            "bf16" => 2,
+            "fp8" => 1,
+            var other => throw new SimulationException($"--weights is '{other}'; it must be bf16 or fp8."),
+        },
+    };
+
+    /// <summary>The workload at its own rate.</summary>
+    public Trace Trace(ParseResult result)
+    {
+        var path = result.GetValue(_trace)
+            ?? throw new SimulationException("Which workload? Give --trace FILE and --format.");
+        var seed = Seed(result);
+        var format = _format.Read(result);
+        var requests = result.GetValue(_requests);
+        if (format == TraceFormat.Pairs)
+        {
+            return Arrivals.Draw(
+                TraceReader.Read(path, format, seed), result.GetValue(_rate) ?? 1, result.GetValue(_cv) ?? 1,
+                requests ?? 2000, seed);
+        }
+
+        var trace = format == TraceFormat.ServeGen
+            ? ServeGenTrace.Generate(
+                path, result.GetValue(_lengths) ?? throw new SimulationException(
+                    "Format servegen needs --lengths FILE beside --trace FILE."),
+                3600 * (result.GetValue(_fromHour) ?? 0), 3600 * (result.GetValue(_hours) ?? 1), 1, seed)
+            : TraceReader.Read(path, format, seed);
+        return requests is { } count ? trace.Take(count) : trace;
+    }
+
+    /// <summary>"0.5,1,2" as numbers.</summary>
+    public static double[] Rates(string text) => [.. text.Split(',').Select(part =>
+        double.TryParse(part, NumberStyles.Float, CultureInfo.InvariantCulture, out var rate)
+            && rate is > 0 and <= HighestRate
+                ? rate
+                : throw new SimulationException(
+                    $"--rate-scale is '{text}'; it must be one or more positive numbers, like 0.5,1,2."))];
+}

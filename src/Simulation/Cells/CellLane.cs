@@ -1,0 +1,36 @@
+namespace Krewe.Simulation;
+
+/// <summary>
+/// One stream of steps on a worker: a worker has one, or, with a split GPU, one for prefill and one for decode.
+/// </summary>
+internal sealed class CellLane(CellWorker worker, int index)
+{
+    public CellWorker Worker { get; } = worker;
+
+    /// <summary>Among all lanes of the cell.</summary>
+    public int Index { get; } = index;
+
+    /// <summary>Takes waiting parts in; the decode lane of a split worker is given its parts by the other one.</summary>
+    public bool Admits { get; init; } = true;
+
+    /// <summary>Share of the GPU's processors; 1 unless it is split.</summary>
+    public double Share { get; init; } = 1;
+
+    /// <summary>Most rows of one step.</summary>
+    public required int BudgetTokens { get; init; }
+
+    /// <summary>Parts that compute here.</summary>
+    public List<CellPart> Running { get; } = [];
+
+    /// <summary>Parts of the step that runs now.</summary>
+    public List<CellPart> Step { get; } = [];
+
+    public bool Busy { get; set; }
+
+    /// <summary>An event that starts a step is scheduled for this instant.</summary>
+    public bool Woken { get; set; }
+
+    public long BusyNs { get; set; }
+
+    public long Steps { get; set; }
+}

@@ -1,0 +1,76 @@
+using Krewe.Control.Kv;
+
+namespace Krewe.Simulation;
+
+/// <summary>Where a part of a request is on its worker.</summary>
+internal enum PartStage
+{
+    /// <summary>Not on a worker, or no longer.</summary>
+    None,
+
+    /// <summary>Queued; holds no block.</summary>
+    Waiting,
+
+    /// <summary>Holds blocks; its KV is on its way.</summary>
+    Receiving,
+
+    /// <summary>Holds blocks and computes.</summary>
+    Running,
+
+    /// <summary>Prefill is done; holds its blocks until the puller has them.</summary>
+    Holding,
+}
+
+/// <summary>What one worker does of a request: the sequence that the step planner sees.</summary>
+internal sealed class CellPart
+{
+    public CellRequest Request { get; set; } = null!;
+
+    public PartStage Stage { get; set; }
+
+    public CellWorker Worker { get; set; } = null!;
+
+    public BlockTable Blocks { get; } = new();
+
+    /// <summary>Place in the order of dispatch, over the whole cell.</summary>
+    public long Arrival { get; set; }
+
+    public int KnownTokens { get; set; }
+
+    public int ComputedTokens { get; set; }
+
+    /// <summary>Blocks that the prefix cache knows: prefix hits, and what was inserted since.</summary>
+    public int InsertedBlocks { get; set; }
+
+    /// <summary>Blocks that the prefix cache gave it.</summary>
+    public int HitBlocks { get; set; }
+
+    /// <summary>Blocks that were sent here, or came from the cache, so far.</summary>
+    public int SentBlocks { get; set; }
+
+    /// <summary>Prompt tokens still counted in <see cref="CellWorker.PendingTokens"/>.</summary>
+    public int PendingTokens { get; set; }
+
+    public double PendingMs { get; set; }
+
+    public bool Grows { get; set; }
+
+    /// <summary>Its KV comes from the other part's worker.</summary>
+    public bool Pulls { get; set; }
+
+    /// <summary>Rows of the step that runs; 0 = not in it.</summary>
+    public int Rows { get; set; }
+
+    public void Begin(CellRequest request, CellWorker worker, long arrival, bool grows, bool pulls)
+    {
+        Request = request;
+        Worker = worker;
+        Stage = PartStage.Waiting;
+        Arrival = arrival;
+        KnownTokens = request.PromptTokens;
+        ComputedTokens = InsertedBlocks = HitBlocks = SentBlocks = PendingTokens = Rows = 0;
+        PendingMs = 0;
+        Grows = grows;
+        Pulls = pulls;
+    }
+}

@@ -1,0 +1,262 @@
+using Krewe.Control.Kv;
+using Krewe.Control.Steps;
+
+namespace Krewe.Simulation;
+
+/// <summary>Steps: the production planner decides, the cost model says how long it takes.</summary>
+public sealed partial class CellSimulator
+{
+    /// <summary>
+    /// A memory-bound decode step is as fast as ever with this share of the processors (Nexus' saturation point), and
+    /// loses <see cref="SplitContention"/> while a prefill uses the same memory.
+    /// </summary>
+    private const double SplitSaturation = 0.5;
+
+    private const double SplitContention = 0.15;
+
+    private void StartStep(CellLane lane)
+    {
+        if (lane.Busy) return;
+        TakeSnapshot(lane);
+        if (_snapshot.Running.Count == 0 && _snapshot.Waiting.Count == 0) return;
+        StepPlanner.Plan(_snapshot, _plan);
+        foreach (var handle in _plan.Preempted) Preempt(lane, _considered[handle]);
+        var wholePrompts = _options.Mode == CellMode.Coloc && HasPrefill();
+        var load = default(StepLoad);
+        foreach (var rows in _plan.Continued)
+        {
+            var part = _considered[rows.Handle];
+            if (wholePrompts && IsDecode(part)) continue;
+            Grow(part);
+            Include(lane, part, rows.Rows, ref load);
+        }
+
+        foreach (var rows in _plan.Admitted) Admit(lane, _considered[rows.Handle], rows.Rows, ref load);
+        if (lane.Step.Count == 0) return;
+        var ns = Math.Max(1, (long)(StepSeconds(lane, load) * 1e9));
+        lane.Busy = true;
+        lane.Steps++;
+        lane.BusyNs += ns;
+        _events.Add(_events.NowNs + ns, StepEndKind, lane.Index);
+    }
+
+    private double StepSeconds(CellLane lane, in StepLoad load)
+    {
+        var seconds = _cost.StepSeconds(load);
+        if (_options.Mode != CellMode.Split) return seconds;
+        if (load.PrefillTokens > load.DecodeSequences) return seconds / lane.Share;
+        var other = lane.Worker.Lanes[lane.Admits ? 1 : 0];
+        return seconds * Math.Max(1, SplitSaturation / lane.Share) * (other.Busy ? 1 + SplitContention : 1);
+    }
+
+    private void TakeSnapshot(CellLane lane)
+    {
+        var worker = lane.Worker;
+        _considered.Clear();
+        _snapshot.Running.Clear();
+        _snapshot.Waiting.Clear();
+        _snapshot.BlockTokens = _options.BlockTokens;
+        _snapshot.SequencesMax = _options.MaxRunningSequences;
+        _snapshot.AvailableBlocks = worker.Pool.AvailableBlocks;
+        _snapshot.ReceivingSequences = worker.Receiving;
+        _snapshot.BudgetTokens = lane.BudgetTokens;
+        var scarce = worker.Pool.AvailableBlocks < lane.Running.Count;
+        var budget = lane.BudgetTokens;
+        foreach (var part in lane.Running)
+        {
+            _snapshot.Running.Add(View(part, scarce));
+            budget -= part.KnownTokens - part.ComputedTokens;
+        }
+
+        if (!lane.Admits) return;
+
+        // The other lane's parts grow in the same pool: the planner leaves each of them a block.
+        if (_options.Mode == CellMode.Split) _snapshot.ReceivingSequences += worker.Lanes[1].Running.Count;
+        var blocks = worker.Pool.AvailableBlocks;
+        var places = Math.Max(1, _options.MaxRunningSequences - lane.Running.Count - _snapshot.ReceivingSequences);
+        for (var i = 0; i < Math.Min(places, worker.Waiting.Count); i++)
+        {
+            // The planner admits in order and stops at the first that does not fit: more would only cost look-ups.
+            var part = worker.Waiting[i];
+            if ((budget <= 0 && !part.Pulls) || blocks < 0) break;
+            var view = ViewWaiting(part);
+            _snapshot.Waiting.Add(view);
+            blocks -= BlocksFor(part.KnownTokens) - view.HitBlocks + view.HitEvictableBlocks;
+            if (!part.Pulls) budget -= part.KnownTokens - (view.HitBlocks * _options.BlockTokens);
+        }
+
+        // vLLM before chunking: the first prompt runs whole, however long it is.
+        if (_options.Mode == CellMode.Coloc && _snapshot.Waiting.Count > 0)
+        {
+            var first = _snapshot.Waiting[0];
+            _snapshot.BudgetTokens = Math.Max(lane.BudgetTokens, first.KnownTokens) + lane.Running.Count;
+        }
+    }
+
+    private StepSequence View(CellPart part, bool scarce)
+    {
+        _considered.Add(part);
+        return new StepSequence
+        {
+            Handle = _considered.Count - 1,
+            Priority = 0,
+            Arrival = part.Arrival,
+            KnownTokens = part.KnownTokens,
+            ComputedTokens = part.ComputedTokens,
+            HeldBlocks = part.Blocks.Count,
+            Grows = part.Grows,
+            Pulls = part.Pulls,
+            ReleasableBlocks = scarce ? part.Worker.Pool.ReleasableBlocks(part.Blocks) : 0,
+        };
+    }
+
+    private StepSequence ViewWaiting(CellPart part)
+    {
+        var hit = part.Worker.Cache.Peek(Matchable(part));
+        return View(part, scarce: false) with { HitBlocks = hit.Blocks, HitEvictableBlocks = hit.EvictableBlocks };
+    }
+
+    /// <summary>Whoever samples here must compute at least the last token; whoever pulls can use every block.</summary>
+    private ReadOnlySpan<PrefixHash> Matchable(CellPart part)
+    {
+        if (!_options.PrefixCache) return [];
+        var hashes = part.Request.Hashes;
+        var usable = (part.Pulls ? part.KnownTokens : part.KnownTokens - 1) / _options.BlockTokens;
+        return hashes[..Math.Min(usable, hashes.Length)];
+    }
+
+    private void Preempt(CellLane lane, CellPart part)
+    {
+        lane.Running.Remove(part);
+        part.Worker.Pool.Release(part.Blocks);
+        part.Stage = PartStage.Waiting;
+        part.ComputedTokens = part.InsertedBlocks = 0;
+        part.Pulls = false;
+        part.Request.Preemptions++;
+        part.Worker.Waiting.Return(part);
+        CountPending(part);
+    }
+
+    private void Admit(CellLane lane, CellPart part, int rows, ref StepLoad load)
+    {
+        var worker = part.Worker;
+        worker.Waiting.Remove(part);
+        part.HitBlocks = worker.Cache.Match(part.Blocks, Matchable(part));
+        part.InsertedBlocks = part.HitBlocks;
+        Grow(part);
+        if (part.Pulls)
+        {
+            part.Stage = PartStage.Receiving;
+            part.SentBlocks = part.HitBlocks;
+            worker.Receiving++;
+            SendFilledBlocks(part.Request);
+            return;
+        }
+
+        part.Stage = PartStage.Running;
+        part.ComputedTokens = part.HitBlocks * _options.BlockTokens;
+        if (part.Request.SampledTokens == 0)
+        {
+            part.Request.PrefixHitTokens = part.ComputedTokens;
+            worker.HitTokens += part.ComputedTokens;
+        }
+
+        lane.Running.Add(part);
+        Include(lane, part, rows, ref load);
+    }
+
+    private void Grow(CellPart part) => IntegrityException.Check(
+        part.Worker.Pool.TryGrow(part.Blocks, BlocksFor(part.KnownTokens)),
+        "The plan gave a sequence a block that the pool does not have.");
+
+    private void Include(CellLane lane, CellPart part, int rows, ref StepLoad load)
+    {
+        part.Rows = rows;
+        lane.Step.Add(part);
+        if (IsDecode(part))
+        {
+            load.AddDecode(part.KnownTokens);
+            return;
+        }
+
+        load.AddPrefill(rows, part.ComputedTokens, _cost.PrefillAttentionSeconds(rows, part.ComputedTokens));
+        if (part.ComputedTokens + rows == part.KnownTokens) load.LogitRows++;
+    }
+
+    private void EndStep(CellLane lane)
+    {
+        lane.Busy = false;
+        var left = false;
+        foreach (var part in lane.Step)
+        {
+            part.ComputedTokens += part.Rows;
+            Computed(part, part.Rows);
+            part.Rows = 0;
+            InsertFull(part);
+            if (part == part.Request.Prefill && part.Request.HandsOff) SendFilledBlocks(part.Request);
+            if (part.ComputedTokens == part.KnownTokens) Sample(lane, part);
+            left |= part.Stage != PartStage.Running;
+        }
+
+        if (left || _options.Mode == CellMode.Split) Leave(lane);
+        lane.Step.Clear();
+        _router.Report(lane.Worker, _events.NowNs);
+        Wake(lane.Worker);
+    }
+
+    /// <summary>Parts that ended, were handed off or moved to the decode lane no longer run here.</summary>
+    private static void Leave(CellLane lane)
+    {
+        var kept = 0;
+        var decodes = lane.Worker.Lanes[^1];
+        for (var i = 0; i < lane.Running.Count; i++)
+        {
+            var part = lane.Running[i];
+            if (part.Stage != PartStage.Running || part.Worker != lane.Worker) continue;
+            if (lane != decodes && IsDecode(part)) decodes.Running.Add(part);
+            else lane.Running[kept++] = part;
+        }
+
+        lane.Running.RemoveRange(kept, lane.Running.Count - kept);
+    }
+
+    private void Sample(CellLane lane, CellPart part)
+    {
+        var request = part.Request;
+        SettlePending(part);
+        if (++request.SampledTokens == 1)
+        {
+            request.FirstTokenNs = _events.NowNs;
+            if (!request.HandsOff) CountDecoding(part);
+        }
+
+        part.KnownTokens++;
+        if (part == request.Decode || !request.HandsOff) lane.Worker.ContextTokens++;
+        if (request.SampledTokens == request.OutputTokens) End(request, part);
+        else if (request.HandsOff && part == request.Prefill) Hold(request);
+    }
+
+    private void InsertFull(CellPart part)
+    {
+        if (!_options.PrefixCache) return;
+        var hashes = part.Request.Hashes;
+        var full = Math.Min(part.ComputedTokens / _options.BlockTokens, hashes.Length);
+        for (; part.InsertedBlocks < full; part.InsertedBlocks++)
+            part.Worker.Cache.Insert(part.Blocks, part.InsertedBlocks, hashes[part.InsertedBlocks]);
+    }
+
+    private bool HasPrefill()
+    {
+        foreach (var rows in _plan.Continued)
+        {
+            if (!IsDecode(_considered[rows.Handle])) return true;
+        }
+
+        return _plan.Admitted.Count > 0;
+    }
+
+    private static bool IsDecode(CellPart part) =>
+        part.KnownTokens - part.ComputedTokens == 1 && part.Request.SampledTokens > 0;
+
+    private int BlocksFor(int tokens) => (tokens + _options.BlockTokens - 1) / _options.BlockTokens;
+}
