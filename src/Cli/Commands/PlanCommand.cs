@@ -33,7 +33,9 @@ internal sealed class PlanCommand : Command
 
     private readonly UsualOption<int> _block = Setting.Count("--block-tokens", "Tokens of a KV block.", 16, 1, 4096);
     private readonly Option<string?> _json = Setting.Text("--json", "OUT", "Write the plan as JSON.");
-    private readonly Option<string?> _helm = Setting.Text("--helm", "OUT", "Write the plan as values for the Helm chart.");
+    private readonly Option<string?> _helm = Setting.Text(
+        "--helm", "OUT", "Write the plan as values for the Helm chart.");
+
     private readonly Terminal _terminal;
 
     public PlanCommand(Terminal terminal)
@@ -49,7 +51,7 @@ internal sealed class PlanCommand : Command
             Add(option);
         }
 
-        SetAction(Run);
+        SetAction((result, cancellation) => Task.FromResult(Run(result, cancellation)));
     }
 
     private int Run(ParseResult result, CancellationToken cancellation)
@@ -75,7 +77,7 @@ internal sealed class PlanCommand : Command
             var search = progress.AddTask("shapes", maxValue: 1).IsIndeterminate();
             var placement = PlacementPlanner.Plan(options, cancellation);
             search.Value = search.MaxValue;
-            planned = PlannedCluster.Check(options, placement, Cell(result), progress, cancellation);
+            planned = PlannedCluster.Check(options, placement, CellTemplate(result), progress, cancellation);
         });
         PlanTable.Print(planned!, _terminal);
         if (result.GetValue(_json) is { } json) PlanFiles.WriteJson(json, planned!);
@@ -83,7 +85,7 @@ internal sealed class PlanCommand : Command
         return planned!.Best is null ? ExitCode.Failure : ExitCode.Success;
     }
 
-    private CellOptions Cell(ParseResult result) => new()
+    private CellOptions CellTemplate(ParseResult result) => new()
     {
         Mode = CellMode.Disagg,
         Deployment = _shared.Deployment(result),

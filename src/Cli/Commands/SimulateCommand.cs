@@ -64,13 +64,13 @@ internal sealed class SimulateCommand : Command
 
         Add(new SimulateDistServeCommand(terminal));
         Add(new SimulateFaultsCommand(terminal));
-        SetAction(Run);
+        SetAction((result, cancellation) => Task.FromResult(Run(result, cancellation)));
     }
 
     private int Run(ParseResult result, CancellationToken cancellation)
     {
         var trace = _shared.Trace(result);
-        var options = Options(result);
+        var options = Cell(result);
         var policies = Policies(result.GetValue(_policy) ?? RoutingPolicies.Default);
         var scales = SimulateOptions.Rates(result.GetValue(_rateScale) ?? "1");
         var runs = (
@@ -87,7 +87,7 @@ internal sealed class SimulateCommand : Command
         return ExitCode.Success;
     }
 
-    private CellOptions Options(ParseResult result) => new()
+    private CellOptions Cell(ParseResult result) => new()
     {
         Mode = _mode.Read(result),
         Deployment = _shared.Deployment(result),

@@ -4,7 +4,9 @@ using Krewe.Simulation;
 
 namespace Krewe.Cli;
 
-/// <summary>The options that <c>krewe simulate</c> and <c>krewe plan</c> share: workload, hardware and limits.</summary>
+/// <summary>
+/// The options that <c>krewe simulate</c> and <c>krewe plan</c> share: workload, hardware and limits.
+/// </summary>
 internal sealed class SimulateOptions
 {
     private const double HighestRate = 1e6;
@@ -26,7 +28,7 @@ internal sealed class SimulateOptions
         "--rate", "Requests a second for --format pairs. Default 1.", 1e-6f, 1e6f);
 
     private readonly Option<float?> _cv = Setting.OptionalNumber(
-        "--cv", "Variation of gaps between arrivals for --format pairs: 1 = Poisson, more = bursts. Default 1.", 0, 100);
+        "--cv", "Variation of arrival gaps for --format pairs: 1 = Poisson, more = bursts. Default 1.", 0, 100);
 
     private readonly Option<int?> _requests = Setting.OptionalCount(
         "--requests", "Only the first N requests; with --format pairs: how many to draw. Default 2000 there.", 1);

@@ -50,7 +50,8 @@ internal static class PlanFiles
     /// <summary>The pools of the plan that was chosen; nothing else of the chart is touched.</summary>
     public static void WriteHelm(string path, PlannedCluster planned)
     {
-        var best = planned.Best ?? throw new SimulationException("No plan meets the limits: there are no values to write.");
+        var best = planned.Best
+            ?? throw new SimulationException("No plan meets the limits: there are no values to write.");
         var apart = best.Options.Mode == CellMode.Disagg;
         var text = new StringBuilder();
         void Add(FormattableString line) => text.Append(line.ToString(CultureInfo.InvariantCulture)).Append('\n');

@@ -18,8 +18,8 @@ internal static class PlanTable
             + $"{options.Workload.MeanPromptTokens:0} + {options.Workload.MeanOutputTokens:0} tokens; P"
             + $"{100 * options.Attainment:0.##} TTFT {options.Slo.TtftSeconds} s, TPOT {options.Slo.TpotSeconds} s."));
         ansi.WriteLine(string.Create(Invariant,
-            $"Search over {placement.Candidates} shapes (affinity {Setting.Name(placement.Affinity)}): prefill tensor,pipeline "
-            + $"{placement.Prefill.Shape} serves {placement.Prefill.RatePerSecond:0.000}/s, decode "
+            $"Search over {placement.Candidates} shapes (affinity {Setting.Name(placement.Affinity)}): prefill "
+            + $"tensor,pipeline {placement.Prefill.Shape} serves {placement.Prefill.RatePerSecond:0.000}/s, decode "
             + $"{placement.Decode.Shape} serves {placement.Decode.RatePerSecond:0.000}/s an instance; goodput "
             + $"{placement.GoodputPerGpu:0.0000}/s a GPU; {placement.PrefillInstances} + {placement.DecodeInstances} "
             + $"instances, {placement.Gpus} GPUs for Poisson arrivals and no shared prefix."));
@@ -30,23 +30,27 @@ internal static class PlanTable
         Add(table, "together, chunked", planned.Together, planned);
         ansi.Write(table);
         ansi.WriteLine(planned.Best is { } best
-            ? string.Create(Invariant, $"Take {Describe(best)}: {best.Gpus} GPUs, {best.Gpus * planned.DollarsPerGpuHour:0.00} $/h.")
-            : "Nothing that was tried meets the limits: the trace's longest prompts may need more GPUs a worker (--tp).");
+            ? Text($"Take {Describe(best)}: {best.Gpus} GPUs, {best.Gpus * planned.DollarsPerGpuHour:0.00} $/h.")
+            : "Nothing that was tried meets the limits: the longest prompts may need more GPUs a worker (--tp).");
     }
 
     public static string Describe(CellPlan plan) => plan.Options.Mode == CellMode.Disagg
-        ? string.Create(Invariant, $"{plan.Options.PrefillWorkers} prefill and {plan.Options.DecodeWorkers} decode workers")
-        : string.Create(Invariant, $"{plan.Options.Workers} mixed workers");
+        ? Text($"{plan.Options.PrefillWorkers} prefill and {plan.Options.DecodeWorkers} decode workers")
+        : Text($"{plan.Options.Workers} mixed workers");
 
     private static void Add(Table table, string name, CellPlan plan, PlannedCluster planned)
     {
         var r = plan.Report;
         var trace = planned.Options.Workload;
         table.AddRow(
-            name, string.Create(Invariant, $"{(plan.Options.Mode == CellMode.Disagg ? plan.Options.PrefillWorkers : 0)}"),
-            string.Create(Invariant, $"{plan.Options.DecodeWorkers}"), string.Create(Invariant, $"{plan.Options.Deployment.Gpus}"), string.Create(Invariant, $"{plan.Gpus}"),
-            plan.Meets ? "yes" : "no", string.Create(Invariant, $"{100 * r.TtftAttainment:0.0} %"), string.Create(Invariant, $"{100 * r.TpotAttainment:0.0} %"),
-            string.Create(Invariant, $"{r.TtftMs.P90:0}"), string.Create(Invariant, $"{r.TpotMs.P90:0.0}"), string.Create(Invariant, $"{100 * r.HitRate:0.0} %"),
-            string.Create(Invariant, $"{plan.DollarsPerMillionTokens(planned.DollarsPerGpuHour, trace):0.000}"),
-            string.Create(Invariant, $"{plan.DollarsPerMillionOutputTokens(planned.DollarsPerGpuHour, trace):0.00}"));
-    }}
+            name, Text($"{(plan.Options.Mode == CellMode.Disagg ? plan.Options.PrefillWorkers : 0)}"),
+            Text($"{plan.Options.DecodeWorkers}"), Text($"{plan.Options.Deployment.Gpus}"), Text($"{plan.Gpus}"),
+            plan.Meets ? "yes" : "no", Text($"{100 * r.TtftAttainment:0.0} %"), Text($"{100 * r.TpotAttainment:0.0} %"),
+            Text($"{r.TtftMs.P90:0}"), Text($"{r.TpotMs.P90:0.0}"),
+            Text($"{100 * r.HitRate:0.0} %"),
+            Text($"{plan.DollarsPerMillionTokens(planned.DollarsPerGpuHour, trace):0.000}"),
+            Text($"{plan.DollarsPerMillionOutputTokens(planned.DollarsPerGpuHour, trace):0.00}"));
+    }
+
+    private static string Text(FormattableString text) => text.ToString(Invariant);
+}

@@ -24,13 +24,12 @@ internal sealed record PlannedCluster(
         var trials = progress.AddTask("trials on the trace", maxValue: 2 * TrialsExpected);
         void Said(CellPlan plan) => trials.Increment(1);
         CellPlan? apart = null;
-        if (placement.Segments * placement.Prefill.Shape.PipelineParallel * placement.Decode.Shape.PipelineParallel == 1)
+        var stages = placement.Prefill.Shape.PipelineParallel * placement.Decode.Shape.PipelineParallel;
+        if (placement.Segments * stages == 1)
         {
             var prefillGpus = placement.PrefillInstances * placement.Prefill.Gpus;
-            var shaped = template with { Deployment = options.Hardware with
-            {
-                TensorParallel = placement.Decode.Shape.TensorParallel,
-            } };
+            var deployment = options.Hardware with { TensorParallel = placement.Decode.Shape.TensorParallel };
+            var shaped = template with { Deployment = deployment };
             apart = CellPlanner.Apart(
                 shaped, options.Workload, options.Attainment,
                 Math.Max(1, (prefillGpus + shaped.Deployment.Gpus - 1) / shaped.Deployment.Gpus),

@@ -12,10 +12,12 @@ internal static class SimulateTable
         var d = options.Deployment;
         var capacity = options.CapacityTokens ?? d.CapacityTokens();
         return string.Create(CultureInfo.InvariantCulture,
-            $"{trace.Name}: {trace.Count} requests over {trace.SpanSeconds:0} s, prompts of {trace.MeanPromptTokens:0}, "
-            + $"outputs of {trace.MeanOutputTokens:0} tokens in the mean; {d.Model.Name} on {options.Workers} workers of "
-            + $"{d.Gpus} x {d.Gpu.Name} ({options.PrefillWorkers} + {options.DecodeWorkers}, {Setting.Name(options.Mode)}), "
-            + $"{capacity} KV tokens each; SLO TTFT {options.Slo.TtftSeconds} s, TPOT {options.Slo.TpotSeconds} s.");
+            $"{trace.Name}: {trace.Count} requests over {trace.SpanSeconds:0} s, prompts of "
+            + $"{trace.MeanPromptTokens:0}, "
+            + $"outputs of {trace.MeanOutputTokens:0} tokens in the mean; {d.Model.Name} on {options.Workers} workers "
+            + $"of {d.Gpus} x {d.Gpu.Name} ({options.PrefillWorkers} + {options.DecodeWorkers}, "
+            + $"{Setting.Name(options.Mode)}), {capacity} KV tokens each; SLO TTFT {options.Slo.TtftSeconds} s, TPOT "
+            + $"{options.Slo.TpotSeconds} s.");
     }
 
     public static void Print(IReadOnlyList<SimulatedRun> runs, Terminal terminal)

@@ -16,4 +16,7 @@ public enum FaultDefect
 
     /// <summary>Leases are not given back at a request's end.</summary>
     LeasesAreKept,
+
+    /// <summary>A block of the disk that was torn by a crash is served all the same.</summary>
+    TornBlocksAreServed,
 }

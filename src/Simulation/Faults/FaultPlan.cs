@@ -44,6 +44,21 @@ public sealed record FaultPlan
     /// <summary>Cuts of the connection between the silo and a random worker.</summary>
     public required int LinkCuts { get; init; }
 
+    /// <summary>
+    /// Of a random worker's control link, or of the way between two workers: nothing passes for a while, then
+    /// everything does that a connection still stands for.
+    /// </summary>
+    public required int Partitions { get; init; }
+
+    /// <summary>Blocks that each worker's disk holds for reuse; 0 = no disk.</summary>
+    public required int DiskBlocks { get; init; }
+
+    /// <summary>Of a disk access: it takes a hundred times as long.</summary>
+    public required int DiskSlowPerMille { get; init; }
+
+    /// <summary>Of a disk access: it fails, or what a crash cut short is found torn.</summary>
+    public required int DiskFailPerMille { get; init; }
+
     /// <summary>Draws a plan; about one in eight has no faults at all, so that the model itself stays honest.</summary>
     public static FaultPlan Draw(ulong seed)
     {
@@ -69,6 +84,10 @@ public sealed record FaultPlan
             Crashes = Fault(4),
             Stalls = Fault(3),
             LinkCuts = Fault(3),
+            Partitions = Fault(3),
+            DiskBlocks = random.Chance(500) ? random.Between(1, 60) : 0,
+            DiskSlowPerMille = Fault(200),
+            DiskFailPerMille = Fault(100),
         };
     }
 }

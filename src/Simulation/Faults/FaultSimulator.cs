@@ -68,6 +68,13 @@ public static class FaultSimulator
             world.Silo.LinkLost(worker, Abstractions.ErrorCode.WorkerLost);
             worker.Local(5 * FaultWorld.Millisecond, worker.DropAndReconnect);
         });
+        Some(plan.Partitions, worker =>
+        {
+            // Half of them between silo and worker, half between two workers.
+            var ns = world.Random.Between(50, 9_000) * FaultWorld.Millisecond;
+            if (world.Random.Chance(500)) worker.Isolate(ns);
+            else world.Part(worker.Id, world.Workers[world.Random.Between(0, world.Workers.Count - 1)].Id, ns);
+        });
     }
 
     private static long Advance(FaultWorld world, long untilNs)

@@ -39,7 +39,20 @@ internal sealed class FaultWorld
     /// <summary>True in the safety phase; in the liveness phase what was broken must heal.</summary>
     public bool Faulty { get; set; } = true;
 
+    /// <summary>Pairs between which nothing passes, and until when.</summary>
+    public Dictionary<(string, string), long> Partitions { get; } = [];
+
     public long Now => Events.Now;
+
+    /// <summary>When the way between two processes is open again; a time that has passed when it is now.</summary>
+    public long HealedAt(string one, string other) => Partitions.GetValueOrDefault(Pair(one, other));
+
+    /// <summary>Lets nothing pass between two processes for so long.</summary>
+    public void Part(string one, string other, long ns) =>
+        Partitions[Pair(one, other)] = Math.Max(HealedAt(one, other), Now + ns);
+
+    private static (string, string) Pair(string one, string other) =>
+        string.CompareOrdinal(one, other) < 0 ? (one, other) : (other, one);
 
     public DateTimeOffset UtcNow => Epoch.AddTicks(Now / 100);
 

@@ -2,10 +2,11 @@ namespace Krewe.Simulation.Faults;
 
 /// <summary>
 /// One connection between two processes: delayed, in order like TCP, and delivering nothing once closed. While faults
-/// are on, messages are also lost, doubled and reordered, which TCP never does: the machines must not rely on it. Time
+/// are on, messages are also lost, doubled and reordered, which TCP never
+/// does: the machines must not rely on it. Time
 /// in ns.
 /// </summary>
-internal sealed class SimulatedLink(FaultWorld world)
+internal sealed class SimulatedLink(FaultWorld world, string one, string other)
 {
     private long _last;
 
@@ -36,9 +37,15 @@ internal sealed class SimulatedLink(FaultWorld world)
             _last = at;
         }
 
-        world.Events.At(at, () =>
-        {
-            if (IsOpen) message();
-        });
+        Arrive(at, message);
     }
+
+    // What is sent into a partition is retransmitted until it heals: late, not lost.
+    private void Arrive(long at, Action message) => world.Events.At(at, () =>
+    {
+        if (!IsOpen) return;
+        var healed = world.HealedAt(one, other);
+        if (healed > world.Now) Arrive(healed, message);
+        else message();
+    });
 }

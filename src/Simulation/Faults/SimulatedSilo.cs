@@ -12,6 +12,9 @@ namespace Krewe.Simulation.Faults;
 /// </summary>
 internal sealed class SimulatedSilo(FaultWorld world)
 {
+    /// <summary>Its name among the processes that a partition can part.</summary>
+    public const string SiloId = "silo";
+
     private readonly RequestMachine _machine = new(RequestLimits.From(world.Cluster));
     private readonly LeastLoadedPolicy _policy = new();
     private readonly Dictionary<string, SimulatedRequest> _requests = [];
@@ -35,7 +38,7 @@ internal sealed class SimulatedSilo(FaultWorld world)
     public void Attach(SimulatedWorker worker)
     {
         worker.Control?.Close();
-        worker.Control = new SimulatedLink(world);
+        worker.Control = new SimulatedLink(world, SiloId, worker.Id);
         foreach (var phase in Enum.GetValues<WorkerPhase>()) Table(worker.Id, phase).Attach(worker.Incarnation);
         foreach (var request in _requests.Values.ToList()) Feed(request, new WorkersChanged(world.UtcNow));
     }

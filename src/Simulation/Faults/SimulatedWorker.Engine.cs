@@ -42,13 +42,18 @@ internal sealed partial class SimulatedWorker
         sequence.Waiting = false;
         sequence.Computed = 0;
         if (sequence.Start.Part == SequencePart.Decode && sequence.Target is null) BeginTarget(sequence);
-        else Local(StepNs, () => Prefill(sequence));
+        else if (!Restore(sequence)) Local(StepNs, () => Prefill(sequence));
     }
 
     private void Prefill(WorkerSequence sequence)
     {
         if (!sequence.Alive || sequence.Waiting) return;
-        if (sequence.Computed == 0) Report(sequence, RequestReportKind.PrefillStarted);
+        if (!sequence.PrefillReported)
+        {
+            sequence.PrefillReported = true;
+            Report(sequence, RequestReportKind.PrefillStarted);
+        }
+
         var end = Math.Min(sequence.Tokens.Count, sequence.Computed + ChunkTokens);
         while (sequence.Computed < end) Write(sequence);
         if (sequence.Computed < sequence.Tokens.Count)
@@ -82,7 +87,8 @@ internal sealed partial class SimulatedWorker
         if (!sequence.Alive || sequence.Waiting) return;
         if (!Pool.TryGrow(sequence.Table, BlocksFor(sequence.Tokens.Count)))
         {
-            // Preempted by itself: tokens stay, KV is computed again when there is room.
+            // Preempted by itself: tokens stay, KV is restored or computed again when there is room.
+            Spill(sequence);
             Pool.Release(sequence.Table);
             sequence.Waiting = true;
             AdmitWaiting();
@@ -121,6 +127,7 @@ internal sealed partial class SimulatedWorker
     private void Release(WorkerSequence sequence)
     {
         sequence.Alive = false;
+        Spill(sequence);
         Pool.Release(sequence.Table);
         _sequences.Remove(sequence.Start.Key);
         Tell(silo => silo.Report(sequence.Start.Key.RequestId, Released(sequence.Start.Key)));

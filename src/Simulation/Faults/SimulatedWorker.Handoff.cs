@@ -140,7 +140,7 @@ internal sealed partial class SimulatedWorker
             return;
         }
 
-        var link = sequence.DataLink = new SimulatedLink(world);
+        var link = sequence.DataLink = new SimulatedLink(world, Id, source.Id);
         var until = world.Now + LeaseNs;
         Report(sequence, RequestReportKind.HandoffStarted);
         link.Send(() => source.Local(0, () => source.PullerArrived(sequence.Start.Key, sequence, link, until)));

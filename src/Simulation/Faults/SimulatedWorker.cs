@@ -22,6 +22,9 @@ internal sealed partial class SimulatedWorker(FaultWorld world, string id, Worke
 
     public BlockPool Pool { get; private set; } = new(world.Plan.BlocksPerWorker);
 
+    /// <summary>Outlives a crash, as an SSD does.</summary>
+    public SimulatedDisk Disk { get; } = new(world);
+
     public ulong Incarnation { get; private set; } = 1;
 
     public bool IsUp { get; private set; } = true;
@@ -54,7 +57,8 @@ internal sealed partial class SimulatedWorker(FaultWorld world, string id, Worke
         {
             IsUp = true;
             Incarnation++;
-            world.Silo.Attach(this);
+            Disk.Rebuild();
+            Connect();
         });
     }
 
@@ -83,11 +87,38 @@ internal sealed partial class SimulatedWorker(FaultWorld world, string id, Worke
     public void DropAndReconnect()
     {
         foreach (var sequence in _sequences.Values.ToList()) Drop(sequence, "the link to its silo is gone");
-        Local(100 * FaultWorld.Millisecond, () =>
+        Local(100 * FaultWorld.Millisecond, Connect);
+    }
+
+    /// <summary>A partition from the silo: this process works on, and neither side hears of the other.</summary>
+    public void Isolate(long ns)
+    {
+        if (!IsUp) return;
+        world.Part(SimulatedSilo.SiloId, Id, ns);
+        var silence = (long)world.Cluster.LinkSilenceLimit.TotalMilliseconds * FaultWorld.Millisecond;
+        var link = Control;
+        if (ns < silence || link is null) return;
+
+        // Each side finds the silence by itself.
+        world.After(silence, () =>
         {
-            if (Control is null) world.Silo.Attach(this);
+            if (Control == link && IsIsolated) world.Silo.LinkLost(this, ErrorCode.WorkerStalled);
+        });
+        Local(silence + (world.Random.Between(0, 400) * FaultWorld.Millisecond), () =>
+        {
+            if (Control is null || (Control == link && IsIsolated)) DropAndReconnect();
         });
     }
+
+    /// <summary>Makes a control link as soon as the silo can be reached.</summary>
+    private void Connect()
+    {
+        if (Control is not null) return;
+        if (IsIsolated) Local(world.HealedAt(SimulatedSilo.SiloId, Id) - world.Now, Connect);
+        else world.Silo.Attach(this);
+    }
+
+    private bool IsIsolated => world.HealedAt(SimulatedSilo.SiloId, Id) > world.Now;
 
     /// <summary>
     /// Runs <paramref name="action"/> in this process later: not after a crash, and not while stalled.

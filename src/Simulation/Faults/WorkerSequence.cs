@@ -35,6 +35,8 @@ internal sealed class WorkerSequence(StartCommand start)
     /// <summary>Tokens whose KV is in the table's blocks.</summary>
     public int Computed { get; set; }
 
+    public bool PrefillReported { get; set; }
+
     /// <summary>True while it waits for blocks.</summary>
     public bool Waiting { get; set; } = true;
 
