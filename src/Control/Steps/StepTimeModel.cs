@@ -32,7 +32,7 @@ public sealed class StepTimeModel
     private const double LeastSpread = 0.01;
     private const double SpreadRate = 0.05;
 
-    /// <summary>Before this many observations none is an outlier: the model itself may be the one that is off.</summary>
+    /// <summary>Before this many observations none is an outlier: the model may be off.</summary>
     private const int TrustedAfter = 8;
 
     private const int SweepsMax = 8;

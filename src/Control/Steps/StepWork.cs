@@ -18,7 +18,7 @@ public readonly record struct StepWork
     /// <summary>(query, key) pairs of the prefills' attention: the term that is quadratic in the prompt.</summary>
     public long PrefillPairs { get; init; }
 
-    /// <summary>One more decode, whose row attends to <paramref name="contextTokens"/> tokens, itself included.</summary>
+    /// <summary>One more decode; its row attends to <paramref name="contextTokens"/> tokens, itself included.</summary>
     public StepWork WithDecode(int contextTokens) => this with
     {
         Rows = Rows + 1,
