@@ -10,7 +10,7 @@ internal sealed class CellLane(CellWorker worker, int index)
     /// <summary>Among all lanes of the cell.</summary>
     public int Index { get; } = index;
 
-    /// <summary>Takes waiting parts in; the decode lane of a split worker is given its parts by the other one.</summary>
+    /// <summary>Takes waiting parts in; a split worker's decode lane is given its parts by the other one.</summary>
     public bool Admits { get; init; } = true;
 
     /// <summary>Share of the GPU's processors; 1 unless it is split.</summary>

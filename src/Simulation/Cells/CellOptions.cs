@@ -64,7 +64,9 @@ public sealed record CellOptions
     /// <summary>A worker's load report is at most this old when routing reads it.</summary>
     public long ReportIntervalNs { get; init; } = 100_000_000;
 
-    /// <summary>Share of the GPU's processors for prefill in <see cref="CellMode.Split"/>; decode has the rest.</summary>
+    /// <summary>
+    /// Share of the GPU's processors for prefill in <see cref="CellMode.Split"/>; decode has the rest.
+    /// </summary>
     public double PrefillShare { get; init; } = 0.6;
 
     /// <summary>

@@ -1,3 +1,4 @@
+using System.Numerics;
 using Krewe.Control.Kv;
 
 namespace Krewe.Simulation;
@@ -65,7 +66,8 @@ internal sealed class CellRequest(int slot)
     private void Hash(in TraceRequest request, Trace trace, int blockTokens)
     {
         _hashCount = request.HashCount == 0 ? 0 : request.PromptTokens / blockTokens;
-        if (_hashes.Length < _hashCount) Array.Resize(ref _hashes, (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)_hashCount));
+        if (_hashes.Length < _hashCount)
+            Array.Resize(ref _hashes, (int)BitOperations.RoundUpToPowerOf2((uint)_hashCount));
         for (var block = 0; block < _hashCount; block++)
         {
             var lastToken = ((block + 1) * blockTokens) - 1;

@@ -87,7 +87,7 @@ internal sealed class CellRouter
         return true;
     }
 
-    /// <summary>A worker's step has ended: its report is due, or has become due because nothing runs any more.</summary>
+    /// <summary>A worker's step has ended: its report is due by time, or because nothing runs any more.</summary>
     public void Report(CellWorker worker, long nowNs)
     {
         var running = worker.RunningParts;

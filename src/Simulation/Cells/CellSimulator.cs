@@ -74,8 +74,8 @@ public sealed partial class CellSimulator
         if (_recorder.Ended < _trace.Count)
         {
             throw new SimulationException(
-                $"{_trace.Count - _recorder.Ended} requests wait for ever: a bug in the simulator; please report the trace "
-                + "and the options.");
+                $"{_trace.Count - _recorder.Ended} requests wait for ever: a bug in the simulator; please report the "
+                + "trace and the options.");
         }
 
         CheckIntegrity();
@@ -97,7 +97,8 @@ public sealed partial class CellSimulator
                 EndStep(_lanes[happened.Subject]);
                 break;
             case FlowEndKind:
-                if (_network.TryEnd(happened.Subject, happened.Version)) CommitWhenComplete(_requests[happened.Subject]);
+                if (_network.TryEnd(happened.Subject, happened.Version))
+                    CommitWhenComplete(_requests[happened.Subject]);
                 break;
             case CommitKind:
                 Commit(_requests[happened.Subject]);

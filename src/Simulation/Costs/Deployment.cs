@@ -63,9 +63,9 @@ public sealed record Deployment
 
     /// <summary>Why the model does not fit, number by number, and what would.</summary>
     private string Arithmetic() => string.Create(CultureInfo.InvariantCulture,
-        $"{Model.Name} does not fit on {Gpus} x {Gpu.Name}: {Model.Parameters / 1e9:0.0} G parameters x {WeightBytes} B = "
-        + $"{ModelBytes / 1e9:0.0} GB of weights; {Gpus} x {Gpu.MemoryBytes / 1e9:0.0} GB x {UsableMemory} - "
+        $"{Model.Name} does not fit on {Gpus} x {Gpu.Name}: {Model.Parameters / 1e9:0.0} G parameters x {WeightBytes} "
+        + $"B = {ModelBytes / 1e9:0.0} GB of weights; {Gpus} x {Gpu.MemoryBytes / 1e9:0.0} GB x {UsableMemory} - "
         + $"{Gpus} x {RuntimeBytesPerGpu / 1e9:0.0} GB runtime - weights leaves {KvCapacityBytes / 1e9:0.0} GB for KV "
-        + $"at {KvBytesPerToken / 1024.0:0.#} KiB a token: under 1,024 tokens. Use more GPUs a worker (--tp), a GPU with more "
-        + $"memory, or --weights fp8.");
+        + $"at {KvBytesPerToken / 1024.0:0.#} KiB a token: under 1,024 tokens. Use more GPUs a worker (--tp), a GPU "
+        + $"with more memory, or --weights fp8.");
 }

@@ -23,7 +23,7 @@ public sealed record GpuShape(
             $"No GPU '{name}' in the simulator; there are: {string.Join(", ", All.Select(g => g.Name))}.");
 
     /// <summary>
-    /// Vendor figures as collected in aiconfigurator's systems files (Data/README.md); RTX cards from their data sheets.
+    /// Vendor figures as collected in aiconfigurator's systems files (Data/README.md); RTX cards: their data sheets.
     /// </summary>
     public static IReadOnlyList<GpuShape> All { get; } =
     [

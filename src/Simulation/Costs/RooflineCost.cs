@@ -6,7 +6,7 @@ namespace Krewe.Simulation;
 /// </summary>
 public sealed class RooflineCost(Deployment deployment) : IStepCost
 {
-    // What well-tuned kernels reach of the data sheet (aiconfigurator's empirical bandwidth factor; MFU of large GEMMs).
+    // What well-tuned kernels reach of the data sheet (aiconfigurator's bandwidth factor; MFU of large products).
     private const double BandwidthShare = 0.8;
     private const double FlopsShare = 0.6;
     private const double AttentionFlopsShare = 0.45;
@@ -23,7 +23,8 @@ public sealed class RooflineCost(Deployment deployment) : IStepCost
 
     private readonly double _bandwidth = BandwidthShare * deployment.TensorParallel * deployment.Gpu.BytesPerSecond;
 
-    public string Source => $"roofline of {deployment.Model.Name} on {deployment.TensorParallel} x {deployment.Gpu.Name}";
+    public string Source =>
+        $"roofline of {deployment.Model.Name} on {deployment.TensorParallel} x {deployment.Gpu.Name}";
 
     public double StepSeconds(in StepLoad load)
     {

@@ -32,12 +32,22 @@ public static class FaultSimulator
     private static void ScheduleRequests(FaultWorld world)
     {
         var plan = world.Plan;
+        var prompts = new List<int[]>();
         for (var i = 0; i < plan.Requests; i++)
         {
             var room = (plan.BlocksPerWorker - 1) * FaultWorld.BlockTokens;
             var output = world.Random.Between(1, Math.Min(plan.OutputTokensMax, room / 2));
             var prompt = new int[world.Random.Between(1, Math.Min(plan.PromptTokensMax, room - output))];
             for (var t = 0; t < prompt.Length; t++) prompt[t] = world.Random.Between(0, 999);
+
+            // Some share a prefix with an earlier one: the only way to find another's block on a disk.
+            if (prompts.Count > 0 && world.Random.Chance(500))
+            {
+                var shared = prompts[world.Random.Between(0, prompts.Count - 1)];
+                shared.AsSpan(0, Math.Min(shared.Length, prompt.Length)).CopyTo(prompt);
+            }
+
+            prompts.Add(prompt);
             var request = new SimulatedRequest($"r{i}", prompt, output);
             var arrival = world.Random.Between(0, plan.ArrivalMs) * FaultWorld.Millisecond;
             world.Events.At(arrival, () => world.Silo.Begin(request));

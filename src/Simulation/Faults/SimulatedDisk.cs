@@ -6,12 +6,13 @@ namespace Krewe.Simulation.Faults;
 /// </summary>
 internal sealed class SimulatedDisk(FaultWorld world)
 {
-    private const long AccessNs = FaultWorld.Millisecond / 10;
+    private const long AccessNs = FaultWorld.Millisecond / 3;
     private const int SlowFactor = 100;
 
     private readonly Dictionary<ulong, ulong> _objects = [];
     private readonly Queue<ulong> _age = new();
     private readonly HashSet<ulong> _writing = [];
+    private long _writesEndAt;
 
     /// <summary>Time of the last accesses, a moving average: what the rule for loading believes.</summary>
     public double MeasuredNs { get; private set; } = AccessNs;
@@ -22,7 +23,10 @@ internal sealed class SimulatedDisk(FaultWorld world)
     public void Write(SimulatedWorker worker, ulong key, ulong content)
     {
         if (world.Plan.DiskBlocks == 0 || _objects.ContainsKey(key) || !_writing.Add(key)) return;
-        worker.Local(Access(), () =>
+
+        // One after the other: a crash finds a tail of them unfinished.
+        _writesEndAt = Math.Max(_writesEndAt, world.Now) + Access();
+        worker.Local(_writesEndAt - world.Now, () =>
         {
             if (!_writing.Remove(key) || Fails()) return;
             while (_objects.Count >= world.Plan.DiskBlocks) _objects.Remove(_age.Dequeue());
@@ -54,6 +58,7 @@ internal sealed class SimulatedDisk(FaultWorld world)
         }
 
         _writing.Clear();
+        _writesEndAt = world.Now;
     }
 
     private long Access()

@@ -42,8 +42,9 @@ internal sealed class GoodputSearch(PlanOptions options)
             return false;
         }
 
-        return (pools.Prefill is null || Percentile(timings.Select(t => t.FirstTokenMs)) <= 1000 * options.Slo.TtftSeconds)
-            && (pools.Decode is null || Percentile(timings.Select(t => t.TpotMs)) <= 1000 * options.Slo.TpotSeconds);
+        var (ttft, tpot) = (1000 * options.Slo.TtftSeconds, 1000 * options.Slo.TpotSeconds);
+        return (pools.Prefill is null || Percentile(timings.Select(t => t.FirstTokenMs)) <= ttft)
+            && (pools.Decode is null || Percentile(timings.Select(t => t.TpotMs)) <= tpot);
     }
 
     private SimulatedRequest[] Workload(double rate, bool decodes)

@@ -69,7 +69,8 @@ internal static class InstanceCosts
         var (rows, values) = (new List<double[]>(), new List<double>());
         for (var batch = least; batch <= most; batch = Math.Max(batch + 1, batch * 3 / 2))
         {
-            for (var context = 64; context <= 8192 && (long)batch * context <= Math.Max(capacity, 64 * batch); context *= 2)
+            var held = Math.Max(capacity, 64 * batch);
+            for (var context = 64; context <= 8192 && (long)batch * context <= held; context *= 2)
             {
                 var load = default(StepLoad);
                 for (var i = 0; i < batch; i++) load.AddDecode(context);

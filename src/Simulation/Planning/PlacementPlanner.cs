@@ -3,8 +3,8 @@ using Krewe.Simulation.DistServe;
 namespace Krewe.Simulation;
 
 /// <summary>
-/// DistServe's placement search (OSDI'24, algorithms 1 and 2) on the DistServe simulator. Shapes are tried side by side;
-/// the result does not depend on how many processors there are.
+/// DistServe's placement search (OSDI'24, algorithms 1 and 2) on the DistServe simulator. Shapes are tried side by
+/// side; the result does not depend on how many processors there are.
 /// </summary>
 public static class PlacementPlanner
 {
@@ -15,8 +15,14 @@ public static class PlacementPlanner
     public static PlacementPlan Plan(PlanOptions options, CancellationToken cancellation = default)
     {
         if (!(options.TargetRate > 0))
-            throw new SimulationException("The target rate is 0: give --rate, or a trace whose requests arrive over time.");
-        return options.Affinity == NodeAffinity.High ? PlanApart(options, cancellation) : PlanTogether(options, cancellation);
+        {
+            throw new SimulationException(
+                "The target rate is 0: give --target-rate, or a trace whose requests arrive over time.");
+        }
+
+        return options.Affinity == NodeAffinity.High
+            ? PlanApart(options, cancellation)
+            : PlanTogether(options, cancellation);
     }
 
     // Algorithm 1: the best prefill shape and the best decode shape, each by itself.
@@ -150,6 +156,6 @@ public static class PlacementPlanner
     }
 
     private static SimulationException NobodyMeets(PlanOptions options, string phase) => new(
-        $"No shape meets TTFT {options.Slo.TtftSeconds} s and TPOT {options.Slo.TpotSeconds} s in {phase} even for single "
-        + "requests; loosen the limits, take a faster GPU, or shorten the prompts.");
+        $"No shape meets TTFT {options.Slo.TtftSeconds} s and TPOT {options.Slo.TpotSeconds} s in {phase} even for "
+        + "single requests; loosen the limits, take a faster GPU, or shorten the prompts.");
 }

@@ -3,7 +3,7 @@ namespace Krewe.Simulation;
 /// <summary>How prefill and decode workers can be placed.</summary>
 public enum NodeAffinity
 {
-    /// <summary>Any two workers can pass KV fast enough: each pool is planned alone (DistServe's algorithm 1).</summary>
+    /// <summary>Any two workers pass KV fast enough: each pool is planned alone (DistServe's algorithm 1).</summary>
     High,
 
     /// <summary>KV must stay inside a node: both are planned together, node by node (algorithm 2).</summary>

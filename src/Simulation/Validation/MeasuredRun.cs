@@ -18,7 +18,8 @@ public sealed record MeasuredRun(
     /// <summary>Rows of an embedded CSV without its header.</summary>
     internal static IEnumerable<string[]> Rows(string name)
     {
-        using var stream = typeof(MeasuredRun).Assembly.GetManifestResourceStream($"Krewe.Simulation.Data.{name}.csv.gz")
+        using var stream = typeof(MeasuredRun).Assembly
+            .GetManifestResourceStream($"Krewe.Simulation.Data.{name}.csv.gz")
             ?? throw new InvalidOperationException($"{name} is not embedded in the assembly.");
         using var reader = new StreamReader(new GZipStream(stream, CompressionMode.Decompress));
         reader.ReadLine();

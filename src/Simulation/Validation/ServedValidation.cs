@@ -17,10 +17,9 @@ public static class ServedValidation
     /// <summary>Requests of one client: the benchmarks behind the measurements send about ten each.</summary>
     private const int RequestsPerClient = 10;
 
-    private const double Spread = 0.1;
-
     /// <summary>One measurement, simulated with that engine's habits.</summary>
-    public static ValidatedRun Run(MeasuredRun measured, EngineProfile engine, int requestsPerClient = RequestsPerClient)
+    public static ValidatedRun Run(
+        MeasuredRun measured, EngineProfile engine, int requestsPerClient = RequestsPerClient)
     {
         var deployment = new Deployment
         {
@@ -30,7 +29,7 @@ public static class ServedValidation
             WeightBytes = measured.Weights == "fp8" ? 1 : 2,
             KvBytes = measured.Weights == "fp8" ? engine.KvBytesWithFp8 : 2,
         };
-        var requests = Requests(measured, requestsPerClient * measured.Clients);
+        var requests = Requests(measured, requestsPerClient * measured.Clients, engine.LengthSpread);
         var report = new CellSimulator(
             new CellOptions
             {
@@ -49,13 +48,14 @@ public static class ServedValidation
     }
 
     /// <summary>
-    /// Lengths vary a little, as in the benchmarks: with equal ones every client would send its next request at the
-    /// same instant for ever.
+    /// Benchmarks vary lengths or do not: with equal ones every client sends its next request at the same instant for
+    /// ever, and each burst queues behind itself.
     /// </summary>
-    private static List<TraceRequest> Requests(MeasuredRun measured, int count)
+    private static List<TraceRequest> Requests(MeasuredRun measured, int count, double spread)
     {
         var random = new SeededRandom((ulong)count);
-        int Around(int tokens) => Math.Max(1, (int)Math.Round(tokens * (1 + (Spread * ((2 * random.NextDouble()) - 1)))));
+        int Around(int tokens) =>
+            Math.Max(1, (int)Math.Round(tokens * (1 + (spread * ((2 * random.NextDouble()) - 1)))));
         var requests = new List<TraceRequest>(count);
         for (var i = 0; i < count; i++)
             requests.Add(new TraceRequest(0, Around(measured.InputTokens), Around(measured.OutputTokens)));

@@ -58,8 +58,8 @@ public static class ServeGenTrace
     }
 
     private static Trace Build(
-        List<(double Seconds, int Client, double Window)> arrivals, Dictionary<(int, int), Lengths> lengths, string path,
-        ulong seed)
+        List<(double Seconds, int Client, double Window)> arrivals, Dictionary<(int, int), Lengths> lengths,
+        string path, ulong seed)
     {
         if (arrivals.Count == 0) throw new SimulationException($"{path}: no request in the window asked for.");
         var usual = lengths.Values.GroupBy(l => l.Client).OrderByDescending(g => g.Count()).First().First();

@@ -41,6 +41,9 @@ public sealed class Machines_hold_under_faults(ITestOutputHelper output)
                 Crashes = 0,
                 Stalls = 0,
                 LinkCuts = 0,
+                Partitions = 0,
+                DiskSlowPerMille = 0,
+                DiskFailPerMille = 0,
             };
             var result = FaultSimulator.Run(calm, FaultDefect.None);
             Assert.Equal((calm.Requests, calm.Requests), (result.Finished, result.Attempts));
@@ -55,6 +58,7 @@ public sealed class Machines_hold_under_faults(ITestOutputHelper output)
     [InlineData(FaultDefect.SourceFreesWhileSending)]
     [InlineData(FaultDefect.WorkerKeepsAborted)]
     [InlineData(FaultDefect.LeasesAreKept)]
+    [InlineData(FaultDefect.TornBlocksAreServed)]
     public void A_deliberate_defect_is_caught(FaultDefect defect)
     {
         for (var seed = 1UL; seed <= Seeds; seed++)
