@@ -31,7 +31,8 @@ internal sealed class FolderOrMemoryStorage(string? name) : IGrainStorage
         var next = new Entry(grainState.State, Guid.NewGuid().ToString("N"));
         var written = grainState.ETag is null
             ? _entries.TryAdd(key, next)
-            : _entries.TryGetValue(key, out var old) && old.Tag == grainState.ETag && _entries.TryUpdate(key, next, old);
+            : _entries.TryGetValue(key, out var old) && old.Tag == grainState.ETag
+                && _entries.TryUpdate(key, next, old);
         if (!written) throw new InconsistentStateException($"{key} has another tag than {grainState.ETag}.");
         (grainState.ETag, grainState.RecordExists) = (next.Tag, true);
         return Task.CompletedTask;

@@ -3,7 +3,9 @@ using Orleans.Runtime;
 
 namespace Krewe.Grains.Tests;
 
-/// <summary>The grain host that this build was made for, with what a test asks of it beside the grains' own API.</summary>
+/// <summary>
+/// The grain host that this build was made for, with what a test asks of it beside the grains' own API.
+/// </summary>
 internal interface ITestHost : IAsyncDisposable
 {
     IGrainFactory Grains { get; }
