@@ -70,7 +70,12 @@ public static class FaultSimulator
             }
         }
 
-        Some(plan.Crashes, worker => worker.Crash());
+        Some(plan.Crashes, worker =>
+        {
+            // A third of them wait for the worst moment of a disk: in the middle of its writes.
+            if (plan.DiskBlocks > 0 && world.Random.Chance(333)) worker.CrashWhileWriting = true;
+            else worker.Crash();
+        });
         Some(plan.Stalls, worker => worker.Stall(world.Random.Between(50, 9_000) * FaultWorld.Millisecond));
         Some(plan.LinkCuts, worker =>
         {

@@ -8,6 +8,9 @@ internal sealed partial class SimulatedWorker
 {
     private static readonly PrefillCost Compute = new((double)StepNs / ChunkTokens / 1e9);
 
+    /// <summary>The next spill is cut short by a crash.</summary>
+    public bool CrashWhileWriting { get; set; }
+
     /// <summary>Full blocks go to disk; the sequence may free them at once, for their contents are read here.</summary>
     private void Spill(WorkerSequence sequence)
     {
@@ -19,6 +22,10 @@ internal sealed partial class SimulatedWorker
             key = KeyOf(key, sequence, block);
             Disk.Write(this, key, _contents[sequence.Table[block].Value]);
         }
+
+        if (full == 0 || !CrashWhileWriting) return;
+        CrashWhileWriting = false;
+        Local(world.Random.Between(0, full * 300_000), Crash);
     }
 
     /// <summary>

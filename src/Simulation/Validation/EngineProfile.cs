@@ -17,8 +17,8 @@ public sealed record EngineProfile(
 
     public static IReadOnlyList<EngineProfile> All { get; } =
     [
-        new("vllm", CellMode.Chunked, 8192, new EngineOverhead(0.0015, 35e-6, 1.03), 2, 0.1, 0.02),
-        new("sglang", CellMode.Coloc, 8192, new EngineOverhead(0.0015, 20e-6, 1.0), 2, 0, 0.02),
-        new("trtllm", CellMode.Chunked, 8192, new EngineOverhead(0.0006, 20e-6, 1.0), 1, 0, 0.02),
+        new("vllm", CellMode.Chunked, 16_384, new EngineOverhead(0.0015, 35e-6, 1.03), 2, 0.03, 0.02),
+        new("sglang", CellMode.Coloc, 16_384, new EngineOverhead(0.0015, 20e-6, 1.0), 2, 0, 0.02),
+        new("trtllm", CellMode.Chunked, 16_384, new EngineOverhead(0.0006, 20e-6, 1.0), 1, 0.05, 0.02),
     ];
 }
