@@ -12,7 +12,7 @@ namespace Krewe.Control.Steps;
 /// </remarks>
 public static class StepOrder
 {
-    /// <summary>Milliseconds by which a sequence may be overtaken by one that is a level of priority above it.</summary>
+    /// <summary>Milliseconds by which a sequence may be overtaken by one a level of priority above it.</summary>
     public const long PriorityHeadStartMs = 5000;
 
     /// <summary>The place in the order.</summary>
