@@ -64,6 +64,8 @@ internal sealed class SimulateCommand : Command
 
         Add(new SimulateDistServeCommand(terminal));
         Add(new SimulateFaultsCommand(terminal));
+        Add(new SimulateValidateCommand(terminal));
+        Add(new SimulatePublishedCommand(terminal));
         SetAction((result, cancellation) => Task.FromResult(Run(result, cancellation)));
     }
 
