@@ -4,7 +4,7 @@ namespace Krewe.Kernels;
 
 /// <summary>
 /// The outer-product micro-kernels. Each output is one accumulator: its bias, then one fused multiply-add for each
-/// input in ascending order. That chain is the same in all of them, so that it makes no difference to a row which one
+/// input in ascending order (of INT8 weights: from zero, then once times scale plus bias). That chain is the same in all of them, so that it makes no difference to a row which one
 /// ran. Shapes are rows x panels; 8 to 16 accumulators hide the multiply-add's latency.
 /// </summary>
 internal static unsafe class LinearKernels<TOps, TV, TW>
@@ -282,6 +282,7 @@ internal static unsafe class LinearKernels<TOps, TV, TW>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static (TV Low, TV High) Start(in LinearTile tile, int panel)
     {
+        if (TW.IsScaled) return (TOps.Zero, TOps.Zero);
         var bias = tile.Bias + (2 * TOps.Count * Math.Min(panel, tile.Panels - 1));
         return (TOps.Load(bias), TOps.Load(bias + TOps.Count));
     }
@@ -290,7 +291,16 @@ internal static unsafe class LinearKernels<TOps, TV, TW>
     private static void Finish(in LinearTile tile, int row, int panel, TV low, TV high)
     {
         if (row >= tile.Rows || panel >= tile.Panels) return;
-        var output = tile.Output + (row * tile.OutputStride) + (2 * TOps.Count * panel);
+        var column = 2 * TOps.Count * panel;
+        var output = tile.Output + (row * tile.OutputStride) + column;
+        if (TW.IsScaled)
+        {
+            var scale = tile.Scales + column;
+            var bias = tile.Bias + column;
+            low = TOps.FusedMultiplyAdd(low, TOps.Load(scale), TOps.Load(bias));
+            high = TOps.FusedMultiplyAdd(high, TOps.Load(scale + TOps.Count), TOps.Load(bias + TOps.Count));
+        }
+
         if (tile.Accumulate)
         {
             low = TOps.Add(TOps.Load(output), low);
