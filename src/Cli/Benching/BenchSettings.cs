@@ -47,16 +47,23 @@ internal sealed class BenchSettings
 
     private readonly Option<bool> _json = new("--json") { Description = "Print one JSON object instead of a table." };
 
+    private readonly Option<bool> _check = new("--check")
+    {
+        Description = "End with 1 when a layer is faster than the one below it.",
+    };
+
     public void AddTo(Command command)
     {
         foreach (var option in (Option[])[_model, _threads, _promptTokens, _outputTokens, _concurrency, _stepTokens,
-            _kvFormat, _weights, _repeats, _readBytes, _json])
+            _kvFormat, _weights, _repeats, _readBytes, _json, _check])
             command.Add(option);
     }
 
     public string ModelFolder(ParseResult result) => result.GetValue(_model) ?? BundledModel.Find();
 
     public bool WantsJson(ParseResult result) => result.GetValue(_json);
+
+    public bool WantsCheck(ParseResult result) => result.GetValue(_check);
 
     public BenchSizes Read(ParseResult result) => new()
     {

@@ -43,6 +43,13 @@ public class TokenizerGoldenTests
     private static Tokenizer Build(string kind)
     {
         var file = JsonNode.Parse(File.ReadAllText(Path.Combine(TestFiles.TinyModel, "tokenizer.json")))!.AsObject();
+        var (vocabulary, merges) = (file["model"]!["vocab"]!.AsObject(), file["model"]!["merges"]!.AsArray());
+        foreach (var merge in Golden["extra"]!.AsArray().Select(extra => extra!.GetValue<string>()))
+        {
+            merges.Add(merge);
+            vocabulary.TryAdd(merge.Replace(" ", "", StringComparison.Ordinal), 1024 + merges.Count);
+        }
+
         var changes = Golden["kinds"]![kind]!["changes"]!.AsObject();
         foreach (var (name, value) in changes) file[name] = value?.DeepClone();
         // The two SentencePiece kinds share one model.

@@ -4,7 +4,17 @@
 import { readFileSync } from "node:fs";
 import { Tokenizer } from "@huggingface/tokenizers";
 
+// Merges across what the families' patterns cut: digits, line breaks, blanks, contractions.
+const extra = [
+  "1 2", "12 3", "123 4", "3 4", "0 0", "Ġ 1", "Ġ 12", "Ċ Ċ", "ĊĊ Ċ", "Ġ Ċ", "! Ċ", "? !", "Ġ Ġ", "ĠĠ Ġ", "ĉ ĉ", "' s",
+  "' t", "' L", "'L L", "Ġ (", "Ġ '", "c c", "a a", "aa aa", "Ã ©", "e Ì", "eÌ ģ", "Ñ ģ", "_ _", "Ġ _", ") ;", "= Ġ",
+];
 const tiny = JSON.parse(readFileSync(process.argv[2], "utf8"));
+for (const merge of extra) {
+  tiny.model.merges.push(merge);
+  tiny.model.vocab[merge.replace(" ", "")] ??= 1024 + tiny.model.merges.length;
+}
+
 const byteLevel = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: false };
 const split = (Regex) => ({ type: "Split", pattern: { Regex }, behavior: "Isolated", invert: false });
 const LLAMA3 = String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}`
@@ -28,7 +38,7 @@ function sentencePiece() {
   for (let b = 0; b < 256; b++) add(`<0x${b.toString(16).toUpperCase().padStart(2, "0")}>`);
   for (let c = 33; c < 127; c++) add(String.fromCharCode(c));
   for (const c of "▁éöя語") add(c);
-  const merges = tiny.model.merges.map((merge) => merge.split(" "))
+  const merges = tiny.model.merges.slice(0, -extra.length).map((merge) => merge.split(" "))
     .filter((parts) => parts.every(plain) && !parts[1].startsWith("Ġ"))
     .map((parts) => parts.map(spell));
   merges.push(["▁", "▁"], ["▁▁", "▁▁"]);
@@ -96,7 +106,7 @@ const below = (limit) => { state = (Math.imul(state, 1103515245) + 12345) >>> 0;
 for (let i = 0; i < 120; i++)
   texts.push(Array.from({ length: 1 + below(14) }, () => parts[below(parts.length)]).join(""));
 
-const output = { texts, kinds: {} };
+const output = { extra, texts, kinds: {} };
 for (const [name, changes] of Object.entries(kinds)) {
   const model = name === "Mistral" ? kinds["Llama 2"].model : changes.model;
   const file = { ...tiny, ...changes, ...(model ? { model } : {}) };
