@@ -56,4 +56,65 @@ public sealed class RotaryFrequenciesTests
         Assert.Equal((ramp * plain[30] / 4) + ((1 - ramp) * plain[30]), yarn.Frequencies[30], plain[30] * 1e-6);
         Assert.Equal(1.1386, yarn.Magnitude);
     }
+
+    /// <summary>Figures of another program (Python, doubles) from the published formulas, for known models.</summary>
+    [Theory]
+    [InlineData("plain", 1, 8.659643234e-01)]
+    [InlineData("plain", 17, 8.659643234e-02)]
+    [InlineData("plain", 63, 1.154781985e-04)]
+    [InlineData("linear", 1, 2.063510463e-01)]
+    [InlineData("linear", 47, 3.028819147e-05)]
+    [InlineData("llama 3.1", 5, 3.587302238e-01)]
+    [InlineData("llama 3.1", 28, 3.211445995e-03)]
+    [InlineData("llama 3.1", 30, 1.371893568e-03)]
+    [InlineData("llama 3.1", 33, 3.126937504e-04)]
+    [InlineData("llama 3.1", 35, 9.556212354e-05)]
+    [InlineData("llama 3.1", 60, 5.677088101e-07)]
+    [InlineData("llama 3.2", 14, 3.211445995e-03)]
+    [InlineData("llama 3.2", 15, 1.290547928e-03)]
+    [InlineData("llama 3.2", 16, 4.295567966e-04)]
+    [InlineData("llama 3.2", 31, 9.418306725e-08)]
+    [InlineData("qwen 2.5 yarn", 10, 1.154781985e-01)]
+    [InlineData("qwen 2.5 yarn", 24, 5.375321491e-03)]
+    [InlineData("qwen 2.5 yarn", 30, 1.064360981e-03)]
+    [InlineData("qwen 2.5 yarn", 39, 6.490394321e-05)]
+    [InlineData("llama yarn", 21, 4.694086000e-02)]
+    [InlineData("llama yarn", 30, 8.526843773e-03)]
+    [InlineData("llama yarn", 40, 8.817889629e-04)]
+    [InlineData("llama yarn", 60, 1.111424631e-05)]
+    public void A_known_models_frequency_is_the_published_formulas(string model, int pair, double expected)
+    {
+        var rotary = model switch
+        {
+            "plain" => RotaryFrequencies.Plain(128, 10_000),
+            "linear" => RotaryFrequencies.Linear(96, 10_000, 4),
+            "llama 3.1" => RotaryFrequencies.Llama3(128, 500_000, 8, 1, 4, 8192),
+            "llama 3.2" => RotaryFrequencies.Llama3(64, 500_000, 32, 1, 4, 8192),
+            "qwen 2.5 yarn" => RotaryFrequencies.Yarn(128, 1_000_000, 4, 32, 1, 32_768, attentionFactor: 1),
+            _ => RotaryFrequencies.Yarn(128, 10_000, 16, 32, 1, 4096, attentionFactor: 1),
+        };
+        // Half a unit in a float's last place.
+        Assert.Equal(expected, rotary.Frequencies[pair], expected * 6e-8);
+    }
+
+    /// <summary>Figures of the same program: the angle of a position far out, from the frequency as a float.</summary>
+    [Theory]
+    [InlineData("plain", 1, 3, 0.796457871, 0.604694022)]
+    [InlineData("plain", 1000, 7, 0.732120276, 0.681175382)]
+    [InlineData("plain", 131071, 2, 0.055609538, 0.998452592)]
+    [InlineData("plain", 131071, 40, 0.978582146, -0.205856707)]
+    [InlineData("llama 3.1", 1, 3, 0.857409830, 0.514634223)]
+    [InlineData("llama 3.1", 131071, 2, 0.737622426, 0.675213416)]
+    [InlineData("llama 3.1", 131071, 40, -0.217391191, -0.976084561)]
+    public unsafe void A_positions_angle_is_the_published_formulas(
+        string model, int position, int pair, double expectedCosine, double expectedSine)
+    {
+        var angles = new RotaryAngles(model == "plain"
+            ? RotaryFrequencies.Plain(128, 10_000)
+            : RotaryFrequencies.Llama3(128, 500_000, 8, 1, 4, 8192));
+        float* cosine = stackalloc float[64], sine = stackalloc float[64];
+        angles.Fill(position, cosine, sine);
+        Assert.Equal(expectedCosine, cosine[pair], 1e-7);
+        Assert.Equal(expectedSine, sine[pair], 1e-7);
+    }
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Net;
 
 namespace Krewe.Abstractions;
@@ -25,6 +26,18 @@ public enum WorkerDevice
     Reference,
 }
 
+/// <summary>How a worker keeps the weights of its products.</summary>
+public enum ServedWeights
+{
+    /// <summary>In the checkpoint's own format.</summary>
+    Stored,
+
+    /// <summary>Rounded at load to whole numbers of -127 to 127 with one scale for each output; half of BF16's bytes.
+    /// A numerics fingerprint of its own.</summary>
+    [SuppressMessage("Naming", "CA1720", Justification = "The format's usual name; --weights int8 is read from it.")]
+    Int8,
+}
+
 /// <summary>Settings of one worker process.</summary>
 public sealed record WorkerOptions
 {
@@ -44,6 +57,11 @@ public sealed record WorkerOptions
 
     /// <summary>Compute threads.</summary>
     public int Threads { get; init; } = 1;
+
+    /// <summary>The core that each compute thread is bound to; empty = the system decides.</summary>
+    public IReadOnlyList<int> PinnedCores { get; init; } = [];
+
+    public ServedWeights Weights { get; init; } = ServedWeights.Stored;
 
     /// <summary>Bytes of the KV arena; divided by the block's bytes it gives the pool's blocks.</summary>
     public long KvMemoryBytes { get; init; } = 256L << 20;
@@ -91,6 +109,9 @@ public sealed record WorkerOptions
         }
 
         if (Threads is < 1 or > 1024) yield return $"Threads is {Threads}; it must be 1 to 1024.";
+        if (PinnedCores.Count > 0 && PinnedCores.Count != Threads)
+            yield return $"--pin gives {PinnedCores.Count} cores for {Threads} threads; name one core a thread.";
+        if (PinnedCores.Distinct().Count() != PinnedCores.Count) yield return "--pin names a core twice.";
         if (KvMemoryBytes < 1 << 20) yield return $"KvMemoryBytes is {KvMemoryBytes}; it must be at least 1 MiB.";
         if (BlockTokens is < 16 or > 256 || BlockTokens % 16 != 0)
             yield return $"BlockTokens is {BlockTokens}; it must be a multiple of 16 from 16 to 256.";

@@ -23,6 +23,12 @@ internal sealed class EngineSettings
     private readonly Option<int?> _threads = Setting.OptionalCount(
         "--threads", "Compute threads of a worker. Default: the cores, shared by the workers started here.", 1, 1024);
 
+    private readonly Option<int[]?> _pin = CoreList.Option(
+        "--pin", "Cores to bind compute threads to, one a thread; dealt to the workers started here in turn.");
+
+    private readonly UsualOption<ServedWeights> _weights = Setting.Choice(
+        "--weights", "Weights as stored, or rounded to INT8 at load.", Usual.Weights);
+
     private readonly UsualOption<long> _kvMemory = Setting.Bytes(
         "--kv-memory", "KV memory of a worker.", Usual.KvMemoryBytes);
 
@@ -44,7 +50,7 @@ internal sealed class EngineSettings
 
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[_device, _threads, _kvMemory, _kvFormat, _stepTokens, _maxRunning,
+        foreach (var option in (Option[])[_device, _threads, _pin, _weights, _kvMemory, _kvFormat, _stepTokens, _maxRunning,
             _noPrefixCache, _holdFile])
             command.Add(option);
     }
@@ -55,6 +61,8 @@ internal sealed class EngineSettings
     {
         Device = _device.Read(result),
         Threads = result.GetValue(_threads) ?? usualThreads,
+        PinnedCores = result.GetValue(_pin) ?? [],
+        Weights = _weights.Read(result),
         KvMemoryBytes = _kvMemory.Read(result),
         KvFormat = result.GetValue(_kvFormat),
         StepBudgetTokens = _stepTokens.Read(result),
@@ -69,10 +77,12 @@ internal sealed class EngineSettings
         [
             "--device", Setting.Name(options.Device),
             "--threads", Text(options.Threads),
+            "--weights", Setting.Name(options.Weights),
             "--kv-memory", options.KvMemoryBytes.ToString(CultureInfo.InvariantCulture),
             "--step-tokens", Text(options.StepBudgetTokens),
             "--max-running", Text(options.MaxRunningSequences),
         ];
+        if (options.PinnedCores.Count > 0) arguments.AddRange(["--pin", string.Join(',', options.PinnedCores)]);
         if (options.KvFormat is { } format) arguments.AddRange(["--kv-format", Setting.Name(format)]);
         if (!options.PrefixCache) arguments.Add("--no-prefix-cache");
         if (options.TestHoldFile is { } file) arguments.AddRange(["--test-hold-file", file]);

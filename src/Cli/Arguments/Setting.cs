@@ -54,18 +54,19 @@ internal static class Setting
             usual);
 
     public static UsualOption<long> Bytes(string name, string description, long usual) =>
-        new(
-            new Option<long?>(name)
-            {
-                Description = $"{description} Default {ByteSize.Format(usual)}.",
-                HelpName = "SIZE",
-                CustomParser = result => Parse<long>(
-                    result,
-                    text => ByteSize.TryParse(text, out var bytes) ? bytes : null,
-                    name,
-                    "write it like 512MiB, 2GiB or 65536."),
-            },
-            usual);
+        new(OptionalBytes(name, $"{description} Default {ByteSize.Format(usual)}."), usual);
+
+    /// <summary>A size without a default: null when not given.</summary>
+    public static Option<long?> OptionalBytes(string name, string description) => new(name)
+    {
+        Description = description,
+        HelpName = "SIZE",
+        CustomParser = result => Parse<long>(
+            result,
+            text => ByteSize.TryParse(text, out var bytes) ? bytes : null,
+            name,
+            "write it like 512MiB, 2GiB or 65536."),
+    };
 
     public static UsualOption<T> Choice<T>(string name, string description, T usual)
         where T : struct, Enum =>

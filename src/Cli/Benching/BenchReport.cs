@@ -6,7 +6,7 @@ namespace Krewe.Cli;
 /// <summary>One layer with one number of sequences. A layer can at most be as fast as the one below it.</summary>
 internal sealed record LayerFigures
 {
-    /// <summary>"limit", "kernel", "runner" or "engine", from below.</summary>
+    /// <summary>"limit", "kernel", "runner", "engine" or "serving", from below.</summary>
     public required string Layer { get; init; }
 
     public required int Concurrency { get; init; }
@@ -24,8 +24,8 @@ internal sealed record LayerFigures
     /// <summary>Bytes of all matrices by the mean time of a decode step.</summary>
     public required double GigabytesPerSecond { get; init; }
 
-    /// <summary>Managed bytes of a decode step.</summary>
-    public required double AllocatedBytesPerStep { get; init; }
+    /// <summary>Managed bytes of a decode step; null where it runs in another process.</summary>
+    public required double? AllocatedBytesPerStep { get; init; }
 }
 
 /// <summary>The products of one kind of matrix, over all layers in turn.</summary>
@@ -65,6 +65,9 @@ internal sealed record BenchReport
 
     public required IReadOnlyList<LayerFigures> Results { get; init; }
 
+    /// <summary>Which layer is faster than which; see <see cref="LayerOrder"/>.</summary>
+    public IReadOnlyList<LayerChain> Order => LayerOrder.Of(Results);
+
     /// <summary>Null where products were not asked for one by one.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public required IReadOnlyList<ProductFigures>? Products { get; init; }
@@ -72,4 +75,5 @@ internal sealed record BenchReport
 
 [JsonSourceGenerationOptions(WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
 [JsonSerializable(typeof(BenchReport))]
+[JsonSerializable(typeof(TokenizerReport))]
 internal sealed partial class BenchJson : JsonSerializerContext;

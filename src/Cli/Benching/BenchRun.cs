@@ -19,16 +19,15 @@ internal sealed class BenchRun(ModelFolder model, BenchSizes sizes, TimeProvider
 
     public async Task<BenchReport> KernelsAsync(CancellationToken cancellationToken)
     {
-        var limits = MeasureLimits();
         _numerics = Kernels.CpuKernels.Best.InstructionPath;
-        await MeasureKernelsAsync(withProducts: true, cancellationToken);
+        var limits = await MeasureKernelsAsync(withProducts: true, cancellationToken);
         return Report(limits.Best(MeasureLimits()));
     }
 
-    public async Task<BenchReport> EngineAsync(ILogger logger, CancellationToken cancellationToken)
+    /// <param name="serving">The layer above the engine as well: gateway, links and HTTP.</param>
+    public async Task<BenchReport> EngineAsync(bool serving, ILogger logger, CancellationToken cancellationToken)
     {
-        var limits = MeasureLimits();
-        await MeasureKernelsAsync(withProducts: false, cancellationToken);
+        var limits = await MeasureKernelsAsync(withProducts: false, cancellationToken);
         using (var runner = new RunnerLayer(model, sizes, time))
         {
             _numerics = runner.Numerics.ToString();
@@ -37,13 +36,21 @@ internal sealed class BenchRun(ModelFolder model, BenchSizes sizes, TimeProvider
 
         await using (var engine = new EngineLayer(model, sizes, time, logger))
             await RepeatAsync("engine", count => engine.MeasureAsync(count, cancellationToken), cancellationToken);
+        if (serving)
+        {
+            await using var server = await ServingLayer.StartAsync(model, sizes, time, cancellationToken);
+            await RepeatAsync("serving", count => server.MeasureAsync(count, cancellationToken), cancellationToken);
+        }
+
         return Report(limits.Best(MeasureLimits()));
     }
 
-    private async Task MeasureKernelsAsync(bool withProducts, CancellationToken cancellationToken)
+    /// <summary>Limits first: their buffer is as large as the matrices.</summary>
+    private async Task<MachineLimits> MeasureKernelsAsync(bool withProducts, CancellationToken cancellationToken)
     {
         using var kernels = new KernelLayer(model, sizes, time);
         _weightBytes = kernels.WeightBytes;
+        var limits = MeasureLimits();
         foreach (var count in sizes.Concurrency)
         {
             _prefillFlops[count] = kernels.PrefillFlops(count);
@@ -52,6 +59,7 @@ internal sealed class BenchRun(ModelFolder model, BenchSizes sizes, TimeProvider
 
         await RepeatAsync("kernel", count => Task.FromResult(kernels.Measure(count)), cancellationToken);
         if (withProducts) _products = [.. kernels.MeasureProducts()];
+        return limits;
     }
 
     private async Task RepeatAsync(
@@ -72,8 +80,8 @@ internal sealed class BenchRun(ModelFolder model, BenchSizes sizes, TimeProvider
         }
     }
 
-    private MachineLimits MeasureLimits() =>
-        MachineLimits.Measure(sizes.ReadBytes, sizes.Threads, sizes.Repeats, time);
+    private MachineLimits MeasureLimits() => MachineLimits.Measure(
+        sizes.ReadBytes ?? Math.Max(_weightBytes, BenchSizes.MinReadBytes), sizes.Threads, sizes.Repeats, time);
 
     private BenchReport Report(MachineLimits limits) => new()
     {
@@ -108,7 +116,7 @@ internal sealed class BenchRun(ModelFolder model, BenchSizes sizes, TimeProvider
             StepP50Ms = decode.StepMs.Order().ElementAt(decode.StepMs.Length / 2),
             Gflops = _prefillFlops[concurrency] / prefill / 1e9,
             GigabytesPerSecond = _weightBytes / stepSeconds / 1e9,
-            AllocatedBytesPerStep = (double)decode.AllocatedBytes / decode.StepMs.Length,
+            AllocatedBytesPerStep = layer == "serving" ? null : (double)decode.AllocatedBytes / decode.StepMs.Length,
         };
     }
 

@@ -35,24 +35,35 @@ internal sealed class BenchSettings
     private readonly Option<KvFormat?> _kvFormat = Setting.OptionalChoice<KvFormat>(
         "--kv-format", "Number format of keys and values. Default: the checkpoint's.");
 
+    private readonly UsualOption<ServedWeights> _weights = Setting.Choice(
+        "--weights", "Weights as stored, or rounded to INT8 at load.", ServedWeights.Stored);
+
     private readonly UsualOption<int> _repeats = Setting.Count(
         "--repeats", "Rounds of each measurement; the best counts.", 3, 1, 1000);
 
-    private readonly UsualOption<long> _readBytes = Setting.Bytes(
-        "--read-memory", "Buffer of the read-bandwidth loop, far larger than the caches.", 1L << 30);
+    private readonly Option<long?> _readBytes = Setting.OptionalBytes(
+        "--read-memory",
+        "Buffer of the read-bandwidth loop. Default: as large as the model's matrices, so that caches help both alike.");
 
     private readonly Option<bool> _json = new("--json") { Description = "Print one JSON object instead of a table." };
+
+    private readonly Option<bool> _check = new("--check")
+    {
+        Description = "End with 1 when a layer is faster than the one below it.",
+    };
 
     public void AddTo(Command command)
     {
         foreach (var option in (Option[])[_model, _threads, _promptTokens, _outputTokens, _concurrency, _stepTokens,
-            _kvFormat, _repeats, _readBytes, _json])
+            _kvFormat, _weights, _repeats, _readBytes, _json, _check])
             command.Add(option);
     }
 
     public string ModelFolder(ParseResult result) => result.GetValue(_model) ?? BundledModel.Find();
 
     public bool WantsJson(ParseResult result) => result.GetValue(_json);
+
+    public bool WantsCheck(ParseResult result) => result.GetValue(_check);
 
     public BenchSizes Read(ParseResult result) => new()
     {
@@ -63,8 +74,9 @@ internal sealed class BenchSettings
         Concurrency = result.GetValue(_concurrency) is { Length: > 0 } counts ? counts : UsualConcurrency,
         StepTokens = _stepTokens.Read(result),
         KvFormat = result.GetValue(_kvFormat),
+        Weights = _weights.Read(result),
         Repeats = _repeats.Read(result),
-        ReadBytes = _readBytes.Read(result),
+        ReadBytes = result.GetValue(_readBytes),
     };
 
     private static int[]? ParseConcurrency(ArgumentResult result)

@@ -6,7 +6,7 @@ namespace Krewe.Cli;
 /// <summary>What is measured, and how long: the same for every layer, so that layers can be compared.</summary>
 internal sealed record BenchSizes
 {
-    private const long MinReadBytes = 1L << 20;
+    public const long MinReadBytes = 1L << 20;
 
     public required int Threads { get; init; }
 
@@ -25,11 +25,13 @@ internal sealed record BenchSizes
     /// <summary>Null takes the checkpoint's.</summary>
     public required KvFormat? KvFormat { get; init; }
 
+    public required ServedWeights Weights { get; init; }
+
     /// <summary>Rounds of each measurement; the best counts, for prefill and decode apart.</summary>
     public required int Repeats { get; init; }
 
-    /// <summary>Buffer of the read-bandwidth loop.</summary>
-    public required long ReadBytes { get; init; }
+    /// <summary>Buffer of the read-bandwidth loop; null takes the bytes of the model's matrices.</summary>
+    public required long? ReadBytes { get; init; }
 
     public int DecodeSteps => OutputTokens - 1;
 
@@ -55,8 +57,8 @@ internal sealed record BenchSizes
     /// <exception cref="KreweException">The sizes contradict each other or the model.</exception>
     public void Demand(ModelConfig config)
     {
-        if (ReadBytes < MinReadBytes)
-            throw Invalid($"--read-memory is {ReadBytes} bytes; it must be at least {ByteSize.Format(MinReadBytes)}.");
+        if (ReadBytes is { } bytes && bytes < MinReadBytes)
+            throw Invalid($"--read-memory is {bytes} bytes; it must be at least {ByteSize.Format(MinReadBytes)}.");
         if (StepTokens <= MaxConcurrency)
         {
             throw Invalid(

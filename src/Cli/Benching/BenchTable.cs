@@ -13,6 +13,7 @@ internal static class BenchTable
             $"{report.Model}: {report.Numerics}, {report.Threads} threads, {report.PromptTokens} prompt tokens, "
             + $"{report.OutputTokens} output tokens, best of {report.Repeats}");
         ansi.Write(Layers(report));
+        foreach (var chain in report.Order) ansi.WriteLine(Order(chain));
         if (report.Products is { } products) ansi.Write(Products(products, report));
     }
 
@@ -28,7 +29,7 @@ internal static class BenchTable
                 Number(row.DecodeTokensPerSecond, "N1"), Number(row.StepP50Ms, "0.00"),
                 OfLimit(row.Gflops, report.Limits.Gflops),
                 OfLimit(row.GigabytesPerSecond, report.Limits.GigabytesPerSecond),
-                Number(row.AllocatedBytesPerStep, "N0"));
+                row.AllocatedBytesPerStep is { } bytes ? Number(bytes, "N0") : "");
         }
 
         return table;
@@ -45,6 +46,13 @@ internal static class BenchTable
         }
 
         return table;
+    }
+
+    private static string Order(LayerChain chain)
+    {
+        var layers = chain.Layers.Zip(chain.TokensPerSecond, (layer, speed) => $"{layer} {Number(speed, "N0")}");
+        return $"{chain.Phase}, {chain.Concurrency} sequences: {string.Join(" <= ", layers)}: "
+            + (chain.Holds ? "holds" : "DOES NOT HOLD");
     }
 
     private static string OfLimit(double value, double limit) =>

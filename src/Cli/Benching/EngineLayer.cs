@@ -29,6 +29,7 @@ internal sealed class EngineLayer : IAsyncDisposable
             ModelDirectory = model.Directory,
             Silos = [],
             Threads = sizes.Threads,
+            Weights = sizes.Weights,
             KvMemoryBytes = sizes.KvBytes(model.Config, BlockTokens),
             KvFormat = sizes.KvFormat,
             BlockTokens = BlockTokens,

@@ -9,7 +9,7 @@ internal sealed class KernelLayer(ModelFolder model, BenchSizes sizes, TimeProvi
     private static readonly int[] UsualRows = [1, 2, 4, 8, 32, 128, 512];
 
     private readonly KernelBench _bench =
-        KernelBench.Load(model, sizes.Threads, Math.Max(sizes.StepTokens, UsualRows[^1]));
+        KernelBench.Load(model, sizes.Weights, sizes.Threads, Math.Max(sizes.StepTokens, UsualRows[^1]));
 
     public long WeightBytes => _bench.WeightBytes;
 

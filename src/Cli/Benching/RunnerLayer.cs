@@ -21,7 +21,7 @@ internal sealed class RunnerLayer : IDisposable
         (_sizes, _time) = (sizes, time);
         _runner = ModelRunners.Create(
             model, WorkerDevice.Cpu, sizes.KvFormat, BlockTokens, sizes.KvBytes(model.Config, BlockTokens),
-            sizes.Threads);
+            sizes.Threads, sizes.Weights);
         var length = sizes.PromptTokens + sizes.DecodeSteps;
         var sequences = sizes.MaxConcurrency;
         _tokens = [.. Enumerable.Range(0, sequences)

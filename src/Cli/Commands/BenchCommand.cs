@@ -9,14 +9,18 @@ namespace Krewe.Cli;
 internal sealed class BenchCommand : Command
 {
     public BenchCommand(Terminal terminal)
-        : base("bench", "Measure kernels and engine beside the machine's limits.")
+        : base("bench", "Measure kernels, engine, server and tokenizer beside the machine's limits.")
     {
         Add(new LayerCommand(
             terminal, "kernels", "The matrix products alone: whole steps, and each kind of matrix.",
             (run, _, cancellationToken) => run.KernelsAsync(cancellationToken)));
         Add(new LayerCommand(
             terminal, "engine", "The same steps in kernels, model runner and engine.",
-            (run, logger, cancellationToken) => run.EngineAsync(logger, cancellationToken)));
+            (run, logger, cancellationToken) => run.EngineAsync(serving: false, logger, cancellationToken)));
+        Add(new LayerCommand(
+            terminal, "serving", "The same, and above the engine the whole server over HTTP.",
+            (run, logger, cancellationToken) => run.EngineAsync(serving: true, logger, cancellationToken)));
+        Add(new BenchTokenizerCommand(terminal));
     }
 
     private sealed class LayerCommand : Command
@@ -48,7 +52,11 @@ internal sealed class BenchCommand : Command
                 _terminal.Out.WriteLine(JsonSerializer.Serialize(report, BenchJson.Default.BenchReport));
             else
                 BenchTable.Print(report, _terminal);
-            return ExitCode.Success;
+            if (!_settings.WantsCheck(result) || report.Order.All(chain => chain.Holds)) return ExitCode.Success;
+            _terminal.Say(
+                "a layer is faster than the one below it: the machine was not at rest; run again, or with more "
+                + "--repeats.");
+            return ExitCode.Failure;
         }
     }
 }

@@ -85,7 +85,7 @@ internal sealed class ServeCommand : Command
     {
         var link = Reachable(new UriBuilder("tcp", silo.BindHost, linkPort).Uri);
         var threads = Math.Max(1, Environment.ProcessorCount / Math.Max(1, set.Count));
-        return [.. set.Members().Select(member => _engine.Read(
+        return CoreList.Deal([.. set.Members().Select(member => _engine.Read(
             result,
             new WorkerOptions
             {
@@ -96,7 +96,7 @@ internal sealed class ServeCommand : Command
                 Silos = [$"{link.Host}:{link.Port}"],
                 BlockTokens = silo.Cluster.BlockTokens,
             },
-            threads))];
+            threads))]);
     }
 
     /// <summary>A listener on every address (0.0.0.0) is reached by its own machine at 127.0.0.1.</summary>

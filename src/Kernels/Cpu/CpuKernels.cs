@@ -35,7 +35,7 @@ public abstract unsafe class CpuKernels
     public static int AttentionScratchFloats(int headDim) => AttentionScratch.Floats(headDim);
 
     /// <summary>An empty packed matrix [outputs, inputs] of this width, to be filled by
-    /// <see cref="PackedMatrix.PackRows"/>.</summary>
+    /// <see cref="PackedMatrix.PackRows"/>, or <see cref="PackedMatrix.QuantizeRow"/> where it is INT8.</summary>
     public abstract PackedMatrix CreateMatrix(int outputs, int inputs, WeightFormat format);
 
     /// <summary>
@@ -97,6 +97,7 @@ internal sealed unsafe class CpuKernels<TOps, TV>(string instructionPath) : CpuK
             PanelBytes = (nint)weights.PanelBytes,
             Panels = panelCount,
             Bias = weights.Bias + ((long)firstPanel * PanelOutputs),
+            Scales = weights.Scales + ((long)firstPanel * PanelOutputs),
             Output = output,
             OutputStride = (nint)outputStride,
             Accumulate = accumulate,

@@ -27,6 +27,9 @@ internal static unsafe class CpuLinear<TOps, TV>
             case WeightFormat.F32:
                 Multiply<SingleWeights<TOps, TV>>(work);
                 break;
+            case WeightFormat.Int8:
+                Multiply<ByteWeights<TOps, TV>>(work);
+                break;
             default:
                 throw new ArgumentOutOfRangeException(nameof(format), format, "A weight format without a kernel.");
         }
@@ -85,6 +88,7 @@ internal static unsafe class CpuLinear<TOps, TV>
         var outputs = 2 * TOps.Count * first;
         tile.Weights += first * tile.PanelBytes;
         tile.Bias += outputs;
+        tile.Scales += outputs;
         tile.Output += outputs;
         tile.Panels = count;
         return tile;

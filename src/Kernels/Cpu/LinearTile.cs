@@ -25,6 +25,9 @@ internal unsafe struct LinearTile
     /// <summary>Bias of the first panel's first output.</summary>
     public float* Bias;
 
+    /// <summary>What the first panel's first output's sum is multiplied by; of INT8 weights only.</summary>
+    public float* Scales;
+
     /// <summary>First row's place for the first panel's first output; rows <see cref="OutputStride"/> floats apart.
     /// </summary>
     public float* Output;

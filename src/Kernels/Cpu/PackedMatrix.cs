@@ -6,12 +6,13 @@ namespace Krewe.Kernels;
 /// A weight matrix [outputs, inputs] packed once for the outer-product kernels. Panels of <see cref="PanelOutputs"/>
 /// outputs (two vectors) follow each other; inside a panel, input k holds one number for each output. 16-bit numbers
 /// are interleaved so that one 32-bit word has output j of the first vector below and of the second above: both vectors
-/// widen with one operation each. Outputs behind the last are zeros.
+/// widen with one operation each; bytes and 32-bit numbers lie in order. Outputs behind the last are zeros.
 /// </summary>
 public sealed unsafe class PackedMatrix : IDisposable
 {
     private readonly NativeArray<byte> _panels;
     private readonly NativeArray<float> _bias;
+    private readonly NativeArray<float> _scales;
 
     internal PackedMatrix(int outputs, int inputs, WeightFormat format, int lanes)
     {
@@ -22,6 +23,7 @@ public sealed unsafe class PackedMatrix : IDisposable
         PanelBytes = (long)inputs * PanelOutputs * ElementBytes;
         _panels = new NativeArray<byte>(PanelCount * PanelBytes);
         _bias = new NativeArray<float>(PaddedOutputs);
+        _scales = new NativeArray<float>(format == WeightFormat.Int8 ? PaddedOutputs : 0);
     }
 
     public int Outputs { get; }
@@ -43,12 +45,15 @@ public sealed unsafe class PackedMatrix : IDisposable
 
     internal long PanelBytes { get; }
 
-    internal int ElementBytes => Format == WeightFormat.F32 ? 4 : 2;
+    internal int ElementBytes => Format switch { WeightFormat.F32 => 4, WeightFormat.Int8 => 1, _ => 2 };
 
     internal byte* Panel(int panel) => _panels.Data + (panel * PanelBytes);
 
     /// <summary>[PaddedOutputs]; zeros where the matrix has no bias.</summary>
     internal float* Bias => _bias.Data;
+
+    /// <summary>[PaddedOutputs] where the matrix is INT8, else nothing.</summary>
+    internal float* Scales => _scales.Data;
 
     /// <summary>
     /// Packs rows of a row-major [rowCount, Inputs] source, little-endian, not necessarily aligned, as outputs
@@ -61,6 +66,8 @@ public sealed unsafe class PackedMatrix : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfNegative(firstOutput);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(rowCount, Outputs - firstOutput);
+        if (Format == WeightFormat.Int8)
+            throw new InvalidOperationException($"INT8 rows are quantised from floats: call {nameof(QuantizeRow)}.");
         if (Format == WeightFormat.F16) DemandFiniteHalves((ushort*)source, rowCount);
         while (rowCount > 0)
         {
@@ -75,6 +82,24 @@ public sealed unsafe class PackedMatrix : IDisposable
         }
     }
 
+    /// <summary>Rounds one row [Inputs] to INT8, symmetrically around zero, as output <paramref name="output"/>.
+    /// </summary>
+    /// <exception cref="InvalidWeightsException">A weight is infinite or NaN.</exception>
+    public void QuantizeRow(ReadOnlySpan<float> row, int output)
+    {
+        if (Format != WeightFormat.Int8)
+            throw new InvalidOperationException($"The matrix is {Format}: call {nameof(PackRows)}.");
+        ArgumentOutOfRangeException.ThrowIfNotEqual(row.Length, Inputs, nameof(row));
+        ArgumentOutOfRangeException.ThrowIfNegative(output);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(output, Outputs);
+        var (panel, column) = Math.DivRem(output, PanelOutputs);
+        var target = (sbyte*)Panel(panel) + column;
+        var scale = Int8Row.ScaleOf(row);
+        Scales[output] = scale;
+        for (nint k = 0; k < row.Length; k++)
+            target[k * PanelOutputs] = Int8Row.Round(row[(int)k], scale);
+    }
+
     /// <summary>Sets the bias of outputs <paramref name="firstOutput"/> and up.</summary>
     public void SetBias(ReadOnlySpan<float> bias, int firstOutput) =>
         bias.CopyTo(new Span<float>(_bias.Data, Outputs)[firstOutput..]);
@@ -83,6 +108,7 @@ public sealed unsafe class PackedMatrix : IDisposable
     {
         _panels.Dispose();
         _bias.Dispose();
+        _scales.Dispose();
     }
 
     private void DemandFiniteHalves(ushort* source, int rowCount)

@@ -64,6 +64,7 @@ internal sealed class MergeTable(Dictionary<ulong, (int Rank, int Token)> merges
 
         while (queue.TryDequeue(out var at, out var priority))
         {
+            scratch.Operations++;
             // The pair changed since it was queued; its new rank, if any, has an entry of its own.
             if (ranks[at] != (int)(priority >> 32))
                 continue;
@@ -88,6 +89,7 @@ internal sealed class MergeTable(Dictionary<ulong, (int Rank, int Token)> merges
             ranks[left] = NoMerge;
             if (right >= symbols.Length)
                 return;
+            scratch.Operations++;
             Look(symbols[left], symbols[right], out ranks[left], out merged[left]);
             if (ranks[left] != NoMerge)
                 queue.Enqueue(left, ((ulong)ranks[left] << 32) | (uint)left);
@@ -110,6 +112,9 @@ internal sealed class MergeScratch
     public int[] Merged { get; private set; } = [];
 
     public PriorityQueue<int, ulong> Queue { get; } = new();
+
+    /// <summary>Pairs looked up and queue entries taken so far: what the time of a long word grows with.</summary>
+    public long Operations { get; set; }
 
     public void Reserve(int length)
     {

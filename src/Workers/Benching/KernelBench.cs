@@ -1,3 +1,4 @@
+using Krewe.Abstractions;
 using Krewe.Kernels;
 using Krewe.Models;
 
@@ -41,11 +42,11 @@ public sealed class KernelBench : IDisposable
 
     /// <summary>Packs the weights; the folder must stay open until the bench is disposed.</summary>
     /// <param name="maxRows">Most rows of a step that will be run.</param>
-    public static KernelBench Load(ModelFolder model, int threads, int maxRows)
+    public static KernelBench Load(ModelFolder model, ServedWeights form, int threads, int maxRows)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(maxRows);
-        return new KernelBench(CpuWeightLoader.Load(model, CpuKernels.Best), threads, maxRows);
+        return new KernelBench(CpuWeightLoader.Load(model, CpuKernels.Best, form), threads, maxRows);
     }
 
     /// <summary>Operations of a step's products; attention and norms are not counted.</summary>

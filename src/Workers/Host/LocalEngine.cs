@@ -31,7 +31,8 @@ public sealed class LocalEngine : IAsyncDisposable
     public static LocalEngine Create(
         ModelFolder model, WorkerOptions options, TimeProvider time, ILogger logger) => new(
         ModelRunners.Create(
-            model, options.Device, options.KvFormat, options.BlockTokens, options.KvMemoryBytes, options.Threads),
+            model, options.Device, options.KvFormat, options.BlockTokens, options.KvMemoryBytes, options.Threads,
+            options.Weights, options.PinnedCores),
         new EngineSettings
         {
             Role = WorkerRole.Mixed,

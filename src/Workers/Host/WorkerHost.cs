@@ -37,7 +37,8 @@ public sealed partial class WorkerHost
             throw new KreweException(ErrorCode.InvalidOptions, string.Join('\n', errors));
         using var model = ModelFolder.Open(options.ModelDirectory);
         using var runner = ModelRunners.Create(
-            model, options.Device, options.KvFormat, options.BlockTokens, options.KvMemoryBytes, options.Threads);
+            model, options.Device, options.KvFormat, options.BlockTokens, options.KvMemoryBytes, options.Threads,
+            options.Weights, options.PinnedCores);
         await new WorkerHost(options, loggers, time).ServeAsync(model, runner, stopping);
         return 0;
     }

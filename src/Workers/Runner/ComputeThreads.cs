@@ -19,15 +19,27 @@ internal sealed class ComputeThreads : IDisposable
 
     private readonly Thread[] _threads;
     private readonly ParkingPlace[] _parking;
+    private readonly IReadOnlyList<int> _cores;
+    private bool _callerIsBound;
     private IStepProgram? _program;
     private ExceptionDispatchInfo? _fault;
     private volatile bool _stopping;
     private int _missing;
     private int _generation;
 
-    public ComputeThreads(int count)
+    /// <param name="count">Threads, the caller of <see cref="Run"/> included.</param>
+    /// <param name="cores">A core for each thread to be bound to; empty = wherever the system puts them.</param>
+    /// <exception cref="Abstractions.KreweException">A core is not this process's to use.</exception>
+    public ComputeThreads(int count, IReadOnlyList<int>? cores = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
+        _cores = cores ?? [];
+        if (_cores.Count > 0)
+        {
+            ArgumentOutOfRangeException.ThrowIfNotEqual(_cores.Count, count, nameof(cores));
+            ThreadAffinity.Demand(_cores);
+        }
+
         Count = count;
         _missing = count;
         _parking = new ParkingPlace[count];
@@ -44,9 +56,11 @@ internal sealed class ComputeThreads : IDisposable
 
     public int Count { get; }
 
-    /// <summary>Runs all phases; an exception of any thread ends the program and comes out here.</summary>
+    /// <summary>Runs all phases; an exception of any thread ends the program and comes out here. Always the same thread
+    /// calls it where threads are bound to cores.</summary>
     public void Run(IStepProgram program)
     {
+        if (!_callerIsBound) BindCaller();
         _program = program;
         _fault = null;
         Meet(thread: 0);
@@ -66,8 +80,15 @@ internal sealed class ComputeThreads : IDisposable
             place.Dispose();
     }
 
+    private void BindCaller()
+    {
+        if (_cores.Count > 0) ThreadAffinity.BindCallingThread(_cores[0]);
+        _callerIsBound = true;
+    }
+
     private void Serve(int thread)
     {
+        if (_cores.Count > 0) ThreadAffinity.BindCallingThread(_cores[thread]);
         while (true)
         {
             Meet(thread);

@@ -31,19 +31,24 @@ internal sealed class CpuModelRunner : IModelRunner
     public IKvArena Kv => _arena;
 
     public static CpuModelRunner Create(
-        ModelFolder model, KvGeometry geometry, long kvMemoryBytes, int threads, CpuKernels kernels)
+        ModelFolder model, KvGeometry geometry, long kvMemoryBytes, int threads, CpuKernels kernels,
+        ServedWeights form = ServedWeights.Stored, IReadOnlyList<int>? cores = null)
     {
-        var arena = new CpuKvArena(geometry, kvMemoryBytes);
+        // First: a core that cannot be had is an error before minutes of loading.
+        var crew = new ComputeThreads(threads, cores);
+        CpuKvArena? arena = null;
         CpuWeights? weights = null;
         try
         {
-            weights = CpuWeightLoader.Load(model, kernels);
-            return new CpuModelRunner(model.Config, kernels, weights, arena, new ComputeThreads(threads));
+            arena = new CpuKvArena(geometry, kvMemoryBytes);
+            weights = CpuWeightLoader.Load(model, kernels, form);
+            return new CpuModelRunner(model.Config, kernels, weights, arena, crew);
         }
         catch
         {
             weights?.Dispose();
-            arena.Dispose();
+            arena?.Dispose();
+            crew.Dispose();
             throw;
         }
     }

@@ -1,3 +1,4 @@
+using Krewe.Abstractions;
 using Krewe.Kernels;
 using Krewe.Models;
 
@@ -10,17 +11,18 @@ internal sealed unsafe class CpuWeightLoader
     private readonly ModelConfig _config;
     private readonly Checkpoint _checkpoint;
     private readonly CpuKernels _kernels;
+    private readonly ServedWeights _form;
     private readonly List<IDisposable> _parts = [];
     private readonly SortedSet<string> _formats = new(StringComparer.Ordinal);
 
-    private CpuWeightLoader(ModelFolder model, CpuKernels kernels) =>
-        (_config, _checkpoint, _kernels) = (model.Config, model.Weights, kernels);
+    private CpuWeightLoader(ModelFolder model, CpuKernels kernels, ServedWeights form) =>
+        (_config, _checkpoint, _kernels, _form) = (model.Config, model.Weights, kernels, form);
 
     /// <exception cref="ModelException">A tensor is missing or has another shape or type than the rest asks
     /// for.</exception>
-    public static CpuWeights Load(ModelFolder model, CpuKernels kernels)
+    public static CpuWeights Load(ModelFolder model, CpuKernels kernels, ServedWeights form)
     {
-        var loader = new CpuWeightLoader(model, kernels);
+        var loader = new CpuWeightLoader(model, kernels, form);
         try
         {
             return loader.Load();
@@ -127,12 +129,25 @@ internal sealed unsafe class CpuWeightLoader
     {
         try
         {
-            matrix.PackRows(
-                tensor.Data + ((long)firstRow * matrix.Inputs * tensor.BytesPerElement), rows, firstOutput);
+            if (matrix.Format == WeightFormat.Int8)
+                Quantize(matrix, tensor, firstRow, rows, firstOutput);
+            else
+                matrix.PackRows(
+                    tensor.Data + ((long)firstRow * matrix.Inputs * tensor.BytesPerElement), rows, firstOutput);
         }
         catch (InvalidWeightsException broken)
         {
             throw new ModelException($"The tensor {tensor.Name}, from row {firstRow}: {broken.Message}", broken);
+        }
+    }
+
+    private static void Quantize(PackedMatrix matrix, Tensor tensor, int firstRow, int rows, int firstOutput)
+    {
+        var values = new float[matrix.Inputs];
+        for (var row = 0; row < rows; row++)
+        {
+            tensor.CopyTo(values, (long)(firstRow + row) * matrix.Inputs);
+            matrix.QuantizeRow(values, firstOutput + row);
         }
     }
 
@@ -145,6 +160,12 @@ internal sealed unsafe class CpuWeightLoader
 
     private WeightFormat FormatOf(Tensor tensor)
     {
+        if (_form == ServedWeights.Int8)
+        {
+            _formats.Add("INT8");
+            return WeightFormat.Int8;
+        }
+
         _formats.Add(tensor.Type.ToString());
         return tensor.Type switch
         {

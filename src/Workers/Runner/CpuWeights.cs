@@ -18,7 +18,7 @@ internal sealed class CpuWeights(IReadOnlyList<IDisposable> parts) : IDisposable
     /// <summary>[VocabularySize, HiddenSize]; the embedding again where they are tied.</summary>
     public required PackedMatrix Head { get; init; }
 
-    /// <summary>Number formats of the matrices, for instance "BF16".</summary>
+    /// <summary>Number formats of the matrices, for instance "BF16" or "INT8".</summary>
     public required string Formats { get; init; }
 
     public void Dispose()

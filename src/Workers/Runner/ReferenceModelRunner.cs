@@ -15,14 +15,18 @@ internal sealed unsafe class ReferenceModelRunner : IModelRunner
     private readonly Checkpoint _checkpoint;
     private readonly RotaryFrequencies _rotary;
     private readonly CpuKvArena _arena;
+    private readonly ServedWeights _form;
     private readonly Dictionary<string, float[]> _tensors = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, float[]> _matrices = new(StringComparer.Ordinal);
 
-    private ReferenceModelRunner(ModelFolder model, CpuKvArena arena)
+    private ReferenceModelRunner(ModelFolder model, CpuKvArena arena, ServedWeights form)
     {
+        _form = form;
         (_config, _checkpoint, _arena) = (model.Config, model.Weights, arena);
         _rotary = ModelRunners.Rotary(_config);
         Numerics = new NumericsFingerprint(
-            "reference", "scalar", KernelVersion: 1, _config.WeightType.ToString(), arena.Geometry.Format);
+            "reference", "scalar", KernelVersion: 1,
+            form == ServedWeights.Int8 ? "INT8" : _config.WeightType.ToString(), arena.Geometry.Format);
     }
 
     public int VocabularySize => _config.VocabularySize;
@@ -33,8 +37,9 @@ internal sealed unsafe class ReferenceModelRunner : IModelRunner
 
     public IKvArena Kv => _arena;
 
-    public static ReferenceModelRunner Create(ModelFolder model, KvGeometry geometry, long kvMemoryBytes) =>
-        new(model, new CpuKvArena(geometry, kvMemoryBytes));
+    public static ReferenceModelRunner Create(
+        ModelFolder model, KvGeometry geometry, long kvMemoryBytes, ServedWeights form) =>
+        new(model, new CpuKvArena(geometry, kvMemoryBytes), form);
 
     public void Run(StepBatch batch)
     {
@@ -115,7 +120,7 @@ internal sealed unsafe class ReferenceModelRunner : IModelRunner
         var prefix = WeightNames.InLayer(layer, name);
         var output = new double[heads * _config.HeadDim];
         var bias = _config.AttentionBias ? Weights(prefix + ".bias") : [];
-        ReferenceLinear.Multiply(input, Weights(prefix + ".weight"), bias, output);
+        ReferenceLinear.Multiply(input, Matrix(prefix + ".weight", input.Length), bias, output);
         return output;
     }
 
@@ -139,7 +144,7 @@ internal sealed unsafe class ReferenceModelRunner : IModelRunner
     private double[] Product(double[] input, string name, int outputs)
     {
         var output = new double[outputs];
-        ReferenceLinear.Multiply(input, Weights(name), [], output);
+        ReferenceLinear.Multiply(input, Matrix(name, input.Length), [], output);
         return output;
     }
 
@@ -147,6 +152,19 @@ internal sealed unsafe class ReferenceModelRunner : IModelRunner
     {
         for (var i = 0; i < target.Length; i++)
             target[i] += addend[i];
+    }
+
+    /// <summary>Weights of a product, row by row rounded as they are served. A tied embedding is rounded as the head
+    /// only.</summary>
+    private float[] Matrix(string name, int inputs)
+    {
+        if (_form == ServedWeights.Stored) return Weights(name);
+        if (_matrices.TryGetValue(name, out var values)) return values;
+        values = [.. Weights(name)];
+        for (var start = 0; start < values.Length; start += inputs)
+            Int8Row.Apply(values.AsSpan(start, inputs));
+        _matrices.Add(name, values);
+        return values;
     }
 
     private float[] Weights(string name)

@@ -49,6 +49,30 @@ public sealed class BenchCommandTests
     }
 
     [Fact]
+    public async Task Int8_weights_are_half_the_bytes_and_say_so()
+    {
+        var run = await Run.Krewe(["bench", "engine", "--json", "--weights", "int8", .. Small]);
+
+        Assert.Equal((ExitCode.Success, ""), (run.ExitCode, run.Error));
+        using var json = JsonDocument.Parse(run.Out);
+        Assert.Contains("wINT8", json.RootElement.GetProperty("numerics").GetString());
+        Assert.InRange(json.RootElement.GetProperty("weight_bytes_per_step").GetInt64(), 2_000_000, 4_000_000);
+        Assert.NotEmpty(json.RootElement.GetProperty("order").EnumerateArray());
+    }
+
+    [Fact]
+    public async Task Tokenizer_prints_speeds_and_bad_words()
+    {
+        var run = await Run.Krewe(["bench", "tokenizer", "--json", "--size", "64KiB", "--repeats", "1"]);
+
+        Assert.Equal((ExitCode.Success, ""), (run.ExitCode, run.Error));
+        using var json = JsonDocument.Parse(run.Out);
+        Assert.InRange(json.RootElement.GetProperty("bytes").GetInt64(), 64 << 10, 70 << 10);
+        Assert.True(json.RootElement.GetProperty("encode_megabytes_per_second").GetDouble() > 0);
+        Assert.Equal(4, json.RootElement.GetProperty("words").GetArrayLength());
+    }
+
+    [Fact]
     public async Task A_table_has_a_line_for_each_layer()
     {
         var run = await Run.Krewe(["bench", "kernels", .. Small]);

@@ -16,6 +16,8 @@ public sealed class WorkerArgumentsTests
             Silos = ["127.0.0.1:7001", "127.0.0.1:7002"],
             Device = WorkerDevice.Reference,
             Threads = 3,
+            PinnedCores = [0, 2, 5],
+            Weights = ServedWeights.Int8,
             KvMemoryBytes = 12345678,
             KvFormat = KvFormat.F16,
             BlockTokens = 32,

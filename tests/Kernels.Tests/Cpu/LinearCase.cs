@@ -11,6 +11,7 @@ internal sealed unsafe class LinearCase
         var random = new Random(seed);
         (Rows, Outputs, Inputs, Format) = (rows, outputs, inputs, format);
         Input = RandomData.Floats(random, rows * inputs);
+        // INT8 rounds at packing; see Served.
         Weights = RandomData.Rounded(RandomData.Floats(random, outputs * inputs), format);
         Bias = RandomData.Floats(random, outputs);
     }
@@ -29,17 +30,50 @@ internal sealed unsafe class LinearCase
 
     public float[] Bias { get; }
 
+    /// <summary>The weights that the kernel computes with.</summary>
+    public float[] Served
+    {
+        get
+        {
+            float[] served = [.. Weights];
+            for (var output = 0; Format == WeightFormat.Int8 && output < Outputs; output++)
+                Int8Row.Apply(served.AsSpan(output * Inputs, Inputs));
+            return served;
+        }
+    }
+
     public override string ToString() => $"{Rows} rows, {Outputs} x {Inputs} {Format}";
 
     /// <summary>The kernel's product with all panels at once, or in pieces of <paramref
     /// name="panelsAtOnce"/>.</summary>
     public float[] Multiply(CpuKernels kernels, int firstRow, int rows, int panelsAtOnce = int.MaxValue)
     {
-        using var matrix = kernels.CreateMatrix(Outputs, Inputs, Format);
-        fixed (byte* bytes = RandomData.Bytes(Weights, Format))
-            matrix.PackRows(bytes, Outputs, 0);
-        matrix.SetBias(Bias, 0);
+        using var matrix = Pack(kernels);
+        return Multiply(kernels, matrix, firstRow, rows, panelsAtOnce);
+    }
 
+    /// <summary>Weights and bias for one width, to be used for many products.</summary>
+    public PackedMatrix Pack(CpuKernels kernels)
+    {
+        var matrix = kernels.CreateMatrix(Outputs, Inputs, Format);
+        if (Format == WeightFormat.Int8)
+        {
+            for (var output = 0; output < Outputs; output++)
+                matrix.QuantizeRow(Weights.AsSpan(output * Inputs, Inputs), output);
+        }
+        else
+        {
+            fixed (byte* bytes = RandomData.Bytes(Weights, Format))
+                matrix.PackRows(bytes, Outputs, 0);
+        }
+
+        matrix.SetBias(Bias, 0);
+        return matrix;
+    }
+
+    public float[] Multiply(
+        CpuKernels kernels, PackedMatrix matrix, int firstRow, int rows, int panelsAtOnce = int.MaxValue)
+    {
         var padded = new float[rows * matrix.PaddedOutputs];
         fixed (float* input = Input)
         fixed (float* output = padded)
@@ -64,7 +98,7 @@ internal sealed unsafe class LinearCase
         var result = new double[Rows * Outputs];
         for (var row = 0; row < Rows; row++)
             Krewe.Kernels.Reference.ReferenceLinear.Multiply(
-                RandomData.Doubles(Input.AsSpan(row * Inputs, Inputs)), Weights, Bias,
+                RandomData.Doubles(Input.AsSpan(row * Inputs, Inputs)), Served, Bias,
                 result.AsSpan(row * Outputs, Outputs));
         return result;
     }

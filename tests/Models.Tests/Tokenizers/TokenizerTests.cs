@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text;
 using System.Text.Json.Nodes;
 
@@ -60,17 +59,15 @@ public class TokenizerTests
     [InlineData('\n', ' ')]
     [InlineData('\'', '\'')]
     [InlineData('\uD83D', '\uD83D')]
-    public void A_word_of_a_million_characters_takes_no_quadratic_time(char low, char high)
+    public void A_word_of_a_million_characters_survives(char low, char high)
     {
         var random = new Random(1);
         var text = new string([.. Enumerable.Range(0, 1_000_000).Select(_ => (char)random.Next(low, high + 1))]);
         if (low > high)
             text = string.Concat(Enumerable.Repeat($"{low}{high}", 500_000));
         var tokenizer = Tokenizer.Load(TestFiles.TinyModel);
-        var watch = Stopwatch.StartNew();
+        // Quadratic time would be hours; LinearTimeTests count the operations.
         var ids = tokenizer.Encode(text, addSpecialTokens: false);
-        // Quadratic time would be hours; the bound leaves room for a busy machine.
-        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(20), $"it took {watch.Elapsed}");
         Assert.Equal(Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text)), tokenizer.Decode(ids));
     }
 

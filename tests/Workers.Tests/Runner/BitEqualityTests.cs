@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics;
 using System.Text.Json.Nodes;
 using Krewe.Abstractions;
 using Krewe.Kernels;
@@ -40,6 +41,44 @@ public sealed class BitEqualityTests : IDisposable
         var whole = Bits(new Sequence(runner, _prompt, RandomBlocks(runner, 0)).Prefill());
         var chunked = new Sequence(runner, _prompt, RandomBlocks(runner, 1)).Prefill(chunkTokens);
         Assert.Equal(whole, Bits(chunked));
+    }
+
+    /// <summary>Each width that this machine has, and INT8 weights, with one thread and two, whole and in chunks.
+    /// </summary>
+    [Theory]
+    [InlineData(128, ServedWeights.Stored)]
+    [InlineData(256, ServedWeights.Stored)]
+    [InlineData(512, ServedWeights.Stored)]
+    [InlineData(128, ServedWeights.Int8)]
+    [InlineData(256, ServedWeights.Int8)]
+    [InlineData(512, ServedWeights.Int8)]
+    public void Every_width_gives_the_same_bits_with_any_threads_and_chunks(int bits, ServedWeights weights)
+    {
+        // On a machine without it the width is emulated: minutes instead of seconds.
+        if (bits == 512 && !Vector512.IsHardwareAccelerated) bits = 256;
+        var kernels = bits switch { 128 => CpuKernels.V128, 256 => CpuKernels.V256, _ => CpuKernels.V512 };
+        using var best = Create(weights: weights);
+        var expected = Bits(new Sequence(best, _prompt, RandomBlocks(best, 0)).Prefill());
+        foreach (var threads in new[] { 1, 2 })
+        {
+            using var runner = Create(threads, kernels, weights);
+            foreach (var chunk in new[] { 100, 512, int.MaxValue })
+            {
+                var sequence = new Sequence(runner, _prompt, RandomBlocks(runner, chunk));
+                Assert.Equal(expected, Bits(sequence.Prefill(chunk)));
+            }
+        }
+    }
+
+    [Fact]
+    public void A_sequence_of_int8_weights_among_neighbours_gives_the_bits_it_gives_alone()
+    {
+        using var runner = Create(weights: ServedWeights.Int8);
+        var expected = DecodeAlone(runner, steps: 4);
+        using var stored = Create();
+        Assert.NotEqual(expected, DecodeAlone(stored, steps: 4));
+        foreach (var neighbours in new[] { 1, 3, 7, 63 })
+            Assert.Equal(expected, DecodeAmong(runner, neighbours, steps: 4));
     }
 
     [Fact]
@@ -87,12 +126,13 @@ public sealed class BitEqualityTests : IDisposable
         Assert.NotEqual(expected, Logits(victim, steps: 3));
     }
 
-    private CpuModelRunner Create(int threads = 1, CpuKernels? kernels = null)
+    private CpuModelRunner Create(
+        int threads = 1, CpuKernels? kernels = null, ServedWeights weights = ServedWeights.Stored)
     {
         var geometry = new KvGeometry(
             _model.Config.Layers, _model.Config.KvHeads, _model.Config.HeadDim, BlockTokens: 16, KvFormat.BF16);
         var runner = CpuModelRunner.Create(
-            _model, geometry, 400L * geometry.BlockBytes, threads, kernels ?? CpuKernels.Best);
+            _model, geometry, 400L * geometry.BlockBytes, threads, kernels ?? CpuKernels.Best, weights);
         // All ones is NaN in every format: whoever reads a slot that was not written shows it.
         for (var block = 0; block < runner.Kv.BlockCount; block++)
         {

@@ -27,7 +27,9 @@ internal sealed class RandomCheckpoint : IDisposable
     /// <param name="type">F32, F16 or BF16.</param>
     /// <param name="changes">Fields of config.json to set.</param>
     /// <param name="broken">Name of a tensor that is filled with NaN.</param>
-    public RandomCheckpoint(string architecture, string type, JsonObject? changes = null, string? broken = null)
+    /// <param name="shards">Files that the tensors are dealt to; one has no index.</param>
+    public RandomCheckpoint(
+        string architecture, string type, JsonObject? changes = null, string? broken = null, int shards = 1)
     {
         var config = new JsonObject
         {
@@ -46,7 +48,8 @@ internal sealed class RandomCheckpoint : IDisposable
         };
         foreach (var (name, value) in changes ?? [])
             config[name] = value?.DeepClone();
-        WriteTensors(architecture, type, config["tie_word_embeddings"]?.GetValue<bool>() == true, broken);
+        AddTensors(architecture, type, config["tie_word_embeddings"]?.GetValue<bool>() == true, broken);
+        WriteFiles(shards);
         File.WriteAllText(Path.Combine(_folder.FullName, "config.json"), config.ToJsonString());
         foreach (var name in new[] { "tokenizer.json", "tokenizer_config.json" })
             File.Copy(Path.Combine(TinyModel.Directory, name), Path.Combine(_folder.FullName, name));
@@ -60,7 +63,7 @@ internal sealed class RandomCheckpoint : IDisposable
         _folder.Delete(recursive: true);
     }
 
-    private void WriteTensors(string architecture, string type, bool tied, string? broken)
+    private void AddTensors(string architecture, string type, bool tied, string? broken)
     {
         Add("model.embed_tokens.weight", 1, Vocabulary, Hidden);
         Add("model.norm.weight", 1, Hidden);
@@ -89,14 +92,6 @@ internal sealed class RandomCheckpoint : IDisposable
             Add(prefix + "mlp.down_proj.weight", 1, Hidden, Intermediate);
         }
 
-        var header = System.Text.Encoding.UTF8.GetBytes(_header.ToJsonString());
-        using var file = File.Create(Path.Combine(_folder.FullName, "model.safetensors"));
-        var length = new byte[8];
-        BinaryPrimitives.WriteInt64LittleEndian(length, header.Length);
-        file.Write(length);
-        file.Write(header);
-        _data.WriteTo(file);
-
         void Add(string name, double scale, params int[] shape)
         {
             var start = _data.Length;
@@ -114,6 +109,43 @@ internal sealed class RandomCheckpoint : IDisposable
                 ["data_offsets"] = new JsonArray(start, _data.Length),
             };
         }
+    }
+
+    private void WriteFiles(int shards)
+    {
+        var map = new JsonObject();
+        for (var shard = 0; shard < shards; shard++)
+        {
+            var name = shards == 1 ? "model.safetensors" : $"model-{shard + 1:D5}-of-{shards:D5}.safetensors";
+            var members = _header.Where((_, i) => i % shards == shard).ToList();
+            foreach (var (tensor, _) in members) map[tensor] = name;
+            WriteFile(name, members);
+        }
+
+        if (shards == 1) return;
+        var index = new JsonObject { ["weight_map"] = map };
+        File.WriteAllText(Path.Combine(_folder.FullName, "model.safetensors.index.json"), index.ToJsonString());
+    }
+
+    private void WriteFile(string name, List<KeyValuePair<string, JsonNode?>> tensors)
+    {
+        var (own, data) = (new JsonObject(), new MemoryStream());
+        foreach (var (tensor, entry) in tensors)
+        {
+            var offsets = entry!["data_offsets"]!.AsArray().Select(offset => (int)offset!.GetValue<long>()).ToArray();
+            var moved = entry.DeepClone();
+            moved["data_offsets"] = new JsonArray(data.Length, data.Length + offsets[1] - offsets[0]);
+            data.Write(_data.GetBuffer(), offsets[0], offsets[1] - offsets[0]);
+            own[tensor] = moved;
+        }
+
+        var header = System.Text.Encoding.UTF8.GetBytes(own.ToJsonString());
+        using var file = File.Create(Path.Combine(_folder.FullName, name));
+        var length = new byte[8];
+        BinaryPrimitives.WriteInt64LittleEndian(length, header.Length);
+        file.Write(length);
+        file.Write(header);
+        data.WriteTo(file);
     }
 
     private double Gaussian() =>

@@ -72,4 +72,7 @@ internal unsafe interface ILanes<TV>
 
     /// <summary>Widens the upper 16 bits of each of Count 32-bit words, read as finite IEEE halves.</summary>
     static abstract TV HighHalf(uint* pairs);
+
+    /// <summary>Widens Count consecutive signed bytes.</summary>
+    static abstract TV LoadSignedBytes(sbyte* source);
 }

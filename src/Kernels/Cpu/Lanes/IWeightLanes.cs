@@ -10,6 +10,9 @@ internal unsafe interface IWeightLanes<TV>
     /// <summary>Bytes of one number.</summary>
     static abstract int ElementBytes { get; }
 
+    /// <summary>Sums are of whole numbers, to be multiplied by <see cref="LinearTile.Scales"/> at the end.</summary>
+    static virtual bool IsScaled => false;
+
     /// <summary>Outputs 0 .. lanes - 1 of the panel row at <paramref name="row"/>.</summary>
     static abstract TV Low(byte* row);
 
@@ -54,4 +57,19 @@ internal readonly unsafe struct SingleWeights<TOps, TV> : IWeightLanes<TV>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TV High(byte* row) => TOps.Load((float*)row + TOps.Count);
+}
+
+internal readonly unsafe struct ByteWeights<TOps, TV> : IWeightLanes<TV>
+    where TOps : ILanes<TV>
+    where TV : struct
+{
+    public static int ElementBytes => 1;
+
+    public static bool IsScaled => true;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TV Low(byte* row) => TOps.LoadSignedBytes((sbyte*)row);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TV High(byte* row) => TOps.LoadSignedBytes((sbyte*)row + TOps.Count);
 }

@@ -119,6 +119,14 @@ internal readonly unsafe struct Lanes128 : ILanes<Vector128<float>>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> HighHalf(uint* pairs) => WidenFiniteHalf(Vector128.Load(pairs).AsInt32());
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> LoadSignedBytes(sbyte* source)
+    {
+        if (Sse41.IsSupported) return Sse2.ConvertToVector128Single(Sse41.ConvertToVector128Int32(source));
+        var words = Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(int*)source).AsSByte());
+        return Vector128.ConvertToSingle(Vector128.WidenLower(words));
+    }
+
     /// <summary>Finite halves in the upper 16 bits of each lane: exponent and mantissa move to their places in a float
     /// that is 2^112 too small; the product restores it exactly, for subnormals too. Lower bits are dropped.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

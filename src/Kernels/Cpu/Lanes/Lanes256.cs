@@ -115,6 +115,14 @@ internal readonly unsafe struct Lanes256 : ILanes<Vector256<float>>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> HighHalf(uint* pairs) => WidenFiniteHalf(Vector256.Load(pairs).AsInt32());
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> LoadSignedBytes(sbyte* source)
+    {
+        if (Avx2.IsSupported) return Avx.ConvertToVector256Single(Avx2.ConvertToVector256Int32(source));
+        var words = Vector128.WidenLower(Vector64.Load(source).ToVector128Unsafe());
+        return Vector256.ConvertToSingle(Vector256.WidenLower(words.ToVector256Unsafe()));
+    }
+
     /// <summary>Finite halves in the upper 16 bits of each lane: exponent and mantissa move to their places in a float
     /// that is 2^112 too small; the product restores it exactly, for subnormals too. Lower bits are dropped.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
