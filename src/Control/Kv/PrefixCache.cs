@@ -25,12 +25,13 @@ public readonly record struct PrefixHit(int Blocks, int EvictableBlocks);
 public sealed class PrefixCache
 {
     private readonly BlockPool _pool;
-    private readonly Dictionary<PrefixHash, BlockId> _blocks = [];
-    private readonly Dictionary<BlockId, PrefixHash> _hashes = [];
+    private readonly Dictionary<PrefixHash, BlockId> _blocks;
+    private readonly Dictionary<BlockId, PrefixHash> _hashes;
 
     public PrefixCache(BlockPool pool)
     {
         _pool = pool;
+        (_blocks, _hashes) = (new(pool.TotalBlocks), new(pool.TotalBlocks));
         pool.Evicting = Forget;
     }
 

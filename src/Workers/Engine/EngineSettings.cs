@@ -16,6 +16,9 @@ internal sealed record EngineSettings
 
     public int StepBudgetTokens { get; init; } = 512;
 
+    /// <summary>Longest gap between two tokens of a stream that a step should leave; null: none.</summary>
+    public TimeSpan? InterTokenSlo { get; init; }
+
     public int MaxRunningSequences { get; init; } = 256;
 
     public bool PrefixCache { get; init; } = true;
