@@ -9,7 +9,7 @@ namespace Krewe.Cli;
 internal sealed class BenchCommand : Command
 {
     public BenchCommand(Terminal terminal)
-        : base("bench", "Measure kernels and engine beside the machine's limits.")
+        : base("bench", "Measure kernels and engine beside the machine's limits, and play scenarios.")
     {
         Add(new LayerCommand(
             terminal, "kernels", "The matrix products alone: whole steps, and each kind of matrix.",
@@ -17,6 +17,9 @@ internal sealed class BenchCommand : Command
         Add(new LayerCommand(
             terminal, "engine", "The same steps in kernels, model runner and engine.",
             (run, logger, cancellationToken) => run.EngineAsync(logger, cancellationToken)));
+        Add(new BenchStallCommand(terminal));
+        Add(new BenchReuseCommand(terminal));
+        Add(new BenchPrefixCommand(terminal));
     }
 
     private sealed class LayerCommand : Command

@@ -13,6 +13,7 @@ internal sealed partial class Engine
         _snapshot.StepTime = _stepTime.Observations > 0 ? _stepTime.Coefficients : null;
         _snapshot.StepTimeSpread = _stepTime.Spread;
         _snapshot.InterTokenSloMs = _settings.InterTokenSlo?.TotalMilliseconds;
+        if (_snapshot.StepTime is { } costs) _kv.ShowCosts(costs);
     }
 
     /// <summary>What prefill has to compute of a new sequence, in milliseconds; 0 while nothing is known.</summary>

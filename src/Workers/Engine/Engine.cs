@@ -46,7 +46,7 @@ internal sealed partial class Engine : IAsyncDisposable
         ILogger logger)
     {
         (_runner, _settings, _pulls, _hold, _time, _logger) = (runner, settings, pulls, hold, time, logger);
-        _kv = new KvBlocks(runner.Kv.BlockCount, runner.Kv.Geometry.BlockTokens);
+        _kv = new KvBlocks(runner.Kv.BlockCount, runner.Kv.Geometry.BlockTokens, settings.Eviction);
         _compute = new StepCompute(runner, logger);
         _snapshot = new StepSnapshot();
         _epoch = time.GetTimestamp();

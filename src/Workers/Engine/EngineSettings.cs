@@ -23,6 +23,8 @@ internal sealed record EngineSettings
 
     public bool PrefixCache { get; init; } = true;
 
+    public EvictionPolicy Eviction { get; init; } = EvictionPolicy.ReuseCost;
+
     /// <summary>How long a puller may wait for a sequence that this worker does not know (yet).</summary>
     public TimeSpan PullerWaitLimit { get; init; } = new ClusterOptions().HandoffLease;
 }

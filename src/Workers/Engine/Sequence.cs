@@ -41,6 +41,9 @@ internal sealed class Sequence
         _stopTokens = [.. start.IgnoreEos ? stops.Except(settings.EndTokens) : stops.Union(settings.EndTokens)];
         if (settings.PrefixCache)
             Chain = new PrefixChain(PrefixHash.Root(settings.ModelFingerprint, start.PrefixSalt), blockTokens);
+        var blocks = (_tokens.Capacity + blockTokens - 1) / blockTokens;
+        Blocks.Reserve(blocks);
+        Chain?.Reserve(blocks);
         if (Part == SequencePart.Prefill)
             Source = HandoffSource.Begin((_tokens.Count + blockTokens - 1) / blockTokens);
     }

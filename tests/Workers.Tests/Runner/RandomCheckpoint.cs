@@ -27,7 +27,9 @@ internal sealed class RandomCheckpoint : IDisposable
     /// <param name="type">F32, F16 or BF16.</param>
     /// <param name="changes">Fields of config.json to set.</param>
     /// <param name="broken">Name of a tensor that is filled with NaN.</param>
-    public RandomCheckpoint(string architecture, string type, JsonObject? changes = null, string? broken = null)
+    /// <param name="brokenRow">Of that tensor, the only row that is; null = all.</param>
+    public RandomCheckpoint(
+        string architecture, string type, JsonObject? changes = null, string? broken = null, int? brokenRow = null)
     {
         var config = new JsonObject
         {
@@ -46,7 +48,7 @@ internal sealed class RandomCheckpoint : IDisposable
         };
         foreach (var (name, value) in changes ?? [])
             config[name] = value?.DeepClone();
-        WriteTensors(architecture, type, config["tie_word_embeddings"]?.GetValue<bool>() == true, broken);
+        WriteTensors(architecture, type, config["tie_word_embeddings"]?.GetValue<bool>() == true, broken, brokenRow);
         File.WriteAllText(Path.Combine(_folder.FullName, "config.json"), config.ToJsonString());
         foreach (var name in new[] { "tokenizer.json", "tokenizer_config.json" })
             File.Copy(Path.Combine(TinyModel.Directory, name), Path.Combine(_folder.FullName, name));
@@ -60,7 +62,7 @@ internal sealed class RandomCheckpoint : IDisposable
         _folder.Delete(recursive: true);
     }
 
-    private void WriteTensors(string architecture, string type, bool tied, string? broken)
+    private void WriteTensors(string architecture, string type, bool tied, string? broken, int? brokenRow)
     {
         Add("model.embed_tokens.weight", 1, Vocabulary, Hidden);
         Add("model.norm.weight", 1, Hidden);
@@ -103,7 +105,8 @@ internal sealed class RandomCheckpoint : IDisposable
             var fanIn = shape.Length == 1 || name.Contains("embed", StringComparison.Ordinal) ? 1 : shape[^1];
             for (var i = 0; i < shape.Aggregate((a, b) => a * b); i++)
             {
-                var value = name == broken ? double.NaN : Gaussian() * scale / Math.Sqrt(fanIn);
+                var isBroken = name == broken && (brokenRow is null || i / shape[^1] == brokenRow);
+                var value = isBroken ? double.NaN : Gaussian() * scale / Math.Sqrt(fanIn);
                 Write((float)value, type);
             }
 
