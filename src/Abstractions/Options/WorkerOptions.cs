@@ -38,6 +38,16 @@ public enum ServedWeights
     Int8,
 }
 
+/// <summary>Which of the blocks that only the prefix cache keeps goes first.</summary>
+public enum EvictionPolicy
+{
+    /// <summary>The one released least recently.</summary>
+    Lru,
+
+    /// <summary>The one whose reuse is least likely times what computing it again would take.</summary>
+    ReuseCost,
+}
+
 /// <summary>Settings of one worker process.</summary>
 public sealed record WorkerOptions
 {
@@ -75,11 +85,20 @@ public sealed record WorkerOptions
     /// <summary>Most tokens that one step computes, prefill chunks and decodes together.</summary>
     public int StepBudgetTokens { get; init; } = 512;
 
+    /// <summary>
+    /// Longest gap between two tokens of a stream that a step should leave beside its decodes; null: none, and only
+    /// <see cref="StepBudgetTokens"/> limits a step.
+    /// </summary>
+    public TimeSpan? InterTokenSlo { get; init; }
+
     /// <summary>Most sequences in one step.</summary>
     public int MaxRunningSequences { get; init; } = 256;
 
     /// <summary>Keeps full blocks for reuse by later requests with the same prefix.</summary>
     public bool PrefixCache { get; init; } = true;
+
+    /// <summary>What the prefix cache gives up first.</summary>
+    public EvictionPolicy Eviction { get; init; } = EvictionPolicy.ReuseCost;
 
     /// <summary>Address other workers reach this one's data link at.</summary>
     public string DataHost { get; init; } = "127.0.0.1";
@@ -116,6 +135,8 @@ public sealed record WorkerOptions
         if (BlockTokens is < 16 or > 256 || BlockTokens % 16 != 0)
             yield return $"BlockTokens is {BlockTokens}; it must be a multiple of 16 from 16 to 256.";
         if (StepBudgetTokens < 1) yield return $"StepBudgetTokens is {StepBudgetTokens}; it must be at least 1.";
+        if (InterTokenSlo <= TimeSpan.Zero)
+            yield return $"InterTokenSlo is {InterTokenSlo.Value.TotalMilliseconds} ms; it must be positive, or null.";
         if (MaxRunningSequences < 1)
             yield return $"MaxRunningSequences is {MaxRunningSequences}; it must be at least 1.";
         if (!IPAddress.TryParse(DataHost, out _) && string.IsNullOrWhiteSpace(DataHost))

@@ -10,6 +10,9 @@ namespace Krewe.Cli;
 /// </summary>
 internal sealed class EngineSettings
 {
+    /// <summary>Ten tokens a second: text appears faster than it is read.</summary>
+    private const int UsualSloItlMs = 100;
+
     private static readonly WorkerOptions Usual = new()
     {
         WorkerId = "usual",
@@ -38,6 +41,13 @@ internal sealed class EngineSettings
     private readonly UsualOption<int> _stepTokens = Setting.Count(
         "--step-tokens", "Most tokens that one step computes.", Usual.StepBudgetTokens, 1);
 
+    private readonly UsualOption<int> _sloItl = Setting.Count(
+        "--slo-itl", "Longest gap between two tokens of a stream that a prefill may cause, ms; 0: no limit.",
+        UsualSloItlMs, 0, 3_600_000);
+
+    private readonly UsualOption<EvictionPolicy> _eviction = Setting.Choice(
+        "--eviction", "What the prefix cache gives up first.", Usual.Eviction);
+
     private readonly UsualOption<int> _maxRunning = Setting.Count(
         "--max-running", "Most sequences in one step.", Usual.MaxRunningSequences, 1);
 
@@ -50,8 +60,8 @@ internal sealed class EngineSettings
 
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[_device, _threads, _pin, _weights, _kvMemory, _kvFormat, _stepTokens, _maxRunning,
-            _noPrefixCache, _holdFile])
+        foreach (var option in (Option[])[_device, _threads, _pin, _weights, _kvMemory, _kvFormat, _stepTokens, _sloItl,
+            _maxRunning, _eviction, _noPrefixCache, _holdFile])
             command.Add(option);
     }
 
@@ -66,7 +76,9 @@ internal sealed class EngineSettings
         KvMemoryBytes = _kvMemory.Read(result),
         KvFormat = result.GetValue(_kvFormat),
         StepBudgetTokens = _stepTokens.Read(result),
+        InterTokenSlo = _sloItl.Read(result) is var ms and > 0 ? TimeSpan.FromMilliseconds(ms) : null,
         MaxRunningSequences = _maxRunning.Read(result),
+        Eviction = _eviction.Read(result),
         PrefixCache = !result.GetValue(_noPrefixCache),
         TestHoldFile = result.GetValue(_holdFile),
     };
@@ -80,7 +92,9 @@ internal sealed class EngineSettings
             "--weights", Setting.Name(options.Weights),
             "--kv-memory", options.KvMemoryBytes.ToString(CultureInfo.InvariantCulture),
             "--step-tokens", Text(options.StepBudgetTokens),
+            "--slo-itl", Text((int)(options.InterTokenSlo?.TotalMilliseconds ?? 0)),
             "--max-running", Text(options.MaxRunningSequences),
+            "--eviction", Setting.Name(options.Eviction),
         ];
         if (options.PinnedCores.Count > 0) arguments.AddRange(["--pin", string.Join(',', options.PinnedCores)]);
         if (options.KvFormat is { } format) arguments.AddRange(["--kv-format", Setting.Name(format)]);

@@ -9,7 +9,7 @@ namespace Krewe.Cli;
 internal sealed class BenchCommand : Command
 {
     public BenchCommand(Terminal terminal)
-        : base("bench", "Measure kernels, engine, server and tokenizer beside the machine's limits.")
+        : base("bench", "Measure kernels, engine, server and tokenizer beside the limits, and play scenarios.")
     {
         Add(new LayerCommand(
             terminal, "kernels", "The matrix products alone: whole steps, and each kind of matrix.",
@@ -21,6 +21,9 @@ internal sealed class BenchCommand : Command
             terminal, "serving", "The same, and above the engine the whole server over HTTP.",
             (run, logger, cancellationToken) => run.EngineAsync(serving: true, logger, cancellationToken)));
         Add(new BenchTokenizerCommand(terminal));
+        Add(new BenchStallCommand(terminal));
+        Add(new BenchReuseCommand(terminal));
+        Add(new BenchPrefixCommand(terminal));
     }
 
     private sealed class LayerCommand : Command

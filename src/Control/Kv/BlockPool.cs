@@ -6,7 +6,7 @@ namespace Krewe.Control.Kv;
 /// Bookkeeping of one device's KV blocks. Invariant: every block is exactly one of
 /// <list type="bullet">
 /// <item>free: no reference, not in the prefix cache; on the free list;</item>
-/// <item>evictable: no reference, kept by the prefix cache; on the eviction list, least recently released first;</item>
+/// <item>evictable: no reference, kept by the prefix cache; in the <see cref="IEvictionOrder"/>;</item>
 /// <item>pinned: one reference for each <see cref="BlockTable"/> entry that names it.</item>
 /// </list>
 /// Deterministic: the same calls give the same blocks. Not thread-safe: the engine thread owns it.
@@ -16,20 +16,16 @@ public sealed class BlockPool
     private readonly int[] _references;
     private readonly bool[] _cached;
     private readonly Stack<int> _free;
+    private readonly IEvictionOrder _order;
 
-    // Eviction order as a circular list through the blocks; index TotalBlocks is its head, which is no block.
-    private readonly int[] _newer;
-    private readonly int[] _older;
-
-    public BlockPool(int blocks)
+    /// <param name="order">Who goes first; null: least recently released.</param>
+    public BlockPool(int blocks, IEvictionOrder? order = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(blocks, 1);
         TotalBlocks = blocks;
         _references = new int[blocks];
         _cached = new bool[blocks];
-        _newer = new int[blocks + 1];
-        _older = new int[blocks + 1];
-        _newer[blocks] = _older[blocks] = blocks;
+        _order = order ?? new LruOrder(blocks);
         _free = new Stack<int>(blocks);
         for (var block = blocks - 1; block >= 0; block--) _free.Push(block);
     }
@@ -38,7 +34,7 @@ public sealed class BlockPool
 
     public int FreeBlocks => _free.Count;
 
-    public int EvictableBlocks { get; private set; }
+    public int EvictableBlocks => _order.Count;
 
     public int PinnedBlocks => TotalBlocks - FreeBlocks - EvictableBlocks;
 
@@ -51,11 +47,10 @@ public sealed class BlockPool
     /// <summary>References to a block: entries of all block tables that name it.</summary>
     public int References(BlockId block) => _references[block.Value];
 
-    /// <summary>Evictable blocks, the next to be evicted first. Valid until the pool changes.</summary>
+    /// <summary>Evictable blocks, the next to be evicted roughly first. Valid until the pool changes.</summary>
     public IEnumerable<BlockId> InEvictionOrder()
     {
-        for (var block = _newer[TotalBlocks]; block != TotalBlocks; block = _newer[block])
-            yield return new BlockId(block);
+        foreach (var block in _order.InOrder()) yield return new BlockId(block);
     }
 
     /// <summary>
@@ -67,7 +62,7 @@ public sealed class BlockPool
         if (missing > AvailableBlocks) return false;
         for (; missing > 0; missing--)
         {
-            if (_free.Count == 0) EvictOldest();
+            if (_free.Count == 0) EvictNext();
             var block = new BlockId(_free.Pop());
             _references[block.Value] = 1;
             table.Append(block);
@@ -139,51 +134,39 @@ public sealed class BlockPool
     }
 
     /// <summary>The prefix cache keeps this pinned block once its last reference goes.</summary>
-    internal void Keep(BlockId block)
+    /// <param name="parent">The block before it in its sequence; null for the first.</param>
+    /// <param name="index">Its place in its sequence.</param>
+    internal void Keep(BlockId block, BlockId? parent, int index)
     {
         IntegrityException.Check(_references[block.Value] > 0, $"{block} is cached without a holder.");
         _cached[block.Value] = true;
+        _order.Enter(block.Value, parent is { } known && _cached[known.Value] ? known.Value : null, index);
     }
 
     internal bool IsCached(BlockId block) => _cached[block.Value];
 
     private void Reference(BlockId block)
     {
+        if (_cached[block.Value]) _order.Use(block.Value);
         if (_references[block.Value]++ > 0) return;
         IntegrityException.Check(_cached[block.Value], $"{block} is free and cannot be shared.");
-        Unlink(block.Value);
+        _order.Remove(block.Value);
     }
 
     private void Dereference(BlockId block)
     {
         IntegrityException.Check(_references[block.Value] > 0, $"{block} is released twice.");
         if (--_references[block.Value] > 0) return;
-        if (_cached[block.Value]) LinkNewest(block.Value);
+        if (_cached[block.Value]) _order.Add(block.Value);
         else _free.Push(block.Value);
     }
 
-    private void EvictOldest()
+    private void EvictNext()
     {
-        var block = _newer[TotalBlocks];
-        IntegrityException.Check(block != TotalBlocks, "No block is evictable although the count says so.");
-        Unlink(block);
+        var block = _order.TakeNext();
         Evicting?.Invoke(new BlockId(block));
         _cached[block] = false;
         _free.Push(block);
-    }
-
-    private void LinkNewest(int block)
-    {
-        var last = _older[TotalBlocks];
-        (_newer[last], _older[block]) = (block, last);
-        (_newer[block], _older[TotalBlocks]) = (TotalBlocks, block);
-        EvictableBlocks++;
-    }
-
-    private void Unlink(int block)
-    {
-        (_newer[_older[block]], _older[_newer[block]]) = (_newer[block], _older[block]);
-        EvictableBlocks--;
     }
 
     private void CheckLists(List<string> problems)
@@ -196,7 +179,7 @@ public sealed class BlockPool
         }
 
         var evictable = 0;
-        for (var block = _newer[TotalBlocks]; block != TotalBlocks; block = _newer[block])
+        foreach (var block in _order.InOrder())
         {
             listed[block]++;
             evictable++;

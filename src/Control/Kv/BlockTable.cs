@@ -17,6 +17,12 @@ public sealed class BlockTable
     /// <summary>[Count] block ids, as a step batch takes them. Valid until the table changes.</summary>
     public ReadOnlySpan<int> Span => _blocks.AsSpan(0, Count);
 
+    /// <summary>Makes room for so many blocks, so that growing up to them allocates nothing.</summary>
+    public void Reserve(int blocks)
+    {
+        if (blocks > _blocks.Length) Array.Resize(ref _blocks, blocks);
+    }
+
     internal void Append(BlockId block)
     {
         if (Count == _blocks.Length) Array.Resize(ref _blocks, 2 * Count);

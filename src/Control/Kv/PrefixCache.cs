@@ -9,7 +9,7 @@ public readonly record struct PrefixHit(int Blocks, int EvictableBlocks);
 
 /// <summary>
 /// Finds full blocks whose content is known already. A block enters when its last token's KV is computed, stays while
-/// anybody holds it, and after that until the pool needs its room (least recently released first).
+/// anybody holds it, and after that until the pool needs its room (see <see cref="IEvictionOrder"/>).
 /// </summary>
 /// <remarks>
 /// Blocks of a sequence of <c>length</c> tokens, by token interval, when it ends:
@@ -25,12 +25,13 @@ public readonly record struct PrefixHit(int Blocks, int EvictableBlocks);
 public sealed class PrefixCache
 {
     private readonly BlockPool _pool;
-    private readonly Dictionary<PrefixHash, BlockId> _blocks = [];
-    private readonly Dictionary<BlockId, PrefixHash> _hashes = [];
+    private readonly Dictionary<PrefixHash, BlockId> _blocks;
+    private readonly Dictionary<BlockId, PrefixHash> _hashes;
 
     public PrefixCache(BlockPool pool)
     {
         _pool = pool;
+        (_blocks, _hashes) = (new(pool.TotalBlocks), new(pool.TotalBlocks));
         pool.Evicting = Forget;
     }
 
@@ -92,7 +93,7 @@ public sealed class PrefixCache
         IntegrityException.Check(!_hashes.ContainsKey(block), $"{block} is inserted under a second hash.");
         _blocks.Add(hash, block);
         _hashes.Add(block, hash);
-        _pool.Keep(block);
+        _pool.Keep(block, index > 0 ? table[index - 1] : null, index);
         Inserted?.Invoke(hash, block);
     }
 

@@ -12,6 +12,9 @@ public sealed class PrefixChain(PrefixHash root, int blockTokens)
     /// <summary>One hash for each full block of the tokens covered so far.</summary>
     public ReadOnlySpan<PrefixHash> Hashes => CollectionsMarshal.AsSpan(_hashes);
 
+    /// <summary>Makes room for the hashes of so many blocks, so that growing up to them allocates nothing.</summary>
+    public void Reserve(int blocks) => _hashes.EnsureCapacity(blocks);
+
     /// <summary>
     /// Hashes the full blocks of <paramref name="tokens"/>: the whole sequence, of which earlier calls saw a prefix.
     /// </summary>

@@ -8,10 +8,6 @@ namespace Krewe.Workers;
 /// <summary>The life of a sequence on this worker: accepted, failed, aborted, released.</summary>
 internal sealed partial class Engine
 {
-    /// <summary>Higher priority, then earlier arrival: as the step planner orders.</summary>
-    private static readonly Comparer<Sequence> ByOrder = Comparer<Sequence>.Create((a, b) =>
-        a.Priority != b.Priority ? b.Priority.CompareTo(a.Priority) : a.Arrival.CompareTo(b.Arrival));
-
     private void StartSequence(ISequenceOwner owner, StartSequence start)
     {
         var key = start.Key.FromWire();
@@ -50,6 +46,7 @@ internal sealed partial class Engine
     {
         var (owner, key) = (sequence.Owner, sequence.Key);
         sequence.Pulls = sequence.Part == SequencePart.Decode;
+        (sequence.ArrivedMs, sequence.ExpectedMs) = ((long)Now.TotalMilliseconds, ExpectedPrefillMs(sequence));
         _sequences.Add(key, sequence);
         _waiting.Add(sequence);
         _outbox.Tell(owner, key, SequenceEventKind.Accepted);

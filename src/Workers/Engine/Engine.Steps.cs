@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Krewe.Abstractions;
 using Krewe.Abstractions.Wire;
 using Krewe.Control.Steps;
@@ -7,10 +8,7 @@ namespace Krewe.Workers;
 /// <summary>Computing: one step of the batch, from the plan to the sampled tokens.</summary>
 internal sealed partial class Engine
 {
-    /// <summary>
-    /// Waiting sequences shown to the planner: it admits in order and stops at the first that does not fit, so more
-    /// would only cost prefix look-ups.
-    /// </summary>
+    /// <summary>Most waiting sequences shown to the planner.</summary>
     private const int CandidatesMax = 64;
 
     private readonly StepSnapshot _snapshot;
@@ -53,9 +51,35 @@ internal sealed partial class Engine
         }
 
         // Counting a sequence's own blocks matters only when one may have to be preempted in this step.
-        var scarce = _kv.AvailableBlocks < _running.Count;
+        var scarce = _kv.AvailableBlocks < _running.Count || (_waiting.Count > 0 && MayGiveWay(_waiting[0]));
         foreach (var sequence in _running) _snapshot.Running.Add(View(sequence, scarce));
-        foreach (var sequence in _waiting.Take(CandidatesMax)) _snapshot.Waiting.Add(ViewWaiting(sequence));
+        ShowWaiting();
+        ShowStepTime();
+    }
+
+    /// <summary>
+    /// The planner admits in order and stops at the first that does not fit: what lies behind more rows than a step has
+    /// would only cost prefix look-ups.
+    /// </summary>
+    private void ShowWaiting()
+    {
+        var rows = 0;
+        for (var i = 0; i < Math.Min(_waiting.Count, CandidatesMax) && rows < _snapshot.BudgetTokens; i++)
+        {
+            var view = ViewWaiting(_waiting[i]);
+            _snapshot.Waiting.Add(view);
+            if (!view.Pulls) rows += view.KnownTokens - (view.HitBlocks * _kv.BlockTokens);
+        }
+    }
+
+    private bool MayGiveWay(Sequence first)
+    {
+        foreach (var sequence in _running)
+        {
+            if (sequence.Priority < first.Priority) return true;
+        }
+
+        return false;
     }
 
     private StepSequence View(Sequence sequence, bool scarce)
@@ -66,6 +90,8 @@ internal sealed partial class Engine
             Handle = _considered.Count - 1,
             Priority = sequence.Priority,
             Arrival = sequence.Arrival,
+            ArrivedMs = sequence.ArrivedMs,
+            ExpectedMs = sequence.ExpectedMs,
             KnownTokens = sequence.KnownTokens,
             ComputedTokens = sequence.ComputedTokens,
             HeldBlocks = sequence.Blocks.Count,
@@ -124,19 +150,21 @@ internal sealed partial class Engine
         HoldBeforeStep(_planned);
         var begun = _time.GetTimestamp();
         foreach (var part in _planned) _kv.Grow(part.Sequence);
-        var parts = _planned.ToArray();
+        var work = WorkOfPlanned();
+        var parts = CollectionsMarshal.AsSpan(_planned);
 
         // :: Step 4
         _compute.Run(parts);
-        foreach (ref var part in parts.AsSpan())
+        foreach (ref var part in parts)
         {
             if (part.Fault is { } fault) Fail(part.Sequence, ErrorCode.EngineFault, fault);
             else Advance(part);
         }
 
         _steps++;
-        var ms = (float)_time.GetElapsedTime(begun).TotalMilliseconds;
-        _stepMs += (ms - _stepMs) * (_steps == 1 ? 1f : 0.1f);
+        var ms = _time.GetElapsedTime(begun).TotalMilliseconds;
+        _stepTime.Observe(work, ms);
+        _stepMs += ((float)ms - _stepMs) * (_steps == 1 ? 1f : 0.1f);
     }
 
     private void Advance(in StepPart part)

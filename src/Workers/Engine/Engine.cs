@@ -22,7 +22,7 @@ internal sealed partial class Engine : IAsyncDisposable
     private readonly StepCompute _compute;
     private readonly OwnerOutbox _outbox = new();
     private readonly Dictionary<SequenceKey, Sequence> _sequences = [];
-    private readonly SortedSet<Sequence> _waiting = new(ByOrder);
+    private readonly WaitingQueue _waiting = new();
     private readonly List<Sequence> _running = [];
     private readonly ConcurrentQueue<EngineCommand> _commands = new();
     private readonly AutoResetEvent _wake = new(false); // not disposed: links may still post when the loop has ended
@@ -32,7 +32,8 @@ internal sealed partial class Engine : IAsyncDisposable
     private readonly long _epoch;
     private readonly Thread _thread;
     private volatile bool _stopping;
-    private volatile EngineLoad _load;
+    private readonly Lock _loadLock = new();
+    private EngineLoad _load;
     private bool _draining;
     private bool _unchecked;
     private long _arrivals;
@@ -45,7 +46,7 @@ internal sealed partial class Engine : IAsyncDisposable
         ILogger logger)
     {
         (_runner, _settings, _pulls, _hold, _time, _logger) = (runner, settings, pulls, hold, time, logger);
-        _kv = new KvBlocks(runner.Kv.BlockCount, runner.Kv.Geometry.BlockTokens);
+        _kv = new KvBlocks(runner.Kv.BlockCount, runner.Kv.Geometry.BlockTokens, settings.Eviction);
         _compute = new StepCompute(runner, logger);
         _snapshot = new StepSnapshot();
         _epoch = time.GetTimestamp();
@@ -55,7 +56,13 @@ internal sealed partial class Engine : IAsyncDisposable
     }
 
     /// <summary>Figures of the newest turn of the loop. Any thread.</summary>
-    public EngineLoad Load => _load;
+    public EngineLoad Load
+    {
+        get
+        {
+            lock (_loadLock) return _load;
+        }
+    }
 
     /// <summary>Ends when the loop has ended; faulted when the engine broke and its worker must not go on.</summary>
     public Task Completion => _ended.Task;
@@ -92,7 +99,7 @@ internal sealed partial class Engine : IAsyncDisposable
         ExpireLeases();
         var worked = Step();
         _outbox.Flush();
-        _load = MeasureLoad();
+        PublishLoad();
         if (_draining && _sequences.Count == 0) _drained.TrySetResult();
         _unchecked |= worked;
         if (!worked) CheckWhenIdle();
@@ -166,6 +173,12 @@ internal sealed partial class Engine : IAsyncDisposable
         else if (left is { } wait) _timer.Change(wait + TimeSpan.FromMilliseconds(1), Timeout.InfiniteTimeSpan);
     }
 
+    private void PublishLoad()
+    {
+        var load = MeasureLoad();
+        lock (_loadLock) _load = load;
+    }
+
     private EngineLoad MeasureLoad()
     {
         long missing = 0;
@@ -192,6 +205,7 @@ internal sealed partial class Engine : IAsyncDisposable
             DecodeTokens = _decodeTokens,
             StepMs = _stepMs,
             Draining = _draining,
+            StepTime = _stepTime.Observations > 0 ? _stepTime.Coefficients : null,
         };
     }
 }

@@ -1,9 +1,10 @@
 using Krewe.Abstractions.Wire;
+using Krewe.Control.Steps;
 
 namespace Krewe.Workers;
 
-/// <summary>The engine's figures after one turn of its loop. Immutable: links read it from their own threads.</summary>
-internal sealed record EngineLoad
+/// <summary>The engine's figures after one turn of its loop.</summary>
+internal readonly record struct EngineLoad
 {
     public int TotalBlocks { get; init; }
 
@@ -33,6 +34,9 @@ internal sealed record EngineLoad
     public float StepMs { get; init; }
 
     public bool Draining { get; init; }
+
+    /// <summary>What a step takes, as learnt so far; null before the first.</summary>
+    public StepTimeCoefficients? StepTime { get; init; }
 
     public LoadReport ToReport(ulong sequence) => new()
     {

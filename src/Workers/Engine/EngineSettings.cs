@@ -16,9 +16,14 @@ internal sealed record EngineSettings
 
     public int StepBudgetTokens { get; init; } = 512;
 
+    /// <summary>Longest gap between two tokens of a stream that a step should leave; null: none.</summary>
+    public TimeSpan? InterTokenSlo { get; init; }
+
     public int MaxRunningSequences { get; init; } = 256;
 
     public bool PrefixCache { get; init; } = true;
+
+    public EvictionPolicy Eviction { get; init; } = EvictionPolicy.ReuseCost;
 
     /// <summary>How long a puller may wait for a sequence that this worker does not know (yet).</summary>
     public TimeSpan PullerWaitLimit { get; init; } = new ClusterOptions().HandoffLease;

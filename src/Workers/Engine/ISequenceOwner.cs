@@ -8,8 +8,17 @@ namespace Krewe.Workers;
 /// </summary>
 internal interface ISequenceOwner
 {
-    /// <summary>New tokens of this owner's sequences: those of one step that no state change comes between.</summary>
+    /// <summary>
+    /// New tokens of this owner's sequences: those of one step that no state change comes between. The owner has the
+    /// batch from now on.
+    /// </summary>
     void Deliver(TokenBatch tokens);
+
+    /// <summary>An empty batch to fill. An owner may give out one that it has done with.</summary>
+    TokenBatch TakeBatch() => new();
+
+    /// <summary>An empty run for a batch.</summary>
+    TokenRun TakeRun() => new();
 
     /// <summary>A state change of one sequence. RELEASED is the last one of a key.</summary>
     void Deliver(SequenceEvent change);

@@ -1,4 +1,6 @@
+using Krewe.Abstractions;
 using Krewe.Control.Kv;
+using Krewe.Control.Steps;
 
 namespace Krewe.Workers;
 
@@ -8,10 +10,12 @@ internal sealed class KvBlocks
     private readonly BlockPool _pool;
     private readonly PrefixCache _cache;
     private readonly int _blockTokens;
+    private readonly ReuseCostOrder? _byCost;
 
-    public KvBlocks(int blocks, int blockTokens)
+    public KvBlocks(int blocks, int blockTokens, EvictionPolicy eviction)
     {
-        _pool = new BlockPool(blocks);
+        if (eviction == EvictionPolicy.ReuseCost) _byCost = new ReuseCostOrder(blocks, blockTokens);
+        _pool = new BlockPool(blocks, _byCost);
         _cache = new PrefixCache(_pool);
         _blockTokens = blockTokens;
     }
@@ -27,6 +31,12 @@ internal sealed class KvBlocks
     public int PinnedBlocks => _pool.PinnedBlocks;
 
     public int AvailableBlocks => _pool.AvailableBlocks;
+
+    /// <summary>What computing a block again costs by now, for the choice of what to evict.</summary>
+    public void ShowCosts(in StepTimeCoefficients costs)
+    {
+        if (_byCost is not null) _byCost.Costs = costs;
+    }
 
     public int BlocksFor(int tokens) => (tokens + _blockTokens - 1) / _blockTokens;
 

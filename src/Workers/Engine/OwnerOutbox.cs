@@ -15,8 +15,9 @@ internal sealed class OwnerOutbox
     public void Add(Sequence sequence, int index, SampledToken token, FinishReason finish)
     {
         if (!_batches.TryGetValue(sequence.Owner, out var batch))
-            _batches.Add(sequence.Owner, batch = new TokenBatch());
-        var run = new TokenRun { Key = sequence.WireKey, FirstIndex = (uint)index, Finish = finish };
+            _batches.Add(sequence.Owner, batch = sequence.Owner.TakeBatch());
+        var run = sequence.Owner.TakeRun();
+        (run.Key, run.FirstIndex, run.Finish) = (sequence.WireKey, (uint)index, finish);
         run.Tokens.Add((uint)token.Token);
         if (token.Logprobs is { } logprobs) run.Logprobs.Add(logprobs);
         batch.Runs.Add(run);

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Krewe.Abstractions.Wire;
 using Krewe.Control.Handoff;
 using Krewe.Control.Kv;
+using Krewe.Control.Steps;
 using Krewe.Kernels;
 using SequenceKey = Krewe.Abstractions.SequenceKey;
 
@@ -13,6 +14,9 @@ namespace Krewe.Workers;
 /// </summary>
 internal sealed class Sequence
 {
+    /// <summary>Room made for an answer at the start, so that a step makes none.</summary>
+    private const int ReservedOutputTokens = 4096;
+
     private readonly List<int> _tokens;
     private readonly int[] _stopTokens;
     private readonly int _minOutputTokens;
@@ -30,13 +34,16 @@ internal sealed class Sequence
         PromptCount = start.PromptTokens.Count;
         OutputMax = (int)Math.Min(start.MaxOutputTokens, int.MaxValue);
         _minOutputTokens = (int)Math.Min(start.MinOutputTokens, int.MaxValue);
-        _tokens = new List<int>(PromptCount + start.OutputTokens.Count + 16);
+        _tokens = new List<int>(PromptCount + Math.Min(OutputMax, ReservedOutputTokens));
         foreach (var token in start.PromptTokens) _tokens.Add((int)token);
         foreach (var token in start.OutputTokens) _tokens.Add((int)token);
         var stops = start.StopTokens.Select(token => (int)token);
         _stopTokens = [.. start.IgnoreEos ? stops.Except(settings.EndTokens) : stops.Union(settings.EndTokens)];
         if (settings.PrefixCache)
             Chain = new PrefixChain(PrefixHash.Root(settings.ModelFingerprint, start.PrefixSalt), blockTokens);
+        var blocks = (_tokens.Capacity + blockTokens - 1) / blockTokens;
+        Blocks.Reserve(blocks);
+        Chain?.Reserve(blocks);
         if (Part == SequencePart.Prefill)
             Source = HandoffSource.Begin((_tokens.Count + blockTokens - 1) / blockTokens);
     }
@@ -54,6 +61,15 @@ internal sealed class Sequence
     public long Arrival { get; }
 
     public int Priority { get; }
+
+    /// <summary>When it arrived on the engine's clock, ms; kept through preemption.</summary>
+    public long ArrivedMs { get; set; }
+
+    /// <summary>What its prefill was expected to take when it arrived, ms; kept through preemption.</summary>
+    public long ExpectedMs { get; set; }
+
+    /// <summary>Its place in the step planner's order.</summary>
+    public long KeyMs => StepOrder.KeyMs(Priority, ArrivedMs, ExpectedMs);
 
     public SamplerSettings Sampling { get; }
 

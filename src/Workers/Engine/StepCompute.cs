@@ -23,7 +23,7 @@ internal struct StepPart(Sequence sequence, int rows)
 /// </summary>
 internal sealed partial class StepCompute(IModelRunner runner, ILogger logger) : IDisposable
 {
-    private readonly StepBatch _batch = new();
+    private readonly StepBatch _batch = BatchFor(runner.Kv.BlockCount);
     private readonly TokenSampler _sampler = new(runner.VocabularySize);
 
     /// <summary>What the runner waits for in the next steps; null for nothing.</summary>
@@ -68,6 +68,13 @@ internal sealed partial class StepCompute(IModelRunner runner, ILogger logger) :
             part = together[next++];
             if (togetherFault is not null) part.Fault = Describe(togetherFault);
         }
+    }
+
+    private static StepBatch BatchFor(int blocks)
+    {
+        var batch = new StepBatch();
+        batch.ReserveBlockTables(blocks);
+        return batch;
     }
 
     [SuppressMessage("Design", "CA1031:Do not catch general exception types",

@@ -39,6 +39,8 @@ public sealed class LocalEngine : IAsyncDisposable
             ModelFingerprint = model.Fingerprint,
             EndTokens = model.StopTokenIds,
             StepBudgetTokens = options.StepBudgetTokens,
+            InterTokenSlo = options.InterTokenSlo,
+            Eviction = options.Eviction,
             MaxRunningSequences = options.MaxRunningSequences,
             PrefixCache = options.PrefixCache,
         },

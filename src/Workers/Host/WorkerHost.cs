@@ -117,6 +117,8 @@ public sealed partial class WorkerHost
         ModelFingerprint = model.Fingerprint,
         EndTokens = model.StopTokenIds,
         StepBudgetTokens = _options.StepBudgetTokens,
+        InterTokenSlo = _options.InterTokenSlo,
+        Eviction = _options.Eviction,
         MaxRunningSequences = _options.MaxRunningSequences,
         PrefixCache = _options.PrefixCache,
     };

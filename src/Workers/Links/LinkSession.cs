@@ -35,6 +35,7 @@ internal sealed partial class LinkSession : ISequenceOwner
     private readonly Channel<WorkerMessage> _outbox = Channel.CreateBounded<WorkerMessage>(
         new BoundedChannelOptions(OutboxMax) { SingleReader = true });
 
+    private readonly TokenMessages _messages = new();
     private long _lastReceived;
     private volatile bool _finishing;
     private string _reason = "The silo closed the link.";
@@ -53,7 +54,16 @@ internal sealed partial class LinkSession : ISequenceOwner
 
     private TimeSpan SilenceLimit => TimeSpan.FromMilliseconds(_welcome.SilenceMs);
 
-    public void Deliver(TokenBatch tokens) => Send(new WorkerMessage { Tokens = tokens });
+    public void Deliver(TokenBatch tokens)
+    {
+        var message = _messages.TakeMessage();
+        message.Tokens = tokens;
+        Send(message);
+    }
+
+    public TokenBatch TakeBatch() => _messages.TakeBatch();
+
+    public TokenRun TakeRun() => _messages.TakeRun();
 
     public void Deliver(SequenceEvent change) => Send(new WorkerMessage { Event = change });
 
@@ -174,7 +184,12 @@ internal sealed partial class LinkSession : ISequenceOwner
         {
             while (await _outbox.Reader.WaitToReadAsync(_closing.Token))
             {
-                while (_outbox.Reader.TryRead(out var message)) FrameCodec.Write(frames, message);
+                while (_outbox.Reader.TryRead(out var message))
+                {
+                    FrameCodec.Write(frames, message);
+                    _messages.GiveBack(message);
+                }
+
                 await _stream.WriteAsync(frames.WrittenMemory, _closing.Token);
                 frames.ResetWrittenCount();
             }

@@ -49,6 +49,9 @@ public sealed class StepBatch
     /// <summary>Output, [LogitRowCount x VocabularySize], row-major; the runner grows it.</summary>
     public float[] Logits { get; private set; } = [];
 
+    /// <summary>Makes room for so many block ids at once: growing sequences then never grow the array.</summary>
+    public void ReserveBlockTables(int blocks) => BlockTables = Grown(BlockTables, blocks);
+
     public void Clear()
     {
         RowCount = SequenceCount = LogitRowCount = BlockTableCount = 0;

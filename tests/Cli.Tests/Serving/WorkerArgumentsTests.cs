@@ -22,6 +22,8 @@ public sealed class WorkerArgumentsTests
             KvFormat = KvFormat.F16,
             BlockTokens = 32,
             StepBudgetTokens = 77,
+            InterTokenSlo = TimeSpan.FromMilliseconds(40),
+            Eviction = EvictionPolicy.Lru,
             MaxRunningSequences = 9,
             PrefixCache = false,
             DataHost = "10.0.0.7",

@@ -10,10 +10,11 @@ internal static class PoolWalk
 {
     private const int BlockTokens = 4;
 
-    public static void Run(int seed, int steps, bool breakIt)
+    public static void Run(int seed, int steps, bool breakIt, Func<int, IEvictionOrder>? order = null)
     {
         var random = new Random(seed);
-        var pool = new BlockPool(random.Next(4, 24));
+        var blocks = random.Next(4, 24);
+        var pool = new BlockPool(blocks, order?.Invoke(blocks));
         var cache = new PrefixCache(pool);
         var contents = new PrefixHash[pool.TotalBlocks];
         var live = new List<Holder>();

@@ -28,8 +28,10 @@ internal sealed class RandomCheckpoint : IDisposable
     /// <param name="changes">Fields of config.json to set.</param>
     /// <param name="broken">Name of a tensor that is filled with NaN.</param>
     /// <param name="shards">Files that the tensors are dealt to; one has no index.</param>
+    /// <param name="brokenRow">Of that tensor, the only row that is; null = all.</param>
     public RandomCheckpoint(
-        string architecture, string type, JsonObject? changes = null, string? broken = null, int shards = 1)
+        string architecture, string type, JsonObject? changes = null, string? broken = null, int shards = 1,
+        int? brokenRow = null)
     {
         var config = new JsonObject
         {
@@ -48,7 +50,7 @@ internal sealed class RandomCheckpoint : IDisposable
         };
         foreach (var (name, value) in changes ?? [])
             config[name] = value?.DeepClone();
-        AddTensors(architecture, type, config["tie_word_embeddings"]?.GetValue<bool>() == true, broken);
+        AddTensors(architecture, type, config["tie_word_embeddings"]?.GetValue<bool>() == true, broken, brokenRow);
         WriteFiles(shards);
         File.WriteAllText(Path.Combine(_folder.FullName, "config.json"), config.ToJsonString());
         foreach (var name in new[] { "tokenizer.json", "tokenizer_config.json" })
@@ -63,7 +65,7 @@ internal sealed class RandomCheckpoint : IDisposable
         _folder.Delete(recursive: true);
     }
 
-    private void AddTensors(string architecture, string type, bool tied, string? broken)
+    private void AddTensors(string architecture, string type, bool tied, string? broken, int? brokenRow)
     {
         Add("model.embed_tokens.weight", 1, Vocabulary, Hidden);
         Add("model.norm.weight", 1, Hidden);
@@ -98,7 +100,8 @@ internal sealed class RandomCheckpoint : IDisposable
             var fanIn = shape.Length == 1 || name.Contains("embed", StringComparison.Ordinal) ? 1 : shape[^1];
             for (var i = 0; i < shape.Aggregate((a, b) => a * b); i++)
             {
-                var value = name == broken ? double.NaN : Gaussian() * scale / Math.Sqrt(fanIn);
+                var isBroken = name == broken && (brokenRow is null || i / shape[^1] == brokenRow);
+                var value = isBroken ? double.NaN : Gaussian() * scale / Math.Sqrt(fanIn);
                 Write((float)value, type);
             }
 

@@ -1,0 +1,71 @@
+using Krewe.Abstractions;
+using Krewe.Abstractions.Wire;
+using Krewe.Kernels;
+using Krewe.Workers.Tests.Runner;
+using Microsoft.Extensions.Logging.Abstractions;
+using static Krewe.Workers.Tests.EngineBench;
+using WorkerRole = Krewe.Abstractions.WorkerRole;
+
+namespace Krewe.Workers.Tests;
+
+public sealed class EngineAllocationTests
+{
+    [Theory]
+    [InlineData(1, true)]
+    [InlineData(4, true)]
+    [InlineData(4, false)]
+    public async Task A_thousand_decode_steps_allocate_nothing(int sequences, bool prefixCache)
+    {
+        using var checkpoint = new RandomCheckpoint("LlamaForCausalLM", "BF16");
+        using var model = checkpoint.Open();
+        var config = model.Config;
+        var geometry = new KvGeometry(config.Layers, config.KvHeads, config.HeadDim, BlockTokens: 16, KvFormat.BF16);
+        using var runner = CpuModelRunner.Create(
+            model, geometry, 600L * geometry.BlockBytes, threads: 1, CpuKernels.Best);
+        await using var engine = new Engine(runner, new EngineSettings
+        {
+            Role = WorkerRole.Mixed,
+            ModelFingerprint = "model",
+            PrefixCache = prefixCache,
+            InterTokenSlo = TimeSpan.FromMilliseconds(100),
+        }, pulls: null, hold: null, TimeProvider.System, NullLogger.Instance);
+        var owner = new PooledOwner();
+        for (var i = 0; i < sequences; i++)
+        {
+            var start = Start($"r{i}", Prompt(i, 60), maxOutput: 1200);
+            start.IgnoreEos = true;
+            engine.Post(new EngineCommand.Start(owner, start));
+        }
+
+        for (var turn = 0; turn < 64; turn++) engine.Turn();
+        var (tokens, before) = (owner.Tokens, GC.GetAllocatedBytesForCurrentThread());
+        for (var turn = 0; turn < 1000; turn++) engine.Turn();
+        var allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+        Assert.Equal(1000 * sequences, owner.Tokens - tokens);
+        Assert.Equal(0, allocated);
+    }
+
+    /// <summary>Gives messages back as a link does that has sent them.</summary>
+    private sealed class PooledOwner : ISequenceOwner
+    {
+        private readonly TokenMessages _messages = new();
+
+        public int Tokens { get; private set; }
+
+        public void Deliver(TokenBatch tokens)
+        {
+            foreach (var run in tokens.Runs) Tokens += run.Tokens.Count;
+            var message = _messages.TakeMessage();
+            message.Tokens = tokens;
+            _messages.GiveBack(message);
+        }
+
+        public void Deliver(SequenceEvent change)
+        {
+        }
+
+        public TokenBatch TakeBatch() => _messages.TakeBatch();
+
+        public TokenRun TakeRun() => _messages.TakeRun();
+    }
+}
