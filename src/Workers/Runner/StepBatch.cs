@@ -40,6 +40,9 @@ public sealed class StepBatch
     /// <summary>[LogitRowCount] rows whose logits are wanted, ascending.</summary>
     public int[] LogitRows { get; private set; } = new int[16];
 
+    /// <summary>Told of each layer whose K and V are stored; a runner may leave it out.</summary>
+    public ILayerObserver? Observer { get; set; }
+
     /// <summary>Output, [LogitRowCount x VocabularySize], row-major; the runner grows it.</summary>
     public float[] Logits { get; private set; } = [];
 
