@@ -26,8 +26,11 @@ internal sealed partial class StepCompute(IModelRunner runner, ILogger logger) :
     private readonly StepBatch _batch = new();
     private readonly TokenSampler _sampler = new(runner.VocabularySize);
 
+    /// <summary>What the runner waits for in the next steps; null for nothing.</summary>
+    public ILayerGate? Gate { get; set; }
+
     /// <summary>Computes the rows; afterwards each part has a fault, a logit row, or neither.</summary>
-    /// <param name="observer">Follows the layers; it sees some again when a fault has the rows repeated.</param>
+    /// <param name="observer">Follows the layers; after a fault it is told of none any more.</param>
     public void Run(Span<StepPart> parts, ILayerObserver? observer = null)
     {
         _batch.Observer = observer;
@@ -93,6 +96,7 @@ internal sealed partial class StepCompute(IModelRunner runner, ILogger logger) :
     private void Fill(Span<StepPart> parts)
     {
         _batch.Clear();
+        _batch.Gate = Gate;
         foreach (ref var part in parts)
         {
             var sequence = part.Sequence;

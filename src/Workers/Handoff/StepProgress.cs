@@ -12,7 +12,6 @@ internal sealed class StepProgress(int layers) : ILayerObserver, IThreadPoolWork
 
     public void LayerStored(int layer)
     {
-        // A step that is repeated after a fault stores the same bits again.
         if (layer < Volatile.Read(ref _stored)) return;
         Volatile.Write(ref _stored, layer + 1);
         if (Interlocked.Exchange(ref _queued, 1) == 0) ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
