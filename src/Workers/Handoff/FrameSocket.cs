@@ -59,7 +59,7 @@ internal sealed class FrameSocket(Socket socket) : IDisposable
     public async Task<FrameHead?> ReceiveAsync(CancellationToken cancellationToken)
     {
         var header = _received.AsMemory(0, DataFrame.HeaderBytes);
-        if (!await FillAsync([header], arrived: null, isUnderWay: false, cancellationToken)) return null;
+        if (!await FillAsync([header], arrived: null, cancellationToken)) return null;
         var frame = DataFrame.Read(header.Span, HandoffLimits.PayloadBytesMax);
         var bytes = _received.AsMemory(DataFrame.HeaderBytes, frame.MessageBytes);
         if (bytes.Length > 0) await DemandAsync([bytes], arrived: null, cancellationToken);
@@ -110,17 +110,16 @@ internal sealed class FrameSocket(Socket socket) : IDisposable
     private async Task DemandAsync(
         List<Memory<byte>> parts, Action<PartCursor, int>? arrived, CancellationToken cancellationToken)
     {
-        if (!await FillAsync(parts, arrived, isUnderWay: true, cancellationToken))
+        if (!await FillAsync(parts, arrived, cancellationToken))
             throw new IOException("The data link closed in the middle of a frame.");
     }
 
     private async Task<bool> FillAsync(
-        List<Memory<byte>> parts, Action<PartCursor, int>? arrived, bool isUnderWay,
-        CancellationToken cancellationToken)
+        List<Memory<byte>> parts, Action<PartCursor, int>? arrived, CancellationToken cancellationToken)
     {
         try
         {
-            return await socket.FillAsync(parts, arrived, isUnderWay, cancellationToken);
+            return await socket.FillAsync(parts, arrived, cancellationToken);
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {

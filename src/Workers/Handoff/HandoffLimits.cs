@@ -13,7 +13,7 @@ internal static class HandoffLimits
     /// Bytes of one piece, unless a single layer of a block is larger: few enough to stay in the cache between checksum
     /// and copy, enough that the frame around them does not count.
     /// </summary>
-    public const int PieceBytes = 512 << 10;
+    public const int PieceBytes = 256 << 10;
 
     /// <summary>The same where a piece is only named: few enough that copying starts early.</summary>
     public const int SharedPieceBytes = 2 << 20;

@@ -195,6 +195,8 @@ internal sealed partial class PullerConnection(
             post(new EngineCommand.SendEnded(this, _key));
         }
 
+        await HoldInHandoffAsync(cancellationToken);
+
         async Task<bool> GoesOnAsync()
         {
             if (pieces++ > 0) await HoldInHandoffAsync(cancellationToken);

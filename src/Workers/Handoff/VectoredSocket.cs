@@ -26,15 +26,14 @@ internal static class VectoredSocket
     /// Fills all parts, in order; each arrival is shown to <paramref name="arrived"/> while it is warm. False when the
     /// peer closed before the first byte.
     /// </summary>
-    /// <param name="isUnderWay">The bytes are known to be coming: worth a thread that waits for them a moment.</param>
     public static async ValueTask<bool> FillAsync(
         this Socket socket, IReadOnlyList<Memory<byte>> parts, Action<PartCursor, int>? arrived,
-        bool isUnderWay, CancellationToken cancellationToken)
+        CancellationToken cancellationToken)
     {
         var at = new PartCursor(parts);
         while (!at.IsAtEnd)
         {
-            var moved = isUnderWay ? SocketVector.TryReceive(socket.SafeHandle, at) : 0;
+            var moved = SocketVector.TryReceive(socket.SafeHandle, at);
             if (moved == 0) moved = await socket.ReceiveAsync(at.Current, cancellationToken);
             if (moved == 0 && at.IsAtStart) return false;
             if (moved == 0) throw new IOException("The data link closed in the middle of a frame.");
