@@ -152,15 +152,17 @@ internal sealed partial class Engine
         foreach (var part in _planned) _kv.Grow(part.Sequence);
         var work = WorkOfPlanned();
         var parts = CollectionsMarshal.AsSpan(_planned);
+        var progress = BeginProgress(parts);
 
         // :: Step 4
-        _compute.Run(parts);
+        _compute.Run(parts, progress);
         foreach (ref var part in parts)
         {
             if (part.Fault is { } fault) Fail(part.Sequence, ErrorCode.EngineFault, fault);
             else Advance(part);
         }
 
+        progress?.Finish();
         _steps++;
         var ms = _time.GetElapsedTime(begun).TotalMilliseconds;
         _stepTime.Observe(work, ms);

@@ -32,7 +32,8 @@ internal sealed class CpuModelRunner : IModelRunner
 
     public static CpuModelRunner Create(
         ModelFolder model, KvGeometry geometry, long kvMemoryBytes, int threads, CpuKernels kernels,
-        ServedWeights form = ServedWeights.Stored, IReadOnlyList<int>? cores = null)
+        ServedWeights form = ServedWeights.Stored, IReadOnlyList<int>? cores = null,
+        bool shareKv = false)
     {
         // First: a core that cannot be had is an error before minutes of loading.
         var crew = new ComputeThreads(threads, cores);
@@ -40,7 +41,7 @@ internal sealed class CpuModelRunner : IModelRunner
         CpuWeights? weights = null;
         try
         {
-            arena = new CpuKvArena(geometry, kvMemoryBytes);
+            arena = new CpuKvArena(geometry, kvMemoryBytes, shareKv);
             weights = CpuWeightLoader.Load(model, kernels, form);
             return new CpuModelRunner(model.Config, kernels, weights, arena, crew);
         }

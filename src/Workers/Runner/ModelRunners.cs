@@ -17,11 +17,13 @@ public static class ModelRunners
     /// <param name="threads">Compute threads, the caller of Run included. The Reference device uses one.</param>
     /// <param name="weights">As the checkpoint has them, or rounded to INT8 at load.</param>
     /// <param name="cores">A core for each thread to be bound to; empty or null = none.</param>
+    /// <param name="shareKv">KV memory that other workers of the host can map; the Reference device has none.</param>
     /// <exception cref="ModelException">The weights do not fit the configuration.</exception>
     /// <exception cref="KreweException">An option does not fit the model.</exception>
     public static IModelRunner Create(
         ModelFolder model, WorkerDevice device, KvFormat? kvFormat, int blockTokens, long kvMemoryBytes, int threads,
-        ServedWeights weights = ServedWeights.Stored, IReadOnlyList<int>? cores = null)
+        ServedWeights weights = ServedWeights.Stored, IReadOnlyList<int>? cores = null,
+        bool shareKv = false)
     {
         ArgumentNullException.ThrowIfNull(model);
         if (blockTokens < 16 || blockTokens % 16 != 0)
@@ -33,7 +35,7 @@ public static class ModelRunners
         return device switch
         {
             WorkerDevice.Cpu => CpuModelRunner.Create(
-                model, geometry, kvMemoryBytes, threads, CpuKernels.Best, weights, cores),
+                model, geometry, kvMemoryBytes, threads, CpuKernels.Best, weights, cores, shareKv),
             WorkerDevice.Reference => ReferenceModelRunner.Create(model, geometry, kvMemoryBytes, weights),
             _ => throw new KreweException(ErrorCode.InvalidOptions, $"Device {device} has no model runner."),
         };
