@@ -63,6 +63,9 @@ public sealed record WorkerOptions
     /// <summary>Keeps full blocks for reuse by later requests with the same prefix.</summary>
     public bool PrefixCache { get; init; } = true;
 
+    /// <summary>KV tiers below the pool.</summary>
+    public KvTierOptions KvTiers { get; init; } = new();
+
     /// <summary>Address other workers reach this one's data link at.</summary>
     public string DataHost { get; init; } = "127.0.0.1";
 
@@ -97,6 +100,9 @@ public sealed record WorkerOptions
         if (StepBudgetTokens < 1) yield return $"StepBudgetTokens is {StepBudgetTokens}; it must be at least 1.";
         if (MaxRunningSequences < 1)
             yield return $"MaxRunningSequences is {MaxRunningSequences}; it must be at least 1.";
+        foreach (var error in KvTiers.Validate()) yield return error;
+        if (!KvTiers.IsOff && !PrefixCache)
+            yield return "--kv-host-bytes and --kv-disk keep blocks by their prefix; drop --no-prefix-cache.";
         if (!IPAddress.TryParse(DataHost, out _) && string.IsNullOrWhiteSpace(DataHost))
             yield return "DataHost is empty; give an address that other workers can reach.";
         if (DataPort is < 0 or > 65535) yield return $"DataPort is {DataPort}; it must be 0 to 65535.";

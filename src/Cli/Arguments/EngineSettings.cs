@@ -40,6 +40,8 @@ internal sealed class EngineSettings
         Description = "Do not keep KV blocks for later requests with the same prefix.",
     };
 
+    private readonly TierSettings _tiers = new();
+
     private readonly Option<string?> _holdFile = new("--test-hold-file") { Hidden = true };
 
     public void AddTo(Command command)
@@ -47,6 +49,7 @@ internal sealed class EngineSettings
         foreach (var option in (Option[])[_device, _threads, _kvMemory, _kvFormat, _stepTokens, _maxRunning,
             _noPrefixCache, _holdFile])
             command.Add(option);
+        _tiers.AddTo(command);
     }
 
     /// <summary><paramref name="basis"/> with what the command line says; <paramref name="usualThreads"/> when it says
@@ -60,6 +63,7 @@ internal sealed class EngineSettings
         StepBudgetTokens = _stepTokens.Read(result),
         MaxRunningSequences = _maxRunning.Read(result),
         PrefixCache = !result.GetValue(_noPrefixCache),
+        KvTiers = _tiers.Read(result),
         TestHoldFile = result.GetValue(_holdFile),
     };
 
@@ -75,6 +79,7 @@ internal sealed class EngineSettings
         ];
         if (options.KvFormat is { } format) arguments.AddRange(["--kv-format", Setting.Name(format)]);
         if (!options.PrefixCache) arguments.Add("--no-prefix-cache");
+        arguments.AddRange(TierSettings.ToArguments(options.KvTiers));
         if (options.TestHoldFile is { } file) arguments.AddRange(["--test-hold-file", file]);
         return arguments;
     }

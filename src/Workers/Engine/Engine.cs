@@ -46,6 +46,8 @@ internal sealed partial class Engine : IAsyncDisposable
     {
         (_runner, _settings, _pulls, _hold, _time, _logger) = (runner, settings, pulls, hold, time, logger);
         _kv = new KvBlocks(runner.Kv.BlockCount, runner.Kv.Geometry.BlockTokens);
+        _tiers = settings.PrefixCache ? settings.Tiers : null;
+        AttachTiers();
         _compute = new StepCompute(runner, logger);
         _snapshot = new StepSnapshot();
         _epoch = time.GetTimestamp();
@@ -92,11 +94,12 @@ internal sealed partial class Engine : IAsyncDisposable
         ExpireLeases();
         var worked = Step();
         _outbox.Flush();
+        var spills = SpillAhead(worked);
         _load = MeasureLoad();
-        if (_draining && _sequences.Count == 0) _drained.TrySetResult();
+        if (_draining && _sequences.Count == 0 && !spills) _drained.TrySetResult();
         _unchecked |= worked;
         if (!worked) CheckWhenIdle();
-        return worked;
+        return worked || spills;
     }
 
     /// <summary>Throws unless every block is accounted for by the live sequences.</summary>
@@ -137,6 +140,7 @@ internal sealed partial class Engine : IAsyncDisposable
             case EngineCommand.PullerCommitted committed: TakeCommit(committed); break;
             case EngineCommand.PullerLost lost: LosePuller(lost); break;
             case EngineCommand.SendEnded ended: EndSend(ended); break;
+            case EngineCommand.RestoreEnded ended: EndRestore(ended.Key); break;
             case EngineCommand.PullEnded ended: EndPull(ended.Key, ended.Result); break;
             default: throw new ArgumentOutOfRangeException(nameof(command), command, "A command without a handler.");
         }
@@ -192,6 +196,11 @@ internal sealed partial class Engine : IAsyncDisposable
             DecodeTokens = _decodeTokens,
             StepMs = _stepMs,
             Draining = _draining,
+            SpilledBlocks = _tierCounters.SpilledBlocks,
+            RestoredBlocks = _tierCounters.RestoredBlocks,
+            BadBlocks = _tierCounters.BadBlocks,
+            LostBlocks = _tierCounters.LostBlocks,
+            RecomputeChosen = _tierCounters.RecomputeChosen,
         };
     }
 }

@@ -37,5 +37,8 @@ internal abstract record EngineCommand
     /// <summary>One send reads its block no more.</summary>
     public sealed record SendEnded(IPullerLink Link, SequenceKey Key) : EngineCommand;
 
+    /// <summary>The blocks that a sequence waited for are there, or as many of them as could be had.</summary>
+    public sealed record RestoreEnded(SequenceKey Key) : EngineCommand;
+
     public sealed record PullEnded(SequenceKey Key, PullResult Result) : EngineCommand;
 }

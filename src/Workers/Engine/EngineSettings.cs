@@ -20,6 +20,9 @@ internal sealed record EngineSettings
 
     public bool PrefixCache { get; init; } = true;
 
+    /// <summary>Tiers below the device; null for none. Whoever made them disposes them after the engine.</summary>
+    public KvTiers? Tiers { get; init; }
+
     /// <summary>How long a puller may wait for a sequence that this worker does not know (yet).</summary>
     public TimeSpan PullerWaitLimit { get; init; } = new ClusterOptions().HandoffLease;
 }

@@ -54,9 +54,11 @@ public sealed partial class WorkerHost
             _logger, _options, string.Join(", ", _options.Silos), identity.Numerics, identity.Geometry,
             identity.TotalBlocks, identity.DataPort, identity.Incarnation);
         var hold = _options.TestHoldFile is { } file ? new PhaseHold(file, _options.Role, _time) : null;
+        await using var tiers = await TierOpening.OpenAsync(
+            _options.KvTiers, runner, model.Fingerprint, _time, _loggers.CreateLogger("Krewe.Worker.Tiers"));
         await using var pulls = new PullStarter(transport, runner.Kv, identity, hold, _time, handoffLog);
         await using var engine = new Engine(
-            runner, SettingsOf(model), pulls, hold, _time, _loggers.CreateLogger("Krewe.Worker.Engine"));
+            runner, SettingsOf(model) with { Tiers = tiers }, pulls, hold, _time, _loggers.CreateLogger("Krewe.Worker.Engine"));
         server.Start(channel => new PullerConnection(
             channel, runner.Kv, identity, engine.Post, hold, _time, handoffLog));
         engine.Start();

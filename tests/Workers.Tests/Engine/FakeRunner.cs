@@ -40,6 +40,7 @@ internal sealed class FakeRunner(int blocks, bool hostMemory = true) : IModelRun
         BeforeRun?.Invoke(batch);
         Steps++;
         RowsMax = Math.Max(RowsMax, batch.RowCount);
+        batch.Gate?.WaitForLayer(0);
         var logits = batch.ReserveLogits(Vocabulary);
         logits.Clear();
         for (var row = 0; row < batch.RowCount; row++)
