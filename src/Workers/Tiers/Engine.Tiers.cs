@@ -12,7 +12,10 @@ namespace Krewe.Workers;
 /// </summary>
 internal sealed partial class Engine
 {
-    /// <summary>Copies down in one turn that computed: they cost the batch time. An idle turn copies more.</summary>
+    /// <summary>
+    /// Copies down in one turn that computed, beside as many as it filled: they cost the batch time. An idle turn
+    /// copies more.
+    /// </summary>
     private const int SpillsPerBusyTurn = 2;
 
     private const int SpillsPerIdleTurn = 16;
@@ -60,7 +63,7 @@ internal sealed partial class Engine
     private bool SpillAhead(bool worked)
     {
         if (_tiers is null) return false;
-        var left = worked ? SpillsPerBusyTurn : SpillsPerIdleTurn;
+        var left = worked ? SpillsPerBusyTurn + (PlannedRows() / _kv.BlockTokens) : SpillsPerIdleTurn;
         while (left > 0 && _tiers.HasRoom && _checkpoints.TryDequeue(out var full))
         {
             // It may have been evicted meanwhile, and has then gone down by that way.
@@ -77,6 +80,13 @@ internal sealed partial class Engine
         }
 
         return false;
+    }
+
+    private int PlannedRows()
+    {
+        var rows = 0;
+        foreach (var part in _planned) rows += part.Rows;
+        return rows;
     }
 
     private bool TrySpill(PrefixHash hash, BlockId block)
