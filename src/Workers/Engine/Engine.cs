@@ -140,6 +140,7 @@ internal sealed partial class Engine : IAsyncDisposable
             case EngineCommand.PullerCommitted committed: TakeCommit(committed); break;
             case EngineCommand.PullerLost lost: LosePuller(lost); break;
             case EngineCommand.SendEnded ended: EndSend(ended); break;
+            case EngineCommand.Keep keep: KeepBlock(keep.Block); break;
             case EngineCommand.RestoreEnded ended: EndRestore(ended.Key); break;
             case EngineCommand.PullEnded ended: EndPull(ended.Key, ended.Result); break;
             default: throw new ArgumentOutOfRangeException(nameof(command), command, "A command without a handler.");

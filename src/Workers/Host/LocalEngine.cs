@@ -41,7 +41,7 @@ public sealed class LocalEngine : IAsyncDisposable
     {
         var runner = ModelRunners.Create(
             model, options.Device, options.KvFormat, options.BlockTokens, options.KvMemoryBytes, options.Threads);
-        var tiers = await TierOpening.OpenAsync(options.KvTiers, runner, model.Fingerprint, time, logger);
+        var tiers = await TierOpening.OpenAsync(options.KvTiers, runner, model.Fingerprint, events: null, time, logger);
         return new LocalEngine(runner, SettingsOf(model, options) with { Tiers = tiers }, time, logger);
     }
 

@@ -1,5 +1,8 @@
+using System.Buffers.Binary;
 using Krewe.Abstractions;
+using Krewe.Abstractions.Wire;
 using Krewe.Control.Kv;
+using Krewe.Control.KvEvents;
 using Krewe.Control.Tiers;
 using SequenceKey = Krewe.Abstractions.SequenceKey;
 
@@ -20,6 +23,9 @@ internal sealed partial class Engine
 
     private const int SpillsPerIdleTurn = 16;
 
+    /// <summary>Blocks of a prefix that one KV block grain stands for, named by the first.</summary>
+    private const int GroupBlocks = 32;
+
     /// <summary>Of the blocks to be evicted next, how many a busy turn looks at.</summary>
     private const int SpillSearch = 128;
 
@@ -36,25 +42,35 @@ internal sealed partial class Engine
 
     private void AttachTiers()
     {
-        if (_tiers is null) return;
+        if (_tiers is null && _settings.KvEvents is null) return;
         _kv.Cache.Inserted = NoteInserted;
-        _kv.Cache.Evicted = SpillEvicted;
-        _tiers.WriteEnded = () => _wake.Set();
+        _kv.Cache.Evicted = NoteEvicted;
+        if (_tiers is not null) _tiers.WriteEnded = () => _wake.Set();
     }
 
     // ---- down ----
 
     private void NoteInserted(PrefixHash hash, BlockId block, int index)
     {
+        _settings.KvEvents?.Add(new KvChange(
+            KvChangeKind.Stored, KvTier.Device, hash, IsGroupHead: index % GroupBlocks == 0));
+        if (_tiers is null) return;
         _unspilled[hash] = index;
-        if (_tiers!.Checkpoints) _checkpoints.Enqueue((hash, block));
+        if (_tiers.Checkpoints) _checkpoints.Enqueue((hash, block));
     }
 
-    private void SpillEvicted(PrefixHash hash, BlockId block)
+    private void NoteEvicted(PrefixHash hash, BlockId block)
     {
-        var index = _unspilled.TryGetValue(hash, out var known) ? known : 0;
-        _unspilled.Remove(hash);
-        if (!_tiers!.SpillEvicted(hash, block, RecomputeSeconds(index))) _tierCounters.LostBlocks++;
+        if (_tiers is null)
+        {
+            _settings.KvEvents!.Add(new KvChange(KvChangeKind.Removed, KvTier.Device, hash));
+        }
+        else
+        {
+            var index = _unspilled.TryGetValue(hash, out var known) ? known : 0;
+            _unspilled.Remove(hash);
+            if (!_tiers.SpillEvicted(hash, block, RecomputeSeconds(index))) _tierCounters.LostBlocks++;
+        }
     }
 
     /// <summary>
@@ -104,6 +120,13 @@ internal sealed partial class Engine
 
     private float RecomputeSeconds(int index) =>
         (float)_prefillMeter.Cost.Of(index * _kv.BlockTokens, (index + 1) * _kv.BlockTokens).TotalSeconds;
+
+    private void KeepBlock(KvKeep keep)
+    {
+        if (_tiers is null || keep.Hash.Length != KvChange.HashBytes) return;
+        var hash = new PrefixHash(BinaryPrimitives.ReadUInt128LittleEndian(keep.Hash.Span));
+        _tiers.Keep(hash, TimeSpan.FromMilliseconds(keep.LifeMs));
+    }
 
     // ---- up ----
 

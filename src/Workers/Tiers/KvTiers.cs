@@ -1,5 +1,6 @@
 using Krewe.Abstractions;
 using Krewe.Control.Kv;
+using Krewe.Control.KvEvents;
 using Krewe.KvStore;
 
 namespace Krewe.Workers;
@@ -10,6 +11,9 @@ namespace Krewe.Workers;
 /// </summary>
 internal sealed partial class KvTiers : IAsyncDisposable
 {
+    /// <summary>Blocks that pins may hold: a bounded part of any tier worth having.</summary>
+    private const int KeptMax = 1024;
+
     private static readonly TimeSpan DiskStart = TimeSpan.FromMicroseconds(200);
     private static readonly TimeSpan WarningPause = TimeSpan.FromSeconds(10);
 
@@ -20,15 +24,20 @@ internal sealed partial class KvTiers : IAsyncDisposable
     private readonly bool _hostIsBuffer;
     private readonly Lock _gate = new();
     private readonly HashSet<Task> _restores = [];
+    private readonly Dictionary<PrefixHash, Kept> _kept = [];
+    private KvEventLog? _events;
     private long? _lastWarning;
 
     /// <param name="hostIsBuffer">Host memory only carries blocks to disk; it is too small to keep them.</param>
+    /// <param name="events">Told of what the tiers hold from now on; null: nobody.</param>
     public KvTiers(
-        TieredStore store, IKvArena arena, bool checkpoints, bool hostIsBuffer, TimeProvider time, ILogger logger)
+        TieredStore store, IKvArena arena, bool checkpoints, bool hostIsBuffer, TimeProvider time, ILogger logger,
+        KvEventLog? events = null)
     {
         (_store, _arena, Checkpoints, _hostIsBuffer) = (store, arena, checkpoints, hostIsBuffer);
         (_time, _logger) = (time, logger);
         _store.WriteFailed = Warn;
+        if (events is not null) Tell(events);
     }
 
     public TieredStore Store => _store;
@@ -60,15 +69,22 @@ internal sealed partial class KvTiers : IAsyncDisposable
     /// </summary>
     public bool Spill(PrefixHash hash, BlockId block, float recomputeSeconds)
     {
-        var outcome = _store.Spill(
-            KeyOf(hash), (_arena, block), static (place, from) => from._arena.CopyOut(from.block, place),
-            recomputeSeconds);
+        var outcome = CopyDown(hash, block, recomputeSeconds);
+        if (outcome == PutOutcome.Stored) _events?.Add(new KvChange(KvChangeKind.Stored, KvTier.Host, hash));
         return outcome is PutOutcome.Stored or PutOutcome.AlreadyPresent;
     }
 
     /// <summary>The block is about to be lost on the device. False when it is lost for good.</summary>
-    public bool SpillEvicted(PrefixHash hash, BlockId block, float recomputeSeconds) =>
-        (_hostIsBuffer && IsSafe(hash)) || Spill(hash, block, recomputeSeconds);
+    public bool SpillEvicted(PrefixHash hash, BlockId block, float recomputeSeconds)
+    {
+        var outcome = _hostIsBuffer && IsSafe(hash)
+            ? PutOutcome.AlreadyPresent
+            : CopyDown(hash, block, recomputeSeconds);
+        _events?.Add(outcome == PutOutcome.Stored
+            ? new KvChange(KvChangeKind.Moved, KvTier.Device, hash, KvTier.Host)
+            : new KvChange(KvChangeKind.Removed, KvTier.Device, hash));
+        return outcome is PutOutcome.Stored or PutOutcome.AlreadyPresent;
+    }
 
     /// <summary>Time to load <paramref name="blocks"/> blocks from the tier at the moment.</summary>
     public TimeSpan LoadTime(KvTier tier, int blocks)
@@ -102,13 +118,49 @@ internal sealed partial class KvTiers : IAsyncDisposable
         return restore;
     }
 
+    /// <summary>
+    /// Holds the block where it lies now, in host memory or on disk, so that nothing else takes its place; zero: lets
+    /// go. Blocks beyond <see cref="KeptMax"/> are not held.
+    /// </summary>
+    public void Keep(PrefixHash hash, TimeSpan life)
+    {
+        lock (_gate)
+        {
+            if (_kept.Remove(hash, out var held)) held.Dispose();
+            if (life <= TimeSpan.Zero || _kept.Count >= KeptMax) return;
+            if (_store.TryOpen(KeyOf(hash)) is not { } source) return;
+            _kept.Add(hash, new Kept(source, _time.CreateTimer(
+                _ => Keep(hash, TimeSpan.Zero), null, life, Timeout.InfiniteTimeSpan)));
+        }
+    }
+
     /// <summary>Waits for the restores under way and for the queued writes; then closes the tiers.</summary>
     public async ValueTask DisposeAsync()
     {
         Task[] restores;
-        lock (_gate) restores = [.. _restores];
+        lock (_gate)
+        {
+            restores = [.. _restores];
+            foreach (var kept in _kept.Values) kept.Dispose();
+            _kept.Clear();
+        }
+
         await Task.WhenAll(restores).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await _store.DisposeAsync();
+    }
+
+    private PutOutcome CopyDown(PrefixHash hash, BlockId block, float recomputeSeconds) => _store.Spill(
+        KeyOf(hash), (_arena, block), static (place, from) => from._arena.CopyOut(from.block, place),
+        recomputeSeconds);
+
+    private void Tell(KvEventLog events)
+    {
+        _events = events;
+        _store.Host.Evicted = key => events.Add(new KvChange(KvChangeKind.Removed, KvTier.Host, HashOf(key)));
+        if (_store.Disk is not { } disk) return;
+        disk.Stored = (key, _) => events.Add(new KvChange(KvChangeKind.Stored, KvTier.Disk, HashOf(key)));
+        disk.Removed = key => events.Add(new KvChange(KvChangeKind.Removed, KvTier.Disk, HashOf(key)));
+        foreach (var key in disk.Keys) disk.Stored(key, 0);
     }
 
     private void Track(Task restore)
@@ -131,6 +183,15 @@ internal sealed partial class KvTiers : IAsyncDisposable
         }
 
         LogWriteFailed(_logger, error.Message);
+    }
+
+    private sealed record Kept(IBlockSource Source, ITimer Timer) : IDisposable
+    {
+        public void Dispose()
+        {
+            Timer.Dispose();
+            Source.Dispose();
+        }
     }
 
     [LoggerMessage(LogLevel.Warning, "A KV block was not spilled to disk (said once in 10 s): {Reason}")]

@@ -1,4 +1,5 @@
 using Krewe.Abstractions;
+using Krewe.Control.KvEvents;
 using Krewe.KvStore;
 using Krewe.KvStore.Devices;
 using Krewe.KvStore.Disk;
@@ -22,9 +23,11 @@ internal static partial class TierOpening
     private const long SegmentBytesMax = 1L << 30;
 
     /// <summary>Null when the options ask for none.</summary>
+    /// <param name="events">Told of what the tiers hold from now on; null: nobody.</param>
     /// <exception cref="KreweException">The disk cannot be used; the message says what to change.</exception>
     public static async ValueTask<KvTiers?> OpenAsync(
-        KvTierOptions options, IModelRunner runner, string modelFingerprint, TimeProvider time, ILogger logger)
+        KvTierOptions options, IModelRunner runner, string modelFingerprint, KvEventLog? events, TimeProvider time,
+        ILogger logger)
     {
         if (options.IsOff) return null;
         var geometry = runner.Kv.Geometry;
@@ -46,7 +49,7 @@ internal static partial class TierOpening
 
             var store = await TieredStore.CreateAsync(host, disk?.Store, disk?.Neighbours);
             return new KvTiers(
-                store, runner.Kv, options.Checkpoint, hostIsBuffer: options.HostBytes < buffer, time, logger);
+                store, runner.Kv, options.Checkpoint, hostIsBuffer: options.HostBytes < buffer, time, logger, events);
         }
         catch (KvStoreException error)
         {

@@ -14,6 +14,8 @@ internal sealed class TierBench : IAsyncDisposable
 {
     private const int PageBytes = 4096;
 
+    private HeldDevice? _device;
+
     private TierBench(FakeRunner runner, KvTiers tiers, int budget, TimeSpan rowTime)
     {
         (Runner, Tiers) = (runner, tiers);
@@ -64,9 +66,10 @@ internal sealed class TierBench : IAsyncDisposable
         Directory.CreateDirectory(directory);
         var device = new HeldDevice(await BlockDevice.OpenAsync(new BlockDeviceOptions(), [directory]));
         var disk = await SsdObjectStore.OpenAsync(Options(directory, 256), device, TimeProvider.System);
-        var store = await TieredStore.CreateAsync(new HostTier(FakeRunner.Geometry, 8 * PageBytes), disk);
+        var store = await TieredStore.CreateAsync(new HostTier(FakeRunner.Geometry, 2 * PageBytes), disk);
         var tiers = Wrap(store, runner, checkpoints: false);
-        return (new TierBench(runner, tiers, 512, TimeSpan.FromMilliseconds(1)), device);
+        var bench = new TierBench(runner, tiers, 512, TimeSpan.FromMilliseconds(1)) { _device = device };
+        return (bench, device);
     }
 
     public static SsdStoreOptions Options(string directory, int diskBlocks) => new()
@@ -123,6 +126,7 @@ internal sealed class TierBench : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        _device?.LetGo(); // a failed test must not hang here
         await Engine.DisposeAsync();
         await Tiers.DisposeAsync();
     }
