@@ -76,8 +76,8 @@ public sealed class StoreBench(StoreBenchSizes sizes, TimeProvider time)
     private static SsdStoreOptions Options(StoreBenchSizes sizes)
     {
         var body = Page.RoundUp(sizes.Geometry.BlockBytes);
-        // One segment in each directory; a slot to spare in each.
-        var slots = ((sizes.Objects + sizes.Directories.Count - 1) / sizes.Directories.Count) + 1;
+        // One segment in each directory; a put that replaces needs a slot to spare while it runs.
+        var slots = ((sizes.Objects + sizes.Directories.Count - 1) / sizes.Directories.Count) + sizes.QueueDepth + 1;
         var segment = Page.Bytes + (slots * (Page.Bytes + body));
         return new SsdStoreOptions
         {

@@ -38,7 +38,8 @@ internal sealed class KvLink(WorkerIncarnation worker, IEnumerable<IKvFeed> feed
     /// <summary>Null for a message whose parts do not fit each other. A newer version's changes are left out.</summary>
     private static KvBatch? Read(Wire.KvEvents message)
     {
-        var (kinds, hashes) = (message.Kinds.Span, message.Hashes.Span);
+        var kinds = message.Kinds.Span;
+        var hashes = message.Hashes.Span;
         if (hashes.Length != kinds.Length * KvChange.HashBytes) return null;
         var changes = new KvChange[kinds.Length];
         for (var i = 0; i < kinds.Length; i++)
