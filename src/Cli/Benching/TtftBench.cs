@@ -4,7 +4,6 @@ using Krewe.Abstractions.Wire;
 using Krewe.Models;
 using Krewe.Workers;
 using Microsoft.Extensions.Logging;
-using WorkerRole = Krewe.Abstractions.WorkerRole;
 
 namespace Krewe.Cli;
 

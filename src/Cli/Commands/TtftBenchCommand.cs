@@ -3,7 +3,6 @@ using System.Globalization;
 using System.Text.Json;
 using Krewe.Abstractions;
 using Krewe.Models;
-using Microsoft.Extensions.Logging;
 using Spectre.Console;
 
 namespace Krewe.Cli;

@@ -15,23 +15,23 @@ internal readonly record struct RawIo(int File, long Offset);
 internal static unsafe class RawTransfer
 {
     /// <summary>Moves all of <paramref name="transfers"/>; returns how long it took.</summary>
+    /// <param name="buffers">One for each I/O in flight: the same memory that the store is measured with.</param>
     /// <exception cref="KvStoreException">The kernel refuses io_uring, or an I/O failed.</exception>
     public static TimeSpan Run(
-        IReadOnlyList<string> paths, IReadOnlyList<RawIo> transfers, int bytes, int depth, bool write, TimeProvider time)
+        IReadOnlyList<string> paths, IReadOnlyList<RawIo> transfers, int bytes,
+        IReadOnlyList<NativeBuffer> buffers, bool write, TimeProvider time)
     {
-        using var ring = UringRing.TryCreate(depth, out var refusal);
+        using var ring = UringRing.TryCreate(buffers.Count, out var refusal);
         if (ring is null) throw new KvStoreException(KvStoreError.DeviceUnavailable, $"No raw limit: {refusal}.");
         var registrations = new UringRegistrations();
         registrations.Prepare(ring);
-        using var memory = new NativeBuffer(depth * bytes);
-        memory.GetSpan().Fill(0x5a); // touched, so that no page is made inside the measurement
-        registrations.TryAddMemory(ring, memory);
+        foreach (var buffer in buffers) registrations.TryAddMemory(ring, buffer);
         var files = paths.Select(path => DirectFile.Open(path, 0, direct: true)).ToArray();
         try
         {
             var indices = files.Select(file => registrations.TryAddFile(ring, Descriptor(file))).ToArray();
             var started = time.GetTimestamp();
-            Transfer(new Work(ring, registrations, memory, files, indices, transfers, bytes, depth, write));
+            Transfer(new Work(ring, registrations, buffers, files, indices, transfers, bytes, write));
             return time.GetElapsedTime(started);
         }
         finally
@@ -43,10 +43,11 @@ internal static unsafe class RawTransfer
     private static void Transfer(Work work)
     {
         var (next, ended) = (0, 0);
-        var free = new Stack<int>(Enumerable.Range(0, work.Depth));
+        var free = new Stack<int>(Enumerable.Range(0, work.Buffers.Count));
         while (ended < work.Transfers.Count)
         {
-            while (next < work.Transfers.Count && free.TryPop(out var place)) Submit(work, work.Transfers[next++], place);
+            while (next < work.Transfers.Count && free.TryPop(out var place))
+                Submit(work, work.Transfers[next++], place);
             if (work.Ring.Enter() is var error and not 0)
                 throw new KvStoreException(KvStoreError.DeviceUnavailable, $"The raw ring broke (error {error}).");
             while (work.Ring.TryReap(out var completion))
@@ -66,7 +67,7 @@ internal static unsafe class RawTransfer
     private static void Submit(Work work, RawIo io, int place)
     {
         ref var entry = ref work.Ring.Next();
-        var address = work.Memory.Address + (nint)((long)place * work.Bytes);
+        var address = work.Buffers[place].Address;
         var index = work.FileIndices[io.File];
         entry.UserData = (ulong)place;
         entry.File = index ?? Descriptor(work.Files[io.File]);
@@ -88,6 +89,6 @@ internal static unsafe class RawTransfer
     private static int Descriptor(SafeFileHandle file) => (int)file.DangerousGetHandle();
 
     private sealed record Work(
-        UringRing Ring, UringRegistrations Registrations, NativeBuffer Memory, SafeFileHandle[] Files,
-        int?[] FileIndices, IReadOnlyList<RawIo> Transfers, int Bytes, int Depth, bool Write);
+        UringRing Ring, UringRegistrations Registrations, IReadOnlyList<NativeBuffer> Buffers, SafeFileHandle[] Files,
+        int?[] FileIndices, IReadOnlyList<RawIo> Transfers, int Bytes, bool Write);
 }

@@ -54,7 +54,12 @@ public sealed class StoreBench(StoreBenchSizes sizes, TimeProvider time)
         {
             await using (var store = await OpenAsync(options, cancellationToken))
             {
-                foreach (var buffer in _buffers) await store.RegisterMemoryAsync(buffer);
+                foreach (var buffer in _buffers)
+                {
+                    buffer.GetSpan().Fill(0x5a); // touched, so that no page is made inside a measurement
+                    await store.RegisterMemoryAsync(buffer);
+                }
+
                 description = store.Description;
                 results.Add(await MeasureWritesAsync(store, options, cancellationToken));
                 results.Add(await MeasureReadsAsync(store, options, "read", GetAsync, cancellationToken));
@@ -106,7 +111,8 @@ public sealed class StoreBench(StoreBenchSizes sizes, TimeProvider time)
     {
         await PutAllAsync(store, cancellationToken);
         return await TakeTurnsAsync(
-            "write", () => PutAllAsync(store, cancellationToken), () => Raw(options, InOrder(), write: true, scratch: true));
+            "write", () => PutAllAsync(store, cancellationToken),
+            () => Raw(options, InOrder(), write: true, scratch: true));
     }
 
     private async Task<StoreFigures> MeasureReadsAsync(
@@ -210,7 +216,7 @@ public sealed class StoreBench(StoreBenchSizes sizes, TimeProvider time)
             var (segment, index) = _layout.Locate(slot);
             return new RawIo(segment, _layout.BodyOffset(index));
         }).ToArray();
-        return RawTransfer.Run(paths, transfers, _layout.BodyBytes, sizes.QueueDepth, write, time);
+        return RawTransfer.Run(paths, transfers, _layout.BodyBytes, _buffers, write, time);
     }
 
     private int[] InOrder() => [.. Enumerable.Range(0, sizes.Objects)];

@@ -164,10 +164,16 @@ internal sealed partial class Engine
             return false;
         }
 
-        sequence.Stage = SequenceStage.Restoring;
-        restore.Completion.ContinueWith(
-            _ => Post(new EngineCommand.RestoreEnded(sequence.Key)), TaskScheduler.Default);
+        WaitForRestore(sequence);
         return true;
+    }
+
+    /// <summary>The sequence is outside the batch until its restore has ended.</summary>
+    private void WaitForRestore(Sequence sequence)
+    {
+        sequence.Stage = SequenceStage.Restoring;
+        sequence.Restore!.Completion.ContinueWith(
+            _ => Post(new EngineCommand.RestoreEnded(sequence.Key)), TaskScheduler.Default);
     }
 
     /// <summary>One offer for each run of blocks in the same tier: all that comes before it, and the run.</summary>
@@ -232,12 +238,20 @@ internal sealed partial class Engine
     }
 
     /// <summary>
-    /// After a step: ends the restores that it followed. A sequence with a bad block computed rubbish; false: nothing
-    /// of the step counts for it, and its missing rows come again.
+    /// After a step: ends the restores that it followed. A sequence with a bad or late block computed rubbish; false:
+    /// nothing of the step counts for it, and its missing rows come again.
     /// </summary>
     private bool SettleRestore(Sequence sequence)
     {
         if (sequence.Restore is null) return true;
+        if (!sequence.Restore.WasFollowed)
+        {
+            _running.Remove(sequence);
+            sequence.ComputedTokens = sequence.Restore.FirstBlock * _kv.BlockTokens;
+            WaitForRestore(sequence);
+            return false;
+        }
+
         var wanted = sequence.ComputedTokens;
         TakeRestore(sequence);
         if (sequence.ComputedTokens == wanted) return true;

@@ -11,6 +11,12 @@ namespace Krewe.Workers;
 /// </summary>
 internal sealed class SequenceRestore : ILayerGate
 {
+    /// <summary>
+    /// How much later than twice the expected a restore may be before the step goes on without it: the others in the
+    /// step wait too, and a disk may stand still for ever.
+    /// </summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(10);
+
     /// <summary>Smaller reads cost the device more than they bring.</summary>
     private const int ReadBytesMin = 128 << 10;
 
@@ -21,6 +27,7 @@ internal sealed class SequenceRestore : ILayerGate
     private readonly TimeProvider _time;
     private readonly long _started;
     private int _layersThere;
+    private bool _isLate;
 
     /// <param name="sources">One for each block; owned from now on.</param>
     /// <param name="firstBlock">Place of the first block in the sequence's table.</param>
@@ -59,13 +66,29 @@ internal sealed class SequenceRestore : ILayerGate
     /// <summary>The sequence is over: its blocks go back when the restore has ended.</summary>
     public bool IsAbandoned { get; set; }
 
+    /// <summary>
+    /// A step that followed the layers got them all in time. False: what it computed of this sequence is void, and the
+    /// sequence has to wait for <see cref="Completion"/>.
+    /// </summary>
+    public bool WasFollowed
+    {
+        get
+        {
+            lock (_gate) return !_isLate && _layersThere == _arena.Geometry.Layers;
+        }
+    }
+
     /// <inheritdoc/>
     public void WaitForLayer(int layer)
     {
         if (Volatile.Read(ref _layersThere) > layer) return;
         lock (_gate)
         {
-            while (_layersThere <= layer) Monitor.Wait(_gate);
+            while (_layersThere <= layer && !_isLate)
+            {
+                var left = (2 * Expected) + Patience - _time.GetElapsedTime(_started);
+                _isLate = left <= TimeSpan.Zero || !Monitor.Wait(_gate, left);
+            }
         }
     }
 

@@ -182,6 +182,7 @@ public sealed class EngineTierTests : IDisposable
         Assert.Equal(whole[accepted..], second.Owner.Tokens("a", epoch: 2));
         var hit = second.Owner.Event("a", SequenceEventKind.PrefillStarted, epoch: 2).PrefixHitTokens;
         Assert.True(hit >= 96 + 16, $"{hit} tokens were restored of {100 + accepted}");
+        await second.WaitForSpillsAsync();
         second.AssertAllReturned();
     }
 
