@@ -14,7 +14,7 @@ public class KvObjectTests
     {
         var known = KvObject.Empty.Stored(new(A, KvTier.Disk), Noon).Stored(new(A, KvTier.Disk), Noon.AddHours(1));
 
-        Assert.Equal([new KvReplica(A, KvTier.Disk)], known.Replicas);
+        Assert.Equal([new KvReplica(A, KvTier.Disk)], known.Replicas.ToArray());
         Assert.Equal(Noon.AddHours(1), known.LastUse);
     }
 
@@ -27,7 +27,7 @@ public class KvObjectTests
             .Stored(new(B, KvTier.Device), Noon)
             .Stored(new(restarted, KvTier.Disk), Noon);
 
-        Assert.Equal([new(B, KvTier.Device), new KvReplica(restarted, KvTier.Disk)], known.Replicas);
+        Assert.Equal([new(B, KvTier.Device), new KvReplica(restarted, KvTier.Disk)], known.Replicas.ToArray());
     }
 
     [Fact]
@@ -35,7 +35,7 @@ public class KvObjectTests
     {
         var known = KvObject.Empty.Stored(new(A, KvTier.Host), Noon).Stored(new(A, KvTier.Disk), Noon).WorkerLost(A);
 
-        Assert.Equal([new KvReplica(A, KvTier.Disk)], known.Replicas);
+        Assert.Equal([new KvReplica(A, KvTier.Disk)], known.Replicas.ToArray());
     }
 
     [Fact]
@@ -48,7 +48,7 @@ public class KvObjectTests
         Assert.Equal([B], pinned.Keepers);
         Assert.Equal(Noon.AddMinutes(1), pinned.NextExpiry);
         var renewed = pinned.Pinned("me", Noon.AddMinutes(2), Noon)!;
-        Assert.Equal([new KvPin("me", Noon.AddMinutes(2))], renewed.Expired(Noon.AddMinutes(1)).Pins);
+        Assert.Equal([new KvPin("me", Noon.AddMinutes(2))], renewed.Expired(Noon.AddMinutes(1)).Pins.ToArray());
         Assert.Empty(renewed.Expired(Noon.AddMinutes(2)).Pins);
         Assert.Empty(renewed.Unpinned("me").Pins);
     }

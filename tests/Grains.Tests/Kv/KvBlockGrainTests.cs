@@ -23,7 +23,7 @@ public class KvBlockGrainTests
         await grain.StoredAsync(new KvReplica(B, KvTier.Device));
         var record = (await grain.GetAsync())!;
         Assert.Equal(Hash, record.Hash);
-        Assert.Equal([new KvReplica(A, KvTier.Disk), new KvReplica(B, KvTier.Device)], record.Replicas);
+        Assert.Equal([new KvReplica(A, KvTier.Disk), new KvReplica(B, KvTier.Device)], record.Replicas.ToArray());
         Assert.Equal(cluster.Time.GetUtcNow(), record.LastUse);
 
         await grain.RemovedAsync(new KvReplica(A, KvTier.Disk));
