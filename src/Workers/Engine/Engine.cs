@@ -197,11 +197,7 @@ internal sealed partial class Engine : IAsyncDisposable
             DecodeTokens = _decodeTokens,
             StepMs = _stepMs,
             Draining = _draining,
-            SpilledBlocks = _tierCounters.SpilledBlocks,
-            RestoredBlocks = _tierCounters.RestoredBlocks,
-            BadBlocks = _tierCounters.BadBlocks,
-            LostBlocks = _tierCounters.LostBlocks,
-            RecomputeChosen = _tierCounters.RecomputeChosen,
+            Tiers = ReportTiers(),
         };
     }
 }

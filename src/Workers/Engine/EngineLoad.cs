@@ -34,20 +34,8 @@ internal sealed record EngineLoad
 
     public bool Draining { get; init; }
 
-    /// <summary>Blocks copied to a lower tier ahead of their eviction.</summary>
-    public long SpilledBlocks { get; init; }
-
-    /// <summary>Blocks brought up from a lower tier instead of being computed.</summary>
-    public long RestoredBlocks { get; init; }
-
-    /// <summary>Blocks that were bad in a lower tier and were computed again.</summary>
-    public long BadBlocks { get; init; }
-
-    /// <summary>Blocks that were evicted without a copy in a lower tier.</summary>
-    public long LostBlocks { get; init; }
-
-    /// <summary>Admissions for which computing a prefix was cheaper than loading it.</summary>
-    public long RecomputeChosen { get; init; }
+    /// <summary>What the tiers below the pool hold and did; null without tiers.</summary>
+    public TierReport? Tiers { get; init; }
 
     public LoadReport ToReport(ulong sequence) => new()
     {
@@ -65,5 +53,6 @@ internal sealed record EngineLoad
         DecodeTokens = (ulong)DecodeTokens,
         StepMs = StepMs,
         Draining = Draining,
+        Tiers = Tiers,
     };
 }

@@ -128,6 +128,24 @@ internal sealed partial class Engine
         _tiers.Keep(hash, TimeSpan.FromMilliseconds(keep.LifeMs));
     }
 
+    private TierReport? ReportTiers()
+    {
+        if (_tiers is null) return null;
+        var (host, disk) = (_tiers.Store.Host.Statistics, _tiers.Store.Disk);
+        return new TierReport
+        {
+            HostBlocks = (uint)host.Objects,
+            HostCapacity = (uint)host.CapacityObjects,
+            DiskBlocks = (uint)(disk?.Objects ?? 0),
+            DiskCapacity = (uint)(disk?.CapacityObjects ?? 0),
+            SpilledBlocks = _tierCounters.SpilledBlocks,
+            RestoredBlocks = _tierCounters.RestoredBlocks,
+            BadBlocks = _tierCounters.BadBlocks,
+            LostBlocks = _tierCounters.LostBlocks,
+            RecomputeChosen = _tierCounters.RecomputeChosen,
+        };
+    }
+
     // ---- up ----
 
     /// <summary>
@@ -217,9 +235,8 @@ internal sealed partial class Engine
         sequence.Restore = null;
         sequence.ComputedTokens = (restore.FirstBlock + restore.GoodBlocks) * _kv.BlockTokens;
         var bad = restore.Blocks - restore.GoodBlocks;
-        _tierCounters.RestoredBlocks += restore.GoodBlocks;
-        _tierCounters.RestoredBytes += (long)restore.GoodBlocks * _runner.Kv.Geometry.BlockBytes;
-        _tierCounters.BadBlocks += bad;
+        _tierCounters.RestoredBlocks += (ulong)restore.GoodBlocks;
+        _tierCounters.BadBlocks += (ulong)bad;
         if (bad > 0) LogBadBlocks(_logger, sequence.Key, bad, restore.Blocks);
         else LogRestored(_logger, sequence.Key, restore.Blocks, restore.Duration, restore.Expected);
         return restore;

@@ -4,18 +4,16 @@ namespace Krewe.Workers;
 internal sealed class TierCounters
 {
     /// <summary>Blocks copied down, while nobody used them or because a checkpoint was asked for.</summary>
-    public long SpilledBlocks { get; set; }
+    public ulong SpilledBlocks { get; set; }
 
     /// <summary>Blocks that were evicted from the device before they could be copied down.</summary>
-    public long LostBlocks { get; set; }
+    public ulong LostBlocks { get; set; }
 
-    public long RestoredBlocks { get; set; }
-
-    public long RestoredBytes { get; set; }
+    public ulong RestoredBlocks { get; set; }
 
     /// <summary>Blocks that a restore found bad; they were computed again.</summary>
-    public long BadBlocks { get; set; }
+    public ulong BadBlocks { get; set; }
 
     /// <summary>Admissions for which computing was estimated to be cheaper than loading.</summary>
-    public long RecomputeChosen { get; set; }
+    public ulong RecomputeChosen { get; set; }
 }

@@ -53,7 +53,7 @@ public sealed class EngineTierTests : IDisposable
 
         Assert.Equal(FakeRunner.Answer(longer, 20), second.Owner.Tokens("b"));
         Assert.Equal(128u, second.Owner.Event("b", SequenceEventKind.PrefillStarted).PrefixHitTokens);
-        Assert.Equal(8, second.Engine.Load.RestoredBlocks);
+        Assert.Equal(8ul, second.Engine.Load.Tiers!.RestoredBlocks);
         second.AssertAllReturned();
     }
 
@@ -76,7 +76,7 @@ public sealed class EngineTierTests : IDisposable
         await second.FinishAsync("b");
 
         Assert.Equal(FakeRunner.Answer(prompt, 20), second.Owner.Tokens("b"));
-        Assert.True(second.Engine.Load.BadBlocks > 0, "nothing was damaged: the test tests nothing");
+        Assert.True(second.Engine.Load.Tiers!.BadBlocks > 0, "nothing was damaged: the test tests nothing");
         second.AssertAllReturned();
     }
 
@@ -87,7 +87,7 @@ public sealed class EngineTierTests : IDisposable
         for (var i = 0; i < 10; i++) bench.Post(Start($"s{i}", Prompt(i, 12), maxOutput: 60, priority: i % 2));
         await bench.FinishAsync([.. Enumerable.Range(0, 10).Select(i => $"s{i}")]);
         for (var i = 0; i < 10; i++) Assert.Equal(FakeRunner.Answer(Prompt(i, 12), 60), bench.Owner.Tokens($"s{i}"));
-        Assert.True(bench.Engine.Load.RestoredBlocks > 0, "nothing was restored: the test tests nothing");
+        Assert.True(bench.Engine.Load.Tiers!.RestoredBlocks > 0, "nothing was restored: the test tests nothing");
 
         await using var recomputing = new EngineBench(blocks: 14);
         for (var i = 0; i < 10; i++) recomputing.Post(Start($"s{i}", Prompt(i, 12), maxOutput: 60, priority: i % 2));
@@ -111,8 +111,8 @@ public sealed class EngineTierTests : IDisposable
         await bench.FinishAsync("b");
 
         Assert.Equal(FakeRunner.Answer(prompt, 5), bench.Owner.Tokens("b"));
-        Assert.Equal(0, bench.Engine.Load.RestoredBlocks);
-        Assert.True(bench.Engine.Load.RecomputeChosen > 0);
+        Assert.Equal(0ul, bench.Engine.Load.Tiers!.RestoredBlocks);
+        Assert.True(bench.Engine.Load.Tiers!.RecomputeChosen > 0);
     }
 
     [Fact]
@@ -198,7 +198,7 @@ public sealed class EngineTierTests : IDisposable
         Assert.Equal(FakeRunner.Answer(prompt, 10), bench.Owner.Tokens("first"));
         Assert.Equal(FakeRunner.Answer(prompt, 10), bench.Owner.Tokens("again"));
         Assert.Equal(96u, bench.Owner.Event("again", SequenceEventKind.PrefillStarted).PrefixHitTokens);
-        Assert.Equal(5, bench.Engine.Load.RestoredBlocks); // the first block was still in the pool
+        Assert.Equal(5ul, bench.Engine.Load.Tiers!.RestoredBlocks); // the first block was still in the pool
         bench.AssertAllReturned();
     }
 
