@@ -56,21 +56,24 @@ public sealed class SharedDirectoryTests : IDisposable
         await using var owner = await OpenAsync(options);
         await using var reader = await OpenAsync(options);
         using var stop = new CancellationTokenSource();
+        var written = 0;
         var writing = Task.Run(async () =>
         {
-            for (var i = 0; !stop.IsCancellationRequested; i++)
+            for (; !stop.IsCancellationRequested; Interlocked.Increment(ref written))
             {
-                var key = Blocks.Key(i % 12);
-                await owner.Store.PutAsync(key, Blocks.Payload(key, Blocks.Aligned), replace: i % 3 == 0);
+                var key = Blocks.Key(written % 12);
+                await owner.Store.PutAsync(key, Blocks.Payload(key, Blocks.Aligned), replace: written % 3 == 0);
             }
         });
 
         var (hits, misses) = (0, 0);
         for (var i = 0; hits < 200 || misses < 20; i++)
         {
-            // Held from before to after the owner's next writes: the slot changes under it.
             using var source = reader.Neighbours.TryOpen(Blocks.Key(i % 12));
             if (source is null) continue;
+            // Now and then the owner has written all of its slots before the object is read.
+            var seen = Volatile.Read(ref written);
+            while (i % 5 == 0 && Volatile.Read(ref written) < seen + 12) await Task.Delay(1);
             for (var layer = 0; layer < Blocks.Aligned.Layers; layer++)
             {
                 var bytes = new byte[Blocks.Aligned.LayerBytes];
