@@ -132,6 +132,7 @@ internal sealed partial class Engine
         var parts = _planned.ToArray();
 
         // :: Step 4
+        var prefill = PrefillWork();
         _compute.Gate = GateOfStep();
         _compute.Run(parts);
         foreach (ref var part in parts.AsSpan())
@@ -143,7 +144,9 @@ internal sealed partial class Engine
 
         _steps++;
         var ms = (float)_time.GetElapsedTime(begun).TotalMilliseconds;
-        if (_compute.Gate is null) MeasurePrefill(ms / 1000);
+        // A step that waited for a restore says nothing of what computing costs.
+        if (_compute.Gate is null && prefill.Tokens > 0)
+            _prefillMeter.Add(prefill.Tokens, prefill.Pairs, ms / 1000);
         _stepMs += (ms - _stepMs) * (_steps == 1 ? 1f : 0.1f);
     }
 

@@ -56,7 +56,8 @@ internal sealed partial class Engine
             KvChangeKind.Stored, KvTier.Device, hash, IsGroupHead: index % GroupBlocks == 0));
         if (_tiers is null) return;
         _unspilled[hash] = index;
-        if (_tiers.Checkpoints) _checkpoints.Enqueue((hash, block));
+        // Bounded: where the disk takes nothing, old entries name blocks that have long been evicted.
+        if (_tiers.Checkpoints && _checkpoints.Count < _kv.TotalBlocks) _checkpoints.Enqueue((hash, block));
     }
 
     private void NoteEvicted(PrefixHash hash, BlockId block)
@@ -276,18 +277,18 @@ internal sealed partial class Engine
         return false;
     }
 
-    /// <summary>Steps that waited for a restore say nothing of what computing costs.</summary>
-    private void MeasurePrefill(double seconds)
+    /// <summary>Prompt tokens of the planned step, and how many tokens they attend to together.</summary>
+    private (int Tokens, double Pairs) PrefillWork()
     {
         var (tokens, pairs) = (0, 0.0);
         foreach (var part in _planned)
         {
             if (part.Rows == 1) continue;
             tokens += part.Rows;
-            pairs += part.Rows * (part.Sequence.ComputedTokens - (part.Rows / 2.0));
+            pairs += part.Rows * (part.Sequence.ComputedTokens + (part.Rows / 2.0));
         }
 
-        if (tokens > 0) _prefillMeter.Add(tokens, pairs, seconds);
+        return (tokens, pairs);
     }
 
     [LoggerMessage(LogLevel.Debug, "{Sequence}: {Blocks} KV blocks were restored in {Took}, {Expected} expected.")]
