@@ -24,6 +24,9 @@ internal sealed class BandwidthMeter(long assumedBytesPerSecond, TimeProvider ti
         }
     }
 
+    /// <summary>Bytes a second: measured, or assumed until then.</summary>
+    public double BytesPerSecond => Measured ?? assumedBytesPerSecond;
+
     public void Begin()
     {
         lock (_gate)
@@ -46,12 +49,5 @@ internal sealed class BandwidthMeter(long assumedBytesPerSecond, TimeProvider ti
             _bytes /= 2;
             _seconds /= 2;
         }
-    }
-
-    /// <summary>Time to load <paramref name="bytes"/>, and whether it rests on measurement.</summary>
-    public (TimeSpan Duration, bool Measured) Estimate(long bytes)
-    {
-        var measured = Measured;
-        return (TimeSpan.FromSeconds(bytes / (measured ?? assumedBytesPerSecond)), measured is not null);
     }
 }

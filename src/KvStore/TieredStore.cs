@@ -1,127 +1,185 @@
+using System.Buffers;
+using System.Threading.Channels;
 using Krewe.Abstractions;
 using Krewe.KvStore.Disk;
 using Krewe.KvStore.Host;
+using Krewe.KvStore.Sharing;
 
 namespace Krewe.KvStore;
 
-/// <summary>End of a read through the tiers.</summary>
-/// <param name="Tier">Where the bytes came from; null when no tier had them.</param>
-/// <param name="Result">On a bad object: what the disk said of it.</param>
-public readonly record struct TieredRead(KvTier? Tier, ReadResult Result);
-
 /// <summary>
-/// Host memory over SSD objects: a lookup goes down, a hit on disk is copied up. Both tiers hold clean copies, so host
-/// memory evicts without a write. Owns both tiers. Either may be missing, not both.
+/// Host memory over SSD objects. A spilled block is copied to host memory at once and written to disk from there when
+/// the disk has slack, so the spiller never waits. Both tiers hold clean copies: host memory evicts without a write.
+/// Owns all that it is given. Safe for use from any thread.
 /// </summary>
 public sealed class TieredStore : IAsyncDisposable
 {
-    private const long AssumedHostBytesPerSecond = 5L << 30;
-
-    private readonly HostTier? _host;
+    private readonly HostTier _host;
     private readonly SsdObjectStore? _disk;
-    private readonly BandwidthMeter _hostMeter;
+    private readonly Neighbours? _neighbours;
+    private readonly Channel<PendingWrite> _toDisk;
+    private readonly Task[] _writers;
+    private readonly Lock _gate = new();
+    private readonly HashSet<BlockKey> _pending = [];
+    private readonly int _pendingMax;
+    private TaskCompletionSource? _drained;
 
-    private TieredStore(HostTier? host, SsdObjectStore? disk, TimeProvider time)
+    private TieredStore(HostTier host, SsdObjectStore? disk, Neighbours? neighbours, int writers)
     {
-        _host = host;
-        _disk = disk;
-        _hostMeter = new BandwidthMeter(AssumedHostBytesPerSecond, time);
+        (_host, _disk, _neighbours) = (host, disk, neighbours);
+        // Half of the slots: blocks that wait for the disk cannot be evicted, and others must still find room.
+        _pendingMax = Math.Max(1, host.Statistics.CapacityObjects / 2);
+        _toDisk = Channel.CreateUnbounded<PendingWrite>();
+        _writers = disk is null ? [] : [.. Enumerable.Range(0, writers).Select(_ => Task.Run(WriteAsync))];
     }
 
-    public HostTier? Host => _host;
+    public HostTier Host => _host;
 
-    /// <summary>The disk tier, for layer-wise restores.</summary>
+    /// <summary>The disk tier; null when there is none.</summary>
     public SsdObjectStore? Disk => _disk;
+
+    /// <summary>Told of each write that the disk refused; the block stays in host memory while there is room.</summary>
+    public Action<KvStoreException>? WriteFailed { get; set; }
+
+    /// <summary>Whether another block can be queued on its way down.</summary>
+    public bool HasRoom => _disk is null || PendingWrites < _pendingMax;
+
+    /// <summary>Told when a queued write has ended, well or not: there is room for another.</summary>
+    public Action? WriteEnded { get; set; }
+
+    /// <summary>Blocks on their way from host memory to disk.</summary>
+    public int PendingWrites
+    {
+        get
+        {
+            lock (_gate) return _pending.Count;
+        }
+    }
 
     /// <summary>
     /// Joins the tiers, and registers the host's memory with the disk's device where that can be done.
     /// </summary>
-    public static async ValueTask<TieredStore> CreateAsync(HostTier? host, SsdObjectStore? disk, TimeProvider time)
+    /// <param name="disk">Null for host memory alone.</param>
+    /// <param name="neighbours">Where the disk's directory is shared: what other workers have spilled.</param>
+    /// <param name="writers">Writes to disk that are under way at once.</param>
+    public static async ValueTask<TieredStore> CreateAsync(
+        HostTier host, SsdObjectStore? disk, Neighbours? neighbours = null, int writers = 4)
     {
-        if (host is null && disk is null) throw new ArgumentException("Neither a host tier nor a disk was given.");
-        if (host is not null && disk is not null)
-        {
-            if (host.Geometry != disk.Geometry)
-                throw new ArgumentException($"The host tier is for [{host.Geometry}], the disk for [{disk.Geometry}].");
-            foreach (var region in host.Regions) await disk.RegisterMemoryAsync(region);
-        }
-
-        return new TieredStore(host, disk, time);
+        ArgumentNullException.ThrowIfNull(host);
+        if (disk is null) return new TieredStore(host, null, null, writers);
+        if (host.Geometry != disk.Geometry)
+            throw new ArgumentException($"The host tier is for [{host.Geometry}], the disk for [{disk.Geometry}].");
+        foreach (var region in host.Regions) await disk.RegisterMemoryAsync(region);
+        return new TieredStore(host, disk, neighbours, writers);
     }
 
     /// <summary>Fastest tier that holds the block now; null when none does.</summary>
     public KvTier? Find(BlockKey key)
     {
-        if (_host?.Contains(key) == true) return KvTier.Host;
-        return _disk?.Contains(key) == true ? KvTier.Disk : null;
+        if (_host.Contains(key)) return KvTier.Host;
+        return IsOnDisk(key) ? KvTier.Disk : null;
     }
 
-    /// <summary>What loading the block would cost under the present load; null when no tier holds it.</summary>
-    public LoadEstimate? Estimate(BlockKey key)
-    {
-        switch (Find(key))
-        {
-            case KvTier.Host:
-                var bytes = _host!.Geometry.BlockBytes;
-                var (duration, measured) = _hostMeter.Estimate(bytes);
-                return new LoadEstimate(KvTier.Host, bytes, duration, measured);
-            case KvTier.Disk:
-                return _disk!.Estimate();
-            default:
-                return null;
-        }
-    }
+    /// <summary>Holds the block in the fastest tier that has it; null when none does. Dispose ends the hold.</summary>
+    public IBlockSource? TryOpen(BlockKey key) =>
+        _host.TryHold(key) ?? (IBlockSource?)_disk?.TryOpenObject(key) ?? _neighbours?.TryOpen(key);
 
-    /// <summary>Reads a block from the fastest tier that has it and keeps a disk's block in host memory.</summary>
-    public async ValueTask<TieredRead> GetAsync(
-        BlockKey key, Memory<byte> destination, CancellationToken cancellationToken = default)
+    /// <summary>
+    /// True when losing the device's copy and the host's would lose nothing: the lowest tier has it or is about to.
+    /// </summary>
+    public bool IsSafe(BlockKey key)
     {
-        if (_host is not null && TryGetFromHost(_host, key, destination.Span))
-            return new TieredRead(KvTier.Host, new ReadResult(ReadOutcome.Hit));
-        if (_disk is null) return new TieredRead(null, new ReadResult(ReadOutcome.Miss));
-
-        var result = await _disk.GetAsync(key, destination, cancellationToken);
-        if (!result.IsHit) return new TieredRead(null, result);
-        // No room in host memory is no failure: the block was delivered.
-        _host?.Put(key, destination.Span);
-        return new TieredRead(KvTier.Disk, result);
+        if (_disk is null) return _host.Contains(key);
+        if (IsOnDisk(key)) return true;
+        lock (_gate) return _pending.Contains(key);
     }
 
     /// <summary>
-    /// Copies a block down: to host memory at once, and to disk, where there is one, before it returns.
+    /// Copies a block to host memory, unless it is there, and queues its write to disk, unless it is there: a clean
+    /// copy is never written twice. Returns after the copy.
     /// </summary>
-    /// <returns>The lowest tier's answer.</returns>
-    public async ValueTask<PutResult> SpillAsync(
-        BlockKey key, ReadOnlyMemory<byte> payload, float recomputeSeconds = 0,
-        CancellationToken cancellationToken = default)
+    /// <param name="fill">Writes the block's bytes into its place in host memory.</param>
+    /// <param name="recomputeSeconds">What losing the block would cost, for cost-aware eviction.</param>
+    /// <returns>NoRoom when every slot is held: the block is in no lower tier.</returns>
+    public PutOutcome Spill<T>(BlockKey key, T state, SpanAction<byte, T> fill, float recomputeSeconds = 0)
+        where T : allows ref struct
     {
-        var inHost = _host?.Put(key, payload.Span, recomputeSeconds);
-        if (_disk is not null) return await _disk.PutAsync(key, payload, recomputeSeconds, false, cancellationToken);
-        return new PutResult(inHost!.Value);
+        var outcome = _host.Put(key, state, fill, recomputeSeconds);
+        if (_disk is not null && outcome is PutOutcome.Stored or PutOutcome.AlreadyPresent)
+            QueueWrite(key, recomputeSeconds);
+        return outcome;
+    }
+
+    /// <summary>Returns when no write to disk waits any more.</summary>
+    public Task FlushAsync()
+    {
+        lock (_gate)
+        {
+            if (_pending.Count == 0) return Task.CompletedTask;
+            _drained ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            return _drained.Task;
+        }
     }
 
     /// <summary>Removes the block from every tier. False when none had it.</summary>
     public async ValueTask<bool> DeleteAsync(BlockKey key)
     {
-        var inHost = _host?.Delete(key) == true;
+        var inHost = _host.Delete(key);
         var onDisk = _disk is not null && await _disk.DeleteAsync(key);
         return inHost || onDisk;
     }
 
-    /// <summary>Disk first: its device may have the host's memory registered.</summary>
+    /// <summary>
+    /// Ends with the writes that have been queued. Disk first: its device may have the host's memory registered.
+    /// </summary>
     public async ValueTask DisposeAsync()
     {
+        _toDisk.Writer.TryComplete();
+        await Task.WhenAll(_writers);
+        if (_neighbours is not null) await _neighbours.DisposeAsync();
         if (_disk is not null) await _disk.DisposeAsync();
-        _host?.Dispose();
+        _host.Dispose();
     }
 
-    private bool TryGetFromHost(HostTier host, BlockKey key, Span<byte> destination)
+    private bool IsOnDisk(BlockKey key) =>
+        _disk?.Contains(key) == true || _neighbours?.Contains(key) == true;
+
+    private void QueueWrite(BlockKey key, float recomputeSeconds)
     {
-        using var hold = host.TryHold(key);
-        if (hold is null) return false;
-        _hostMeter.Begin();
-        hold.Memory.Span.CopyTo(destination);
-        _hostMeter.End(destination.Length);
-        return true;
+        if (IsOnDisk(key)) return;
+        lock (_gate)
+        {
+            if (_pending.Count >= _pendingMax || !_pending.Add(key)) return;
+        }
+
+        // The hold keeps the block in host memory until it is on disk.
+        if (_host.HoldForWrite(key) is { } hold && _toDisk.Writer.TryWrite(new PendingWrite(key, hold, recomputeSeconds)))
+            return;
+        EndWrite(key);
     }
+
+    private async Task WriteAsync()
+    {
+        await foreach (var write in _toDisk.Reader.ReadAllAsync())
+        {
+            using var hold = write.Hold;
+            var result = await _disk!.PutAsync(write.Key, hold.Memory, write.RecomputeSeconds);
+            if (result.Error is { } error) WriteFailed?.Invoke(error);
+            EndWrite(write.Key);
+            WriteEnded?.Invoke();
+        }
+    }
+
+    private void EndWrite(BlockKey key)
+    {
+        lock (_gate)
+        {
+            _pending.Remove(key);
+            if (_pending.Count > 0) return;
+            _drained?.TrySetResult();
+            _drained = null;
+        }
+    }
+
+    private readonly record struct PendingWrite(BlockKey Key, HostHold Hold, float RecomputeSeconds);
 }

@@ -7,6 +7,7 @@ using Krewe.Silo.Gateway;
 using Krewe.Silo.Gateway.Answers;
 using Krewe.Silo.Gateway.Requests;
 using Krewe.Silo.Hosting;
+using Krewe.Silo.Kv;
 using Krewe.Silo.Links;
 using Krewe.Silo.Streams;
 using Microsoft.AspNetCore.Builder;
@@ -149,6 +150,8 @@ public static class SiloHost
         services.AddSingleton<ClusterView>();
         services.AddSingleton<IClusterView>(provider => provider.GetRequiredService<ClusterView>());
         services.AddSingleton<IAttemptPort, AttemptPort>();
+        services.AddSingleton<IKvPort, KvPort>();
+        services.AddSingleton<IKvFeed, KvGrainFeed>();
         services.AddSingleton<HelloPolicy>();
         services.AddSingleton<LinkListener>();
     }

@@ -113,6 +113,9 @@ public sealed record WorkerOptions
     /// <summary>What the prefix cache gives up first.</summary>
     public EvictionPolicy Eviction { get; init; } = EvictionPolicy.ReuseCost;
 
+    /// <summary>KV tiers below the pool.</summary>
+    public KvTierOptions KvTiers { get; init; } = new();
+
     /// <summary>Address other workers reach this one's data link at.</summary>
     public string DataHost { get; init; } = "127.0.0.1";
 
@@ -155,6 +158,9 @@ public sealed record WorkerOptions
             yield return $"InterTokenSlo is {InterTokenSlo.Value.TotalMilliseconds} ms; it must be positive, or null.";
         if (MaxRunningSequences < 1)
             yield return $"MaxRunningSequences is {MaxRunningSequences}; it must be at least 1.";
+        foreach (var error in KvTiers.Validate()) yield return error;
+        if (!KvTiers.IsOff && !PrefixCache)
+            yield return "--kv-host-bytes and --kv-disk keep blocks by their prefix; drop --no-prefix-cache.";
         if (!IPAddress.TryParse(DataHost, out _) && string.IsNullOrWhiteSpace(DataHost))
             yield return "DataHost is empty; give an address that other workers can reach.";
         if (DataPort is < 0 or > 65535) yield return $"DataPort is {DataPort}; it must be 0 to 65535.";

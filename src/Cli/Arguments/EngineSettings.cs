@@ -59,6 +59,8 @@ internal sealed class EngineSettings
     private readonly UsualOption<KvTransport> _kvTransport = Setting.Choice(
         "--kv-transport", "How KV travels between workers: auto takes shared memory where it can.", Usual.KvTransport);
 
+    private readonly TierSettings _tiers = new();
+
     private readonly Option<string?> _holdFile = new("--test-hold-file") { Hidden = true };
 
     public void AddTo(Command command)
@@ -66,6 +68,7 @@ internal sealed class EngineSettings
         foreach (var option in (Option[])[_device, _threads, _pin, _weights, _kvMemory, _kvFormat, _stepTokens, _sloItl,
             _maxRunning, _eviction, _noPrefixCache, _kvTransport, _holdFile])
             command.Add(option);
+        _tiers.AddTo(command);
     }
 
     /// <summary><paramref name="basis"/> with what the command line says; <paramref name="usualThreads"/> when it says
@@ -84,6 +87,7 @@ internal sealed class EngineSettings
         Eviction = _eviction.Read(result),
         PrefixCache = !result.GetValue(_noPrefixCache),
         KvTransport = _kvTransport.Read(result),
+        KvTiers = _tiers.Read(result),
         TestHoldFile = result.GetValue(_holdFile),
     };
 
@@ -104,6 +108,7 @@ internal sealed class EngineSettings
         if (options.PinnedCores.Count > 0) arguments.AddRange(["--pin", string.Join(',', options.PinnedCores)]);
         if (options.KvFormat is { } format) arguments.AddRange(["--kv-format", Setting.Name(format)]);
         if (!options.PrefixCache) arguments.Add("--no-prefix-cache");
+        arguments.AddRange(TierSettings.ToArguments(options.KvTiers));
         if (options.TestHoldFile is { } file) arguments.AddRange(["--test-hold-file", file]);
         return arguments;
     }

@@ -3,6 +3,8 @@ using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using Krewe.KvStore;
+using Krewe.KvStore.Devices;
 using Krewe.Models;
 
 namespace Krewe.Cli;
@@ -70,6 +72,35 @@ internal static class MachineChecks
         return drive.AvailableFreeSpace >= SmallDiskBytes
             ? new CheckResult("disk", CheckLevel.Ok, found)
             : new CheckResult("disk", CheckLevel.Warn, found, "Free some space, or name another folder with --data.");
+    }
+
+    /// <summary>The folders of <c>--kv-disk</c>: writable, large enough, and how they will be used.</summary>
+    public static async Task<CheckResult> KvDiskAsync(IReadOnlyList<string> folders, long bytes)
+    {
+        var what = string.Join(", ", folders);
+        try
+        {
+            foreach (var folder in folders) Directory.CreateDirectory(folder);
+            await using var device = await BlockDevice.OpenAsync(new BlockDeviceOptions(), folders);
+            var free = folders.Min(folder => new DriveInfo(Path.GetFullPath(folder)).AvailableFreeSpace);
+            if (free < bytes / folders.Count)
+            {
+                return new CheckResult(
+                    "KV disk", CheckLevel.Fail, $"{ByteSize.Format(free)} free in {what}",
+                    $"Each worker reserves {ByteSize.Format(bytes)}: lower --kv-disk-bytes or free some space.");
+            }
+
+            var found = $"{what}: {ByteSize.Format(free)} free, {device.Description}";
+            return device.Description.StartsWith("io_uring", StringComparison.Ordinal)
+                ? new CheckResult("KV disk", CheckLevel.Ok, found)
+                : new CheckResult(
+                    "KV disk", CheckLevel.Warn, found,
+                    "KV objects work, but slower; allow io_uring (containers: seccomp) on a disk with direct I/O.");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or KvStoreException)
+        {
+            return new CheckResult("KV disk", CheckLevel.Fail, e.Message, "Name folders that this user can write to.");
+        }
     }
 
     public static CheckResult Gpu()

@@ -26,6 +26,8 @@ internal sealed class BenchCommand : Command
         Add(new BenchPrefixCommand(terminal));
         Add(new BenchHandoffCommand(terminal));
         Add(new BenchHandoffSourceCommand(terminal));
+        Add(new StoreBenchCommand(terminal));
+        Add(new TtftBenchCommand(terminal));
     }
 
     private sealed class LayerCommand : Command

@@ -14,19 +14,26 @@ internal sealed class DoctorCommand : Command
         "--model", "DIR", "Model folder. Default: the bundled model.");
 
     private readonly Option<string?> _data = Setting.Text("--data", "DIR", "Data folder. Default: the current folder.");
+
+    private readonly Option<string?> _kvDisk = Setting.Text(
+        "--kv-disk", "DIR,DIR", "Folders for KV objects that workers would be given. Default: none.");
+
+    private readonly UsualOption<long> _kvDiskBytes = Setting.Bytes(
+        "--kv-disk-bytes", "Bytes that each worker would reserve there.", new KvTierOptions().DiskBytes);
+
     private readonly Terminal _terminal;
 
     public DoctorCommand(Terminal terminal)
         : base("doctor", "Check this machine and say what to do.")
     {
         _terminal = terminal;
-        foreach (var option in (Option[])[_port, _model, _data]) Add(option);
-        SetAction(Run);
+        foreach (var option in (Option[])[_port, _model, _data, _kvDisk, _kvDiskBytes]) Add(option);
+        SetAction((result, _) => RunAsync(result));
     }
 
-    private int Run(ParseResult result)
+    private async Task<int> RunAsync(ParseResult result)
     {
-        CheckResult[] checks =
+        List<CheckResult> checks =
         [
             MachineChecks.Runtime(),
             MachineChecks.Processor(),
@@ -36,6 +43,8 @@ internal sealed class DoctorCommand : Command
             MachineChecks.Gpu(),
             MachineChecks.Model(result.GetValue(_model)),
         ];
+        if (result.GetValue(_kvDisk)?.Split(',') is { } folders)
+            checks.Add(await MachineChecks.KvDiskAsync(folders, _kvDiskBytes.Read(result)));
         var table = new Table().NoBorder().HideHeaders().AddColumn("level").AddColumn("what").AddColumn("found");
         foreach (var check in checks)
         {
@@ -44,7 +53,7 @@ internal sealed class DoctorCommand : Command
         }
 
         _terminal.Ansi().Write(table);
-        return checks.Any(check => check.Level == CheckLevel.Fail) ? ExitCode.Failure : ExitCode.Success;
+        return checks.Exists(check => check.Level == CheckLevel.Fail) ? ExitCode.Failure : ExitCode.Success;
     }
 
     private static string Paint(CheckLevel level) => level switch

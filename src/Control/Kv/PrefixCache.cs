@@ -41,8 +41,8 @@ public sealed class PrefixCache
     /// <summary>Hashes of all blocks that can be found, any order.</summary>
     public IEnumerable<PrefixHash> Hashes => _blocks.Keys;
 
-    /// <summary>Told of each block that can be found from now on.</summary>
-    public Action<PrefixHash, BlockId>? Inserted { get; set; }
+    /// <summary>Told of each block that can be found from now on, with its place in its sequence.</summary>
+    public Action<PrefixHash, BlockId, int>? Inserted { get; set; }
 
     /// <summary>Told of each block that is forgotten, while its bytes are still there.</summary>
     public Action<PrefixHash, BlockId>? Evicted { get; set; }
@@ -135,7 +135,7 @@ public sealed class PrefixCache
         _blocks.Add(hash, block);
         _hashes.Add(block, hash);
         _pool.Keep(block, index > 0 ? table[index - 1] : null, index);
-        Inserted?.Invoke(hash, block);
+        Inserted?.Invoke(hash, block, index);
     }
 
     /// <summary>Throws <see cref="IntegrityException"/> unless cache and pool agree on which blocks are kept.</summary>

@@ -18,6 +18,8 @@ internal sealed class DirectoryLock : IDisposable
             {
                 Directory.CreateDirectory(directory);
                 _files.Add(new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None));
+                _files[^1].WriteByte(0); // the file's time tells when the store was last opened
+                _files[^1].Flush();
             }
             catch (UnauthorizedAccessException error)
             {

@@ -4,7 +4,7 @@ namespace Krewe.KvStore.Disk;
 /// A hold on one stored object: it is neither evicted nor overwritten until the hold ends. After a result other than a
 /// hit the object is gone, and further reads of it are rubbish too and say so.
 /// </summary>
-public sealed class ObjectReader : IDisposable
+public sealed class ObjectReader : IBlockSource
 {
     private readonly SsdObjectStore _store;
     private readonly int _slot;

@@ -24,7 +24,7 @@ internal sealed record SegmentLayout
         Segments = (int)Math.Max(directories, segments);
         var segmentBytes = options.CapacityBytes / Segments;
         SlotsPerSegment = (int)((segmentBytes - Page.Bytes) / (Page.Bytes + BodyBytes));
-        Format = $"{options.Geometry}; {options.Numerics}";
+        Format = $"{options.Geometry}; {options.Numerics}{(options.Model.Length > 0 ? $"; {options.Model}" : "")}";
         Fingerprint = BinaryPrimitives.ReadUInt64LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes(Format)));
     }
 
@@ -37,9 +37,9 @@ internal sealed record SegmentLayout
     /// <summary>Bytes between two bodies: the payload in whole pages.</summary>
     public int BodyBytes { get; }
 
-    public int Segments { get; }
+    public int Segments { get; private init; }
 
-    public int SlotsPerSegment { get; }
+    public int SlotsPerSegment { get; private init; }
 
     public int Slots => checked(Segments * SlotsPerSegment);
 
@@ -50,6 +50,10 @@ internal sealed record SegmentLayout
 
     /// <summary>Hash of <see cref="Format"/>; stands in every header.</summary>
     public ulong Fingerprint { get; }
+
+    /// <summary>The same format in a store of another size.</summary>
+    public SegmentLayout Like(int segments, int slotsPerSegment) =>
+        this with { Segments = segments, SlotsPerSegment = slotsPerSegment };
 
     /// <summary>Neighbouring slots lie in different segments, and so on different disks.</summary>
     public (int Segment, int Index) Locate(int slot) => (slot % Segments, slot / Segments);

@@ -75,8 +75,10 @@ internal sealed class SegmentSet : IAsyncDisposable
         _files.Clear();
     }
 
-    private static string PathOf(SsdStoreOptions options, int segment) => Path.Combine(
-        options.Directories[segment % options.Directories.Count], $"segment-{segment:D6}.kv");
+    internal static string FileName(int segment) => $"segment-{segment:D6}.kv";
+
+    private static string PathOf(SsdStoreOptions options, int segment) =>
+        Path.Combine(options.Directories[segment % options.Directories.Count], FileName(segment));
 
     /// <summary>Files beyond the capacity, left by a larger store or another order of directories.</summary>
     private static void RefuseStrangers(SsdStoreOptions options, IBlockDevice device, int segments)

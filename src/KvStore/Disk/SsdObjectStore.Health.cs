@@ -9,6 +9,9 @@ public sealed partial class SsdObjectStore
     /// <summary>Slots, used or not.</summary>
     public int CapacityObjects => _segments.Layout.Slots;
 
+    /// <summary>Objects that can be read now.</summary>
+    public int Objects => _index.Objects;
+
     /// <summary>State and counts since the store was opened.</summary>
     public SsdStoreStatistics Statistics
     {

@@ -123,6 +123,7 @@ public sealed partial class SsdObjectStore
     private async ValueTask<bool> TryDropAsync(BlockKey key, int slot)
     {
         if (!_index.TryRetireSlot(key, slot)) return false;
+        NoteRemoved(key);
         await EndRetiringAsync(slot);
         return true;
     }

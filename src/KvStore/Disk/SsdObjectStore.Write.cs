@@ -26,7 +26,7 @@ public sealed partial class SsdObjectStore
         var staging = await _writeBuffers.RentAsync(cancellationToken);
         try
         {
-            switch (_index.TryReserve(key, replace, out var slot, out var evicted))
+            switch (_index.TryReserve(key, replace, out var slot, out var victim))
             {
                 case ReserveOutcome.AlreadyPresent:
                     return Skipped(PutOutcome.AlreadyPresent);
@@ -36,7 +36,7 @@ public sealed partial class SsdObjectStore
                     StoreCounters.Add(ref _counters.PutsWithoutRoom);
                     return new PutResult(PutOutcome.NoRoom);
                 default:
-                    if (evicted) StoreCounters.Add(ref _counters.Evictions);
+                    if (victim is { } gone) NoteEviction(gone);
                     return await WriteObjectAsync(key, slot, payload, recomputeSeconds, staging, cancellationToken);
             }
         }
@@ -53,6 +53,7 @@ public sealed partial class SsdObjectStore
         using var operation = Enter();
         if (!_index.TryRetire(key, out var slot)) return false;
         StoreCounters.Add(ref _counters.Deleted);
+        NoteRemoved(key);
         await EndRetiringAsync(slot);
         return true;
     }
@@ -64,6 +65,18 @@ public sealed partial class SsdObjectStore
             throw new ArgumentException(
                 $"{actual:N0} bytes were given; the store's geometry takes {expected:N0}.", name);
         }
+    }
+
+    private void NoteRemoved(BlockKey key)
+    {
+        _journal?.AddRemoved(key);
+        Removed?.Invoke(key);
+    }
+
+    private void NoteEviction(BlockKey key)
+    {
+        StoreCounters.Add(ref _counters.Evictions);
+        NoteRemoved(key);
     }
 
     private PutResult Skipped(PutOutcome outcome)
@@ -101,7 +114,10 @@ public sealed partial class SsdObjectStore
         }
 
         StoreCounters.Add(ref _counters.Stored);
-        if (_index.Publish(slot, recomputeSeconds) is { } replaced) await EndRetiringAsync(replaced);
+        var replaced = _index.Publish(slot, recomputeSeconds);
+        _journal?.AddStored(key, slot);
+        Stored?.Invoke(key, slot);
+        if (replaced is { } old) await EndRetiringAsync(old);
         return new PutResult(PutOutcome.Stored);
     }
 

@@ -25,6 +25,7 @@ public sealed partial class SsdObjectStore : IAsyncDisposable
     private readonly StoreCounters _counters = new();
     private readonly BandwidthMeter _meter;
     private readonly OperationGuard _guard = new(typeof(SsdObjectStore));
+    private Sharing.PartJournal? _journal;
     private TimeSpan _openDuration;
     private ulong _generation;
 
@@ -100,6 +101,33 @@ public sealed partial class SsdObjectStore : IAsyncDisposable
         return await OpenAsync(options, device, directoryLock, time, cancellationToken);
     }
 
+    /// <summary>Told of each key that can be read from now on, and of its slot. On whatever thread wrote it.</summary>
+    public Action<BlockKey, int>? Stored { get; set; }
+
+    /// <summary>Told of each key that is gone: evicted, deleted or found bad.</summary>
+    public Action<BlockKey>? Removed { get; set; }
+
+    /// <summary>Keys of all objects that can be read now, any order.</summary>
+    public IReadOnlyList<BlockKey> Keys => _index.Keys;
+
+    /// <summary>Bytes a second of reads under the present load; assumed until enough were measured.</summary>
+    public double ReadBytesPerSecond => _meter.BytesPerSecond;
+
+    /// <summary>Reads that are under way; a new one waits behind them.</summary>
+    public int ReadsInFlight => _gate.Load.Reads;
+
+    /// <summary>Tells neighbours of what comes and goes from now on; owned by the store.</summary>
+    internal void Attach(Sharing.PartJournal journal) => _journal = journal;
+
+    /// <summary>Where the object lies now; null when there is none.</summary>
+    internal int? SlotOf(BlockKey key) => _index.Find(key);
+
+    internal ReadFirstGate Gate => _gate;
+
+    internal BandwidthMeter Meter => _meter;
+
+    internal SegmentLayout Layout => _segments.Layout;
+
     /// <summary>True when the object was there at the moment of the call.</summary>
     public bool Contains(BlockKey key) => _index.Contains(key);
 
@@ -112,14 +140,6 @@ public sealed partial class SsdObjectStore : IAsyncDisposable
     {
         using var operation = Enter();
         await _segments.FlushAsync();
-    }
-
-    /// <summary>Time to load <paramref name="count"/> objects under the present load, from measured reads.</summary>
-    public LoadEstimate Estimate(int count = 1)
-    {
-        var bytes = (long)count * PayloadBytes;
-        var (duration, measured) = _meter.Estimate(bytes);
-        return new LoadEstimate(KvTier.Disk, bytes, duration, measured);
     }
 
     /// <summary>Waits for what is under way, flushes and closes the files.</summary>
@@ -200,6 +220,7 @@ public sealed partial class SsdObjectStore : IAsyncDisposable
         _readBuffers.Dispose();
         _writeBuffers.Dispose();
         ((IDisposable)_zeroPage).Dispose();
+        _journal?.Dispose();
         _lock.Dispose();
     }
 

@@ -27,6 +27,9 @@ public sealed record SsdStoreOptions
     /// <summary>What decided the blocks' bits. Objects of other numerics are never served.</summary>
     public required NumericsFingerprint Numerics { get; init; }
 
+    /// <summary>Fingerprint of the model's weights; an object of another model is never served.</summary>
+    public string Model { get; init; } = "";
+
     /// <summary>Bytes of all segment files together, reserved at start.</summary>
     public required long CapacityBytes { get; init; }
 

@@ -3,21 +3,31 @@ using Krewe.KvStore.Slots;
 namespace Krewe.KvStore.Host;
 
 /// <summary>A hold on one block in host memory: its bytes stay as they are until the hold ends.</summary>
-public sealed class HostHold : IDisposable
+public sealed class HostHold : IBlockSource
 {
+    private readonly HostTier _tier;
     private readonly SlotIndex _index;
     private readonly int _slot;
     private bool _released;
 
-    internal HostHold(SlotIndex index, int slot, ReadOnlyMemory<byte> memory)
+    internal HostHold(HostTier tier, SlotIndex index, int slot, ReadOnlyMemory<byte> memory)
     {
-        _index = index;
-        _slot = slot;
+        (_tier, _index, _slot) = (tier, index, slot);
         Memory = memory;
     }
 
     /// <summary>The block's bytes, page-aligned.</summary>
     public ReadOnlyMemory<byte> Memory { get; }
+
+    /// <summary>Copies layers out, on the caller's thread.</summary>
+    public ValueTask<ReadResult> ReadAsync(
+        int firstLayer, int count, Memory<byte> destination, CancellationToken cancellationToken = default)
+    {
+        ObjectDisposedException.ThrowIf(_released, this);
+        var layerBytes = _tier.Geometry.LayerBytes;
+        _tier.Copy(Memory.Span.Slice(firstLayer * layerBytes, count * layerBytes), destination.Span);
+        return ValueTask.FromResult(new ReadResult(ReadOutcome.Hit));
+    }
 
     public void Dispose()
     {

@@ -1,3 +1,4 @@
+using System.Buffers;
 using Krewe.Abstractions;
 using Krewe.KvStore.Memory;
 using Krewe.KvStore.Slots;
@@ -15,11 +16,13 @@ public readonly record struct HostTierStatistics(
 public sealed class HostTier : IDisposable
 {
     private const int RegionBytesMax = 1 << 30;
+    private const long AssumedBytesPerSecond = 5L << 30;
 
     private readonly SlotIndex _index;
     private readonly List<NativeBuffer> _regions = [];
     private readonly int _slotBytes;
     private readonly int _slotsPerRegion;
+    private readonly BandwidthMeter _meter;
     private long _hits;
     private long _misses;
     private long _stored;
@@ -27,9 +30,11 @@ public sealed class HostTier : IDisposable
 
     /// <param name="capacityBytes">Memory to use at most; untouched pages cost nothing.</param>
     /// <param name="evictionSample">As in the SSD store: 1 is plain LRU.</param>
+    /// <param name="time">Measures the copies; null for the system's time.</param>
     /// <exception cref="KvStoreException">The capacity holds no block.</exception>
-    public HostTier(KvGeometry geometry, long capacityBytes, int evictionSample = 1)
+    public HostTier(KvGeometry geometry, long capacityBytes, int evictionSample = 1, TimeProvider? time = null)
     {
+        _meter = new BandwidthMeter(AssumedBytesPerSecond, time ?? TimeProvider.System);
         Geometry = geometry;
         _slotBytes = (int)Page.RoundUp(geometry.BlockBytes);
         var slots = (int)Math.Min(int.MaxValue / 2, capacityBytes / _slotBytes);
@@ -56,13 +61,30 @@ public sealed class HostTier : IDisposable
         _index.Objects, _index.Capacity, Interlocked.Read(ref _hits), Interlocked.Read(ref _misses),
         Interlocked.Read(ref _stored), Interlocked.Read(ref _evictions));
 
+    /// <summary>Bytes a second of copies out of the tier; assumed until enough were measured.</summary>
+    public double BytesPerSecond => _meter.BytesPerSecond;
+
+    /// <summary>Told of each key that leaves to make room, outside the lock.</summary>
+    public Action<BlockKey>? Evicted { get; set; }
+
+    /// <summary>Keys of all blocks here, any order.</summary>
+    public IReadOnlyList<BlockKey> Keys => _index.Keys;
+
     public bool Contains(BlockKey key) => _index.Contains(key);
 
     /// <summary>Copies a block in, evicting the least recently used one that nobody holds.</summary>
     public PutOutcome Put(BlockKey key, ReadOnlySpan<byte> payload, float recomputeSeconds = 0)
     {
         CheckLength(payload.Length, nameof(payload));
-        switch (_index.TryReserve(key, replace: false, out var slot, out var evicted))
+        return Put(key, payload, static (slot, bytes) => bytes.CopyTo(slot), recomputeSeconds);
+    }
+
+    /// <summary>As above; <paramref name="fill"/> writes the block's bytes into its place, without a copy between.
+    /// </summary>
+    public PutOutcome Put<T>(BlockKey key, T state, SpanAction<byte, T> fill, float recomputeSeconds = 0)
+        where T : allows ref struct
+    {
+        switch (_index.TryReserve(key, replace: false, out var slot, out var victim))
         {
             case ReserveOutcome.AlreadyPresent:
                 return PutOutcome.AlreadyPresent;
@@ -71,8 +93,8 @@ public sealed class HostTier : IDisposable
             case ReserveOutcome.NoRoom:
                 return PutOutcome.NoRoom;
             default:
-                if (evicted) Interlocked.Increment(ref _evictions);
-                payload.CopyTo(Slot(slot).Span);
+                if (victim is { } gone) NoteEviction(gone);
+                fill(Slot(slot).Span, state);
                 _index.Publish(slot, recomputeSeconds);
                 Interlocked.Increment(ref _stored);
                 return PutOutcome.Stored;
@@ -85,7 +107,7 @@ public sealed class HostTier : IDisposable
         CheckLength(destination.Length, nameof(destination));
         using var hold = TryHold(key);
         if (hold is null) return false;
-        hold.Memory.Span.CopyTo(destination);
+        Copy(hold.Memory.Span, destination);
         return true;
     }
 
@@ -101,8 +123,12 @@ public sealed class HostTier : IDisposable
         }
 
         Interlocked.Increment(ref _hits);
-        return new HostHold(_index, slot, Slot(slot));
+        return new HostHold(this, _index, slot, Slot(slot));
     }
+
+    /// <summary>As <see cref="TryHold"/>, for a copy down: counts as no hit.</summary>
+    internal HostHold? HoldForWrite(BlockKey key) =>
+        _index.TryPin(key, out var slot) ? new HostHold(this, _index, slot, Slot(slot)) : null;
 
     /// <summary>Removes the block; holders finish on its bytes.</summary>
     public bool Delete(BlockKey key)
@@ -120,6 +146,19 @@ public sealed class HostTier : IDisposable
     {
         foreach (var region in _regions) ((IDisposable)region).Dispose();
         _regions.Clear();
+    }
+
+    internal void Copy(ReadOnlySpan<byte> source, Span<byte> destination)
+    {
+        _meter.Begin();
+        source.CopyTo(destination);
+        _meter.End(source.Length);
+    }
+
+    private void NoteEviction(BlockKey key)
+    {
+        Interlocked.Increment(ref _evictions);
+        Evicted?.Invoke(key);
     }
 
     private Memory<byte> Slot(int slot) =>

@@ -50,6 +50,14 @@ internal sealed partial class SlotIndex
         }
     }
 
+    public IReadOnlyList<BlockKey> Keys
+    {
+        get
+        {
+            lock (_gate) return [.. _slotOf.Keys];
+        }
+    }
+
     public bool Contains(BlockKey key)
     {
         lock (_gate) return _slotOf.ContainsKey(key);
@@ -100,13 +108,14 @@ internal sealed partial class SlotIndex
     /// <summary>
     /// Takes a slot for a new object: a free one, else the victim's. The taker publishes or abandons it.
     /// </summary>
+    /// <param name="victim">Key that was evicted for it; null when a slot was free.</param>
     /// <param name="replace">Take a slot although the key is present; the old copy serves until the new is
     /// published.</param>
-    public ReserveOutcome TryReserve(BlockKey key, bool replace, out int slot, out bool evicted)
+    public ReserveOutcome TryReserve(BlockKey key, bool replace, out int slot, out BlockKey? victim)
     {
         lock (_gate)
         {
-            evicted = false;
+            victim = null;
             if (!replace && _slotOf.TryGetValue(key, out slot))
             {
                 Touch(slot);
@@ -121,7 +130,7 @@ internal sealed partial class SlotIndex
             }
             else if (TryPickVictim(out slot))
             {
-                evicted = true;
+                victim = _slots[slot].Key;
                 Unlink(slot);
                 _slotOf.Remove(_slots[slot].Key);
             }

@@ -144,6 +144,7 @@ internal sealed class InfoEndpoints(
         PrefillTokens = load.PrefillTokens,
         DecodeTokens = load.DecodeTokens,
         StepMs = load.StepMs,
+        Tiers = TierObject.From(load.Tiers),
     };
 
     private static Task WriteAsync<T>(HttpContext context, T value, JsonTypeInfo<T> type) =>

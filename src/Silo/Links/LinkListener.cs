@@ -4,6 +4,7 @@ using System.Net;
 using System.Net.Sockets;
 using Krewe.Abstractions;
 using Krewe.Control.Links;
+using Krewe.Silo.Kv;
 using Krewe.Silo.Streams;
 using Microsoft.Extensions.Logging;
 using Orleans;
@@ -21,6 +22,7 @@ internal sealed partial class LinkListener(
     ClusterView view,
     RequestStreams streams,
     IGrainFactory grains,
+    IEnumerable<IKvFeed> kvFeeds,
     TimeProvider time,
     ILogger<LinkListener> log) : IAsyncDisposable
 {
@@ -119,13 +121,15 @@ internal sealed partial class LinkListener(
 
         var link = new WorkerLink(connection, Describe(hello), hello.LinkEpoch);
         if (!await TryAttachAsync(link, connection, hello)) return;
+        var kv = new KvLink(link.Worker, kvFeeds);
         var end = new LinkEnd(ErrorCode.WorkerLost, "the silo could not go on reading the link");
         try
         {
-            end = await connection.RunAsync(message => Handle(link, message));
+            end = await connection.RunAsync(message => Handle(link, kv, message));
         }
         finally
         {
+            kv.End();
             await DetachAsync(link, end);
         }
     }
@@ -220,7 +224,7 @@ internal sealed partial class LinkListener(
             LogDetached(log, link.Worker, end.Code, end.Reason);
     }
 
-    private void Handle(WorkerLink link, Wire.WorkerMessage message)
+    private void Handle(WorkerLink link, KvLink kv, Wire.WorkerMessage message)
     {
         switch (message.BodyCase)
         {
@@ -233,6 +237,9 @@ internal sealed partial class LinkListener(
                 break;
             case Wire.WorkerMessage.BodyOneofCase.Load:
                 if (link.Apply(message.Load)) view.SignalChange();
+                break;
+            case Wire.WorkerMessage.BodyOneofCase.Kv:
+                if (kv.Take(message.Kv)) link.AskForKvSnapshot();
                 break;
             case Wire.WorkerMessage.BodyOneofCase.Heartbeat:
                 // Its arrival was all it had to say.

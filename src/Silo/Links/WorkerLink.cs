@@ -70,6 +70,11 @@ internal sealed class WorkerLink
         Abort = new Wire.AbortSequence { Key = WireConvert.ToWire(key), Reason = reason },
     });
 
+    /// <summary>KV events are missing: the worker is to send what it holds.</summary>
+    public void AskForKvSnapshot() => _connection.TrySend(new Wire.SiloMessage { KvResync = new Wire.KvResync() });
+
+    public void Keep(Wire.KvKeep keep) => _connection.TrySend(new Wire.SiloMessage { KvKeep = keep });
+
     /// <summary>Applies a load report; true when the worker's state changed with it.</summary>
     public bool Apply(Wire.LoadReport load)
     {

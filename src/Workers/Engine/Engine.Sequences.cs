@@ -169,6 +169,12 @@ internal sealed partial class Engine
 
     private void Release(Sequence sequence)
     {
+        if (sequence.Restore is { } restore)
+        {
+            restore.IsAbandoned = true;
+            return;
+        }
+
         _kv.Release(sequence);
         _sequences.Remove(sequence.Key);
         _unchecked = true;

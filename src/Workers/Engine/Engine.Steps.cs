@@ -47,7 +47,7 @@ internal sealed partial class Engine
         _snapshot.ReceivingSequences = 0;
         foreach (var sequence in _sequences.Values)
         {
-            if (sequence.Stage == SequenceStage.Receiving) _snapshot.ReceivingSequences++;
+            if (sequence.Stage is SequenceStage.Receiving or SequenceStage.Restoring) _snapshot.ReceivingSequences++;
         }
 
         // Counting a sequence's own blocks matters only when one may have to be preempted in this step.
@@ -130,19 +130,24 @@ internal sealed partial class Engine
             return;
         }
 
-        sequence.Stage = SequenceStage.Running;
-        _running.Add(sequence);
-        if (!sequence.PrefillReported)
-        {
-            sequence.PrefillReported = true;
-            var hit = (uint)sequence.ComputedTokens;
-            _outbox.Tell(sequence.Owner, sequence.Key, SequenceEventKind.PrefillStarted,
-                change => change.PrefixHitTokens = hit);
-        }
+        if (BeginRestore(sequence, rows)) return;
+        Run(sequence);
 
         // An earlier admission of this step may have evicted what this one was to hit: the rows are then a first chunk.
-        _planned.Add(new StepPart(sequence, rows));
-        OfferFilledBlocks(sequence);
+        // A restore may have left fewer than planned.
+        _planned.Add(new StepPart(sequence, Math.Min(rows, sequence.KnownTokens - sequence.ComputedTokens)));
+        if (sequence.Restore is null) OfferFilledBlocks(sequence);
+    }
+
+    private void Run(Sequence sequence)
+    {
+        sequence.Stage = SequenceStage.Running;
+        _running.Add(sequence);
+        if (sequence.PrefillReported) return;
+        sequence.PrefillReported = true;
+        var hit = (uint)sequence.ComputedTokens;
+        _outbox.Tell(sequence.Owner, sequence.Key, SequenceEventKind.PrefillStarted,
+            change => change.PrefixHitTokens = hit);
     }
 
     private void Compute()
@@ -155,9 +160,12 @@ internal sealed partial class Engine
         var progress = BeginProgress(parts);
 
         // :: Step 4
+        var prefill = PrefillWork();
+        _compute.Gate = GateOfStep();
         _compute.Run(parts, progress);
         foreach (ref var part in parts)
         {
+            if (!SettleRestore(part.Sequence)) continue;
             if (part.Fault is { } fault) Fail(part.Sequence, ErrorCode.EngineFault, fault);
             else Advance(part);
         }
@@ -165,7 +173,13 @@ internal sealed partial class Engine
         progress?.Finish();
         _steps++;
         var ms = _time.GetElapsedTime(begun).TotalMilliseconds;
-        _stepTime.Observe(work, ms);
+        // A step that waited for a restore says nothing of what computing costs.
+        if (_compute.Gate is null)
+        {
+            _stepTime.Observe(work, ms);
+            if (prefill.Tokens > 0) _prefillMeter.Add(prefill.Tokens, prefill.Pairs, ms / 1000);
+        }
+
         _stepMs += ((float)ms - _stepMs) * (_steps == 1 ? 1f : 0.1f);
     }
 

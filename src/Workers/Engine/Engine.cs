@@ -47,6 +47,8 @@ internal sealed partial class Engine : IAsyncDisposable
     {
         (_runner, _settings, _pulls, _hold, _time, _logger) = (runner, settings, pulls, hold, time, logger);
         _kv = new KvBlocks(runner.Kv.BlockCount, runner.Kv.Geometry.BlockTokens, settings.Eviction);
+        _tiers = settings.PrefixCache ? settings.Tiers : null;
+        AttachTiers();
         _compute = new StepCompute(runner, logger);
         _snapshot = new StepSnapshot();
         _epoch = time.GetTimestamp();
@@ -99,11 +101,12 @@ internal sealed partial class Engine : IAsyncDisposable
         ExpireLeases();
         var worked = Step();
         _outbox.Flush();
+        var spills = SpillAhead(worked);
         PublishLoad();
-        if (_draining && _sequences.Count == 0) _drained.TrySetResult();
+        if (_draining && _sequences.Count == 0 && !spills) _drained.TrySetResult();
         _unchecked |= worked;
         if (!worked) CheckWhenIdle();
-        return worked;
+        return worked || spills;
     }
 
     /// <summary>Throws unless every block is accounted for by the live sequences.</summary>
@@ -144,6 +147,8 @@ internal sealed partial class Engine : IAsyncDisposable
             case EngineCommand.PullerCommitted committed: TakeCommit(committed); break;
             case EngineCommand.PullerLost lost: LosePuller(lost); break;
             case EngineCommand.SendEnded ended: EndSend(ended); break;
+            case EngineCommand.Keep keep: KeepBlock(keep.Block); break;
+            case EngineCommand.RestoreEnded ended: EndRestore(ended.Key); break;
             case EngineCommand.PullEnded ended: EndPull(ended.Key, ended.Result); break;
             default: throw new ArgumentOutOfRangeException(nameof(command), command, "A command without a handler.");
         }
@@ -206,6 +211,7 @@ internal sealed partial class Engine : IAsyncDisposable
             StepMs = _stepMs,
             Draining = _draining,
             StepTime = _stepTime.Observations > 0 ? _stepTime.Coefficients : null,
+            Tiers = ReportTiers(),
         };
     }
 }

@@ -38,5 +38,11 @@ internal abstract record EngineCommand
     /// <summary>One run's send reads its blocks no more.</summary>
     public sealed record SendEnded(IPullerLink Link, SequenceKey Key) : EngineCommand;
 
+    /// <summary>The blocks that a sequence waited for are there, or as many of them as could be had.</summary>
+    public sealed record RestoreEnded(SequenceKey Key) : EngineCommand;
+
+    /// <summary>A block is to be kept below the device for a while, or no longer.</summary>
+    public sealed record Keep(KvKeep Block) : EngineCommand;
+
     public sealed record PullEnded(SequenceKey Key, PullResult Result) : EngineCommand;
 }

@@ -38,6 +38,9 @@ internal readonly record struct EngineLoad
     /// <summary>What a step takes, as learnt so far; null before the first.</summary>
     public StepTimeCoefficients? StepTime { get; init; }
 
+    /// <summary>What the tiers below the pool hold and did; null without tiers.</summary>
+    public TierReport? Tiers { get; init; }
+
     public LoadReport ToReport(ulong sequence) => new()
     {
         Sequence = sequence,
@@ -54,5 +57,6 @@ internal readonly record struct EngineLoad
         DecodeTokens = (ulong)DecodeTokens,
         StepMs = StepMs,
         Draining = Draining,
+        Tiers = Tiers,
     };
 }

@@ -1,4 +1,5 @@
 using Krewe.Abstractions;
+using Krewe.Control.KvEvents;
 
 namespace Krewe.Workers;
 
@@ -24,6 +25,12 @@ internal sealed record EngineSettings
     public bool PrefixCache { get; init; } = true;
 
     public EvictionPolicy Eviction { get; init; } = EvictionPolicy.ReuseCost;
+
+    /// <summary>Tiers below the device; null for none. Whoever made them disposes them after the engine.</summary>
+    public KvTiers? Tiers { get; init; }
+
+    /// <summary>Told of every block that enters or leaves the prefix cache; null: nobody wants to know.</summary>
+    public KvEventLog? KvEvents { get; init; }
 
     /// <summary>How long a puller may wait for a sequence that this worker does not know (yet).</summary>
     public TimeSpan PullerWaitLimit { get; init; } = new ClusterOptions().HandoffLease;

@@ -21,6 +21,11 @@ internal sealed class KvBlocks
         _blockTokens = blockTokens;
     }
 
+    /// <summary>For the tiers below: what enters, what leaves, and in which order.</summary>
+    public PrefixCache Cache => _cache;
+
+    public BlockPool Pool => _pool;
+
     public int BlockTokens => _blockTokens;
 
     public int TotalBlocks => _pool.TotalBlocks;
@@ -107,7 +112,7 @@ internal sealed class KvBlocks
     /// Hashes of the blocks that a match may use. A sequence that samples here must compute at least its last token;
     /// one that is pulled gets its next token from the source and can use every full block.
     /// </summary>
-    private ReadOnlySpan<PrefixHash> Matchable(Sequence sequence)
+    public ReadOnlySpan<PrefixHash> Matchable(Sequence sequence)
     {
         if (sequence.Chain is not { } chain) return [];
         chain.Cover(sequence.Tokens);

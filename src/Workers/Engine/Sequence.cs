@@ -128,6 +128,9 @@ internal sealed class Sequence
     /// <summary>Decode part: the running pull, to be cancelled; null before and after.</summary>
     public IActivePull? ActivePull { get; set; }
 
+    /// <summary>The restore that writes some of its blocks; null before and after.</summary>
+    public SequenceRestore? Restore { get; set; }
+
     /// <summary>Prefill part: this side of the handoff.</summary>
     public HandoffSource? Source { get; set; }
 

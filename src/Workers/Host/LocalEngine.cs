@@ -16,10 +16,11 @@ public sealed class LocalEngine : IAsyncDisposable
 {
     private readonly IModelRunner _runner;
     private readonly Engine _engine;
+    private readonly KvTiers? _tiers;
 
     internal LocalEngine(IModelRunner runner, EngineSettings settings, TimeProvider time, ILogger logger)
     {
-        _runner = runner;
+        (_runner, _tiers) = (runner, settings.Tiers);
         _engine = new Engine(runner, settings, pulls: null, hold: null, time, logger);
         _engine.Start();
     }
@@ -33,22 +34,35 @@ public sealed class LocalEngine : IAsyncDisposable
         ModelRunners.Create(
             model, options.Device, options.KvFormat, options.BlockTokens, options.KvMemoryBytes, options.Threads,
             options.Weights, options.PinnedCores),
-        new EngineSettings
-        {
-            Role = WorkerRole.Mixed,
-            ModelFingerprint = model.Fingerprint,
-            EndTokens = model.StopTokenIds,
-            StepBudgetTokens = options.StepBudgetTokens,
-            InterTokenSlo = options.InterTokenSlo,
-            Eviction = options.Eviction,
-            MaxRunningSequences = options.MaxRunningSequences,
-            PrefixCache = options.PrefixCache,
-        },
-        time, logger);
+        SettingsOf(model, options), time, logger);
+
+    /// <summary>As <see cref="Create"/>, with the KV tiers that the options ask for.</summary>
+    public static async ValueTask<LocalEngine> CreateWithTiersAsync(
+        ModelFolder model, WorkerOptions options, TimeProvider time, ILogger logger)
+    {
+        var runner = ModelRunners.Create(
+            model, options.Device, options.KvFormat, options.BlockTokens, options.KvMemoryBytes, options.Threads,
+            options.Weights, options.PinnedCores);
+        var tiers = await TierOpening.OpenAsync(options.KvTiers, runner, model.Fingerprint, events: null, time, logger);
+        return new LocalEngine(runner, SettingsOf(model, options) with { Tiers = tiers }, time, logger);
+    }
 
     public NumericsFingerprint Numerics => _runner.Numerics;
 
     public int MaxContextTokens => _runner.MaxContextTokens;
+
+    /// <summary>Bytes of one KV block.</summary>
+    public int BlockBytes => _runner.Kv.Geometry.BlockBytes;
+
+    /// <summary>
+    /// Takes nothing new, and returns when what runs has ended and what nobody uses any more was spilled.
+    /// </summary>
+    public async Task DrainAsync()
+    {
+        _engine.Post(new EngineCommand.Drain());
+        await _engine.Drained;
+        if (_tiers is not null) await _tiers.Store.FlushAsync();
+    }
 
     /// <summary>
     /// Computes one stream. <paramref name="start"/> has a key unlike those that run; its part must be WHOLE. Runs come
@@ -74,8 +88,21 @@ public sealed class LocalEngine : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _engine.DisposeAsync();
+        if (_tiers is not null) await _tiers.DisposeAsync();
         _runner.Dispose();
     }
+
+    private static EngineSettings SettingsOf(ModelFolder model, WorkerOptions options) => new()
+    {
+        Role = WorkerRole.Mixed,
+        ModelFingerprint = model.Fingerprint,
+        EndTokens = model.StopTokenIds,
+        StepBudgetTokens = options.StepBudgetTokens,
+        InterTokenSlo = options.InterTokenSlo,
+        Eviction = options.Eviction,
+        MaxRunningSequences = options.MaxRunningSequences,
+        PrefixCache = options.PrefixCache,
+    };
 
     private static SequenceKey KeyOf(StartSequence start) => start.Key.FromWire();
 

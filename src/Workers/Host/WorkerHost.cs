@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Security.Cryptography;
 using Krewe.Abstractions;
 using Krewe.Abstractions.Wire;
+using Krewe.Control.KvEvents;
 using Krewe.Models;
 
 namespace Krewe.Workers;
@@ -55,9 +56,13 @@ public sealed partial class WorkerHost
             _logger, _options, string.Join(", ", _options.Silos), identity.Numerics, identity.Geometry,
             identity.TotalBlocks, identity.DataPort, identity.Incarnation);
         var hold = _options.TestHoldFile is { } file ? new PhaseHold(file, _options.Role, _time) : null;
+        var kvEvents = _options.PrefixCache ? new KvEventLog() : null;
+        await using var tiers = await TierOpening.OpenAsync(
+            _options.KvTiers, runner, model.Fingerprint, kvEvents, _time, _loggers.CreateLogger("Krewe.Worker.Tiers"));
         await using var pulls = new PullStarter(transport, runner.Kv, identity, hold, _time, handoffLog);
         await using var engine = new Engine(
-            runner, SettingsOf(model), pulls, hold, _time, _loggers.CreateLogger("Krewe.Worker.Engine"));
+            runner, SettingsOf(model) with { Tiers = tiers, KvEvents = kvEvents }, pulls, hold, _time,
+            _loggers.CreateLogger("Krewe.Worker.Engine"));
         server.Start((channel, first) => first.BodyCase switch
         {
             DataMessage.BodyOneofCase.Hello => new PullerConnection(
@@ -67,7 +72,7 @@ public sealed partial class WorkerHost
         engine.Start();
 
         using var linksStopping = new CancellationTokenSource();
-        var links = OpenLinks(identity, engine).RunAsync(_options.Silos, linksStopping.Token);
+        var links = OpenLinks(identity, engine, kvEvents).RunAsync(_options.Silos, linksStopping.Token);
         await using var drain = stopping.Register(() => engine.Post(new EngineCommand.Drain()));
         var ended = await Task.WhenAny(links, engine.Completion, DrainedAsync(engine, stopping));
         await linksStopping.CancelAsync();
@@ -93,11 +98,11 @@ public sealed partial class WorkerHost
         if (await Task.WhenAny(engine.Drained, grace) == grace) LogCut(_logger, engine.Load.RunningSequences);
     }
 
-    private SiloLinks OpenLinks(WorkerIdentity identity, Engine engine)
+    private SiloLinks OpenLinks(WorkerIdentity identity, Engine engine, KvEventLog? kvEvents)
     {
         var logger = _loggers.CreateLogger("Krewe.Worker.Links");
         return new SiloLinks((address, welcomed) => new SiloLink(
-            address, identity, engine.Post, () => engine.Load, welcomed, _time, logger));
+            address, identity, engine.Post, () => engine.Load, welcomed, _time, logger, kvEvents));
     }
 
     private WorkerIdentity Identify(ModelFolder model, IModelRunner runner, int dataPort) => new()

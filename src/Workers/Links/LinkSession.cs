@@ -4,6 +4,7 @@ using System.IO.Pipelines;
 using System.Net.Sockets;
 using System.Threading.Channels;
 using Krewe.Abstractions.Wire;
+using Krewe.Control.KvEvents;
 using Krewe.Control.Links;
 
 namespace Krewe.Workers;
@@ -42,10 +43,11 @@ internal sealed partial class LinkSession : ISequenceOwner
 
     public LinkSession(
         NetworkStream stream, PipeReader reader, HelloReply welcome, Action<EngineCommand> post, Func<EngineLoad> load,
-        TimeProvider time, ILogger logger)
+        TimeProvider time, ILogger logger, KvEventLog? kv = null)
     {
         (_stream, _reader, _welcome, _post) = (stream, reader, welcome, post);
         (_load, _time, _logger) = (load, time, logger);
+        _kv = kv is null ? null : new KvEventReader(kv);
         _lastReceived = time.GetTimestamp();
         _closing = new CancellationTokenSource(Timeout.InfiniteTimeSpan, time);
     }
@@ -75,9 +77,11 @@ internal sealed partial class LinkSession : ISequenceOwner
         {
             var writing = WriteAsync();
             var beating = BeatAsync();
+            var telling = TellKvAsync();
             await ReadAsync();
             Close(_reason);
             await beating;
+            await telling;
             await writing;
             return _reason;
         }
@@ -150,6 +154,8 @@ internal sealed partial class LinkSession : ISequenceOwner
                 _post(new EngineCommand.Abort(this, message.Abort.Key.FromWire(), message.Abort.Reason));
                 break;
             case SiloMessage.BodyOneofCase.Drain: _post(new EngineCommand.Drain()); break;
+            case SiloMessage.BodyOneofCase.KvKeep: _post(new EngineCommand.Keep(message.KvKeep)); break;
+            case SiloMessage.BodyOneofCase.KvResync: _kv?.Restart(); break;
             case SiloMessage.BodyOneofCase.Heartbeat: break;
             case SiloMessage.BodyOneofCase.None: break; // a newer silo's message
             default: throw new FrameException($"The silo sent {message.BodyCase} in the middle of a link.");

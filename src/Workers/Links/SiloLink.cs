@@ -3,6 +3,7 @@ using System.IO.Pipelines;
 using System.Net.Sockets;
 using Krewe.Abstractions;
 using Krewe.Abstractions.Wire;
+using Krewe.Control.KvEvents;
 using Krewe.Control.Links;
 using Polly;
 using Polly.Retry;
@@ -31,15 +32,18 @@ internal sealed partial class SiloLink
     private readonly Func<SiloLink, HelloReply, bool> _welcomed;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
+    private readonly KvEventLog? _kv;
     private readonly ResiliencePipeline _reconnect;
     private uint _epoch;
 
     /// <param name="welcomed">Told of each accepted hello; false = another link serves that silo, this one
     /// ends.</param>
+    /// <param name="kv">What the silo is told of the worker's KV; null: nothing.</param>
     public SiloLink(
         string address, WorkerIdentity identity, Action<EngineCommand> post, Func<EngineLoad> load,
-        Func<SiloLink, HelloReply, bool> welcomed, TimeProvider time, ILogger logger)
+        Func<SiloLink, HelloReply, bool> welcomed, TimeProvider time, ILogger logger, KvEventLog? kv = null)
     {
+        _kv = kv;
         (_address, _identity, _post, _load, _welcomed) = (address, identity, post, load, welcomed);
         (_time, _logger) = (time, logger);
         var jitter = new Random(unchecked((int)identity.Incarnation));
@@ -86,7 +90,7 @@ internal sealed partial class SiloLink
         if (!_welcomed(this, welcome)) return false;
         LogWelcomed(_logger, welcome.SiloId, _address, _epoch);
         var begun = _time.GetTimestamp();
-        var session = new LinkSession(stream, reader, welcome, _post, _load, _time, _logger);
+        var session = new LinkSession(stream, reader, welcome, _post, _load, _time, _logger, _kv);
         var reason = await session.RunAsync(stopping);
         stopping.ThrowIfCancellationRequested();
         return _time.GetElapsedTime(begun) >= SoundLife ? true : throw new LinkEndedException(reason);

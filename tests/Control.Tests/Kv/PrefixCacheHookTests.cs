@@ -12,8 +12,9 @@ public class PrefixCacheHookTests
     {
         var pool = new BlockPool(2);
         var cache = new PrefixCache(pool);
-        List<(PrefixHash Hash, BlockId Block)> inserted = [], evicted = [];
-        cache.Inserted = (hash, block) => inserted.Add((hash, block));
+        List<(PrefixHash Hash, BlockId Block, int Index)> inserted = [];
+        List<(PrefixHash Hash, BlockId Block)> evicted = [];
+        cache.Inserted = (hash, block, index) => inserted.Add((hash, block, index));
         cache.Evicted = (hash, block) => evicted.Add((hash, block));
         var table = new BlockTable();
         pool.TryGrow(table, 2);
@@ -22,7 +23,7 @@ public class PrefixCacheHookTests
         cache.Insert(table, 0, first);
         cache.Insert(table, 1, second);
         var (blockOfFirst, blockOfSecond) = (table[0], table[1]);
-        Assert.Equal([(first, blockOfFirst), (second, blockOfSecond)], inserted);
+        Assert.Equal([(first, blockOfFirst, 0), (second, blockOfSecond, 1)], inserted);
         pool.Release(table);
         Assert.Equal([blockOfSecond, blockOfFirst], pool.InEvictionOrder());
 

@@ -7,9 +7,11 @@ namespace Krewe.KvStore.Tests.Disk;
 /// <summary>kill -9 of a real process in the middle of writing.</summary>
 public sealed class CrashTests : IDisposable
 {
-    private const int Kills = 5;
+    private static readonly int Kills = IsLong ? 100 : 5;
 
     private readonly TemporaryDirectory _directory = new();
+
+    private static bool IsLong => Environment.GetEnvironmentVariable("KREWE_LONG_TESTS") == "1";
 
     public void Dispose() => _directory.Dispose();
 

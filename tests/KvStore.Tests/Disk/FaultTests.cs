@@ -203,6 +203,18 @@ public sealed class FaultTests : IDisposable
         }
     }
 
+    /// <summary>Positive control of all these tests: were wrong bytes ever served, the check in GetAsync would tell.
+    /// </summary>
+    [Fact]
+    public async Task The_check_for_wrong_bytes_finds_wrong_bytes()
+    {
+        await using var store = await OpenAsync();
+        var others = Blocks.Payload(Blocks.Key(1), Blocks.Odd);
+        Assert.Equal(PutOutcome.Stored, (await store.PutAsync(Blocks.Key(0), others)).Outcome);
+
+        await Assert.ThrowsAnyAsync<Xunit.Sdk.XunitException>(() => store.GetAsync(0));
+    }
+
     private async Task<int> CountWritesAsync()
     {
         var writes = 0;

@@ -27,9 +27,11 @@ public sealed class LayerRestoreTests : IDisposable
         };
         var blocks = Enumerable.Range(0, 3).Select(_ => new byte[geometry.BlockBytes]).ToArray();
 
+        var sources = Enumerable.Range(0, 3).Select(i => store.TryOpenObject(Blocks.Key(i))!).ToArray();
         await using (var restore = LayerRestore.Start(
-            store, Enumerable.Range(0, 5).Select(Blocks.Key),
-            (block, layer) => blocks[block].AsMemory(layer * geometry.LayerBytes, geometry.LayerBytes), layersAhead: 1))
+            sources, geometry.Layers,
+            (block, layer, _) => blocks[block].AsMemory(layer * geometry.LayerBytes, geometry.LayerBytes),
+            readsAhead: 1))
         {
             Assert.Equal(3, restore.Blocks);
             Assert.Equal([0, 0, 0], layersRead);
@@ -55,14 +57,46 @@ public sealed class LayerRestoreTests : IDisposable
         var wrong = new SegmentLayout(options).BodyOffset(1) + 2 * Blocks.Aligned.LayerBytes;
         _device.AfterRead = (io, bytes) => bytes.Span[9] ^= io.Offset == wrong ? (byte)1 : (byte)0;
 
+        var sources = new[] { store.TryOpenObject(Blocks.Key(0))!, store.TryOpenObject(Blocks.Key(1))! };
         await using (var restore = LayerRestore.Start(
-            store, [Blocks.Key(0), Blocks.Key(1)], (_, _) => new byte[Blocks.Aligned.LayerBytes]))
+            sources, Blocks.Aligned.Layers, (_, _, _) => new byte[Blocks.Aligned.LayerBytes]))
         {
             Assert.True((await restore.WaitForLayerAsync(1)).IsHit);
             Assert.Equal(ReadOutcome.Corrupt, (await restore.WaitForLayerAsync(2)).Outcome);
+            Assert.Equal(1, restore.GoodBlocks);
         }
 
         Assert.Equal(1, store.Statistics.Objects);
         Assert.Empty(store.CheckIntegrity());
+    }
+
+    [Theory]
+    [InlineData(3)] // 2 reads of 3 and 1 layers
+    [InlineData(9)] // more than there are
+    public async Task Small_layers_are_read_together(int layersPerRead)
+    {
+        var geometry = Blocks.Aligned;
+        await using var store = await SsdObjectStore.OpenAsync(
+            Blocks.Options(_directory.Path, geometry), _device, TimeProvider.System);
+        await store.PutAsync(0);
+        var reads = 0;
+        _device.Before = _ =>
+        {
+            reads++;
+            return ValueTask.CompletedTask;
+        };
+        var bytes = new byte[geometry.BlockBytes];
+
+        await using (var restore = LayerRestore.Start(
+            [store.TryOpenObject(Blocks.Key(0))!], geometry.Layers,
+            (_, first, count) => bytes.AsMemory(first * geometry.LayerBytes, count * geometry.LayerBytes),
+            layersPerRead))
+        {
+            for (var layer = 0; layer < geometry.Layers; layer++)
+                Assert.True((await restore.WaitForLayerAsync(layer)).IsHit);
+        }
+
+        Assert.Equal((geometry.Layers + layersPerRead - 1) / layersPerRead, reads);
+        Assert.Equal(Blocks.Payload(Blocks.Key(0), geometry), bytes);
     }
 }

@@ -54,9 +54,9 @@ public sealed class SlotIndexTests
         Assert.True(index.TryPin(Blocks.Key(1), out var touched));
         index.Unpin(touched);
 
-        Assert.Equal(ReserveOutcome.Reserved, index.TryReserve(Blocks.Key(9), false, out _, out var evicted));
+        Assert.Equal(ReserveOutcome.Reserved, index.TryReserve(Blocks.Key(9), false, out _, out var victim));
 
-        Assert.True(evicted);
+        Assert.NotNull(victim);
         Assert.True(index.Contains(Blocks.Key(0)));
         Assert.True(index.Contains(Blocks.Key(1)));
         Assert.False(index.Contains(Blocks.Key(2)));

@@ -43,6 +43,7 @@ internal sealed class FakeRunner(int blocks, bool hostMemory = true, bool shared
         BeforeRun?.Invoke(batch);
         Steps++;
         RowsMax = Math.Max(RowsMax, batch.RowCount);
+        batch.Gate?.WaitForLayer(0);
         var logits = batch.ReserveLogits(Vocabulary);
         logits.Clear();
         for (var layer = 0; layer < Geometry.Layers; layer++)

@@ -1,5 +1,7 @@
 using Krewe.Abstractions;
 using Krewe.Abstractions.Wire;
+using Krewe.Control.Kv;
+using Krewe.Control.KvEvents;
 using Microsoft.Extensions.Logging.Abstractions;
 using static Krewe.Workers.Tests.EngineBench;
 using WorkerRole = Krewe.Abstractions.WorkerRole;
@@ -151,6 +153,32 @@ public sealed class SiloLinkTests
         await stopped;
     }
 
+    [Fact]
+    public async Task The_silo_is_told_of_the_kv_by_a_snapshot_then_events_and_a_snapshot_again_when_it_asks()
+    {
+        using var silo = new PlayedSilo();
+        await using var worker = new LinkedWorker(silo.Address);
+        using var link = await silo.AcceptAsync(PlayedSilo.Welcome());
+        var snapshot = (await link.NextAsync(message => message.Kv is not null)).Kv;
+        Assert.True(snapshot is { Snapshot: true, Ends: true, Offset: 0, First: 1 });
+        Assert.Equal(0, snapshot.Kinds.Length);
+
+        await link.StartAsync(Start("a", Prompt(1, 40), maxOutput: 2)); // two full blocks
+        var events = (await link.NextAsync(message => message.Kv is not null)).Kv;
+        Assert.False(events.Snapshot);
+        Assert.Equal(1ul, events.First);
+        var head = KvChange.Unpack(events.Kinds[0], PrefixHash.Root("model", ""))!.Value;
+        Assert.Equal((KvChangeKind.Stored, true), (head.Kind, head.IsGroupHead));
+        var expected = new byte[16];
+        var hash = PrefixHash.Root("model", "").Next(Prompt(1, 40).AsSpan(0, 16)).Value;
+        System.Buffers.Binary.BinaryPrimitives.WriteUInt128LittleEndian(expected, hash);
+        Assert.Equal(expected, events.Hashes.ToByteArray()[..16]);
+
+        await link.SendAsync(new SiloMessage { KvResync = new KvResync() });
+        var again = (await link.NextAsync(message => message.Kv is { Snapshot: true })).Kv;
+        Assert.Equal((2, 3ul, true), (again.Kinds.Length, again.First, again.Ends));
+    }
+
     /// <summary>Engine and links of a worker, without data link.</summary>
     private sealed class LinkedWorker : IAsyncDisposable
     {
@@ -158,8 +186,14 @@ public sealed class SiloLinkTests
 
         public LinkedWorker(string silo)
         {
-            Engine = new Engine(Runner, new EngineSettings { Role = WorkerRole.Mixed, ModelFingerprint = "model" },
-                pulls: null, hold: null, TimeProvider.System, NullLogger.Instance);
+            var settings = new EngineSettings
+            {
+                Role = WorkerRole.Mixed,
+                ModelFingerprint = "model",
+                KvEvents = KvEvents,
+            };
+            Engine = new Engine(
+                Runner, settings, pulls: null, hold: null, TimeProvider.System, NullLogger.Instance);
             Engine.Start();
             var identity = new WorkerIdentity
             {
@@ -175,8 +209,10 @@ public sealed class SiloLinkTests
             };
             Links = new SiloLinks((address, welcomed) => new SiloLink(
                 address, identity, Engine.Post, () => Engine.Load, welcomed, TimeProvider.System,
-                NullLogger.Instance)).RunAsync([silo], _stopping.Token);
+                NullLogger.Instance, KvEvents)).RunAsync([silo], _stopping.Token);
         }
+
+        public KvEventLog KvEvents { get; } = new();
 
         public FakeRunner Runner { get; } = new(64);
 

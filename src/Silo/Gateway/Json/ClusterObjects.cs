@@ -80,4 +80,44 @@ internal sealed record LoadObject
     public required ulong DecodeTokens { get; init; }
 
     public required float StepMs { get; init; }
+
+    /// <summary>Null where the worker has no tiers below its pool.</summary>
+    public TierObject? Tiers { get; init; }
+}
+
+/// <summary>KV tiers below the pool; counts since the worker started.</summary>
+internal sealed record TierObject
+{
+    public required uint HostBlocks { get; init; }
+
+    public required uint HostCapacity { get; init; }
+
+    public required uint DiskBlocks { get; init; }
+
+    public required uint DiskCapacity { get; init; }
+
+    public required ulong SpilledBlocks { get; init; }
+
+    public required ulong RestoredBlocks { get; init; }
+
+    public required ulong BadBlocks { get; init; }
+
+    public required ulong LostBlocks { get; init; }
+
+    public required ulong RecomputeChosen { get; init; }
+
+    public static TierObject? From(Krewe.Abstractions.Wire.TierReport? tiers) => tiers is null
+        ? null
+        : new TierObject
+        {
+            HostBlocks = tiers.HostBlocks,
+            HostCapacity = tiers.HostCapacity,
+            DiskBlocks = tiers.DiskBlocks,
+            DiskCapacity = tiers.DiskCapacity,
+            SpilledBlocks = tiers.SpilledBlocks,
+            RestoredBlocks = tiers.RestoredBlocks,
+            BadBlocks = tiers.BadBlocks,
+            LostBlocks = tiers.LostBlocks,
+            RecomputeChosen = tiers.RecomputeChosen,
+        };
 }

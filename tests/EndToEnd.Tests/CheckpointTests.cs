@@ -1,0 +1,74 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using Krewe.EndToEnd.Tests.Harness;
+using Xunit.Abstractions;
+
+namespace Krewe.EndToEnd.Tests;
+
+/// <summary>Two workers that do both phases and share a folder for KV objects.</summary>
+public sealed class CheckpointedCluster : IAsyncLifetime
+{
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("krewe-e2e-kv-");
+    private KreweCluster? _cluster;
+
+    public KreweCluster Cluster => _cluster ?? throw new InvalidOperationException("The cluster was not started.");
+
+    public async Task InitializeAsync() => _cluster = await KreweCluster.StartAsync(
+        "--mixed", "2", "--heartbeat", "0.1", "--silence-limit", "1", "--worker-wait", "15",
+        "--kv-disk", _folder.FullName, "--kv-disk-bytes", "64MiB", "--kv-checkpoint");
+
+    public async Task DisposeAsync()
+    {
+        if (_cluster is not null) await _cluster.DisposeAsync();
+        _folder.Delete(recursive: true);
+    }
+}
+
+/// <summary>A worker dies with everything that it had in memory; what it had spilled is there for the others.</summary>
+public sealed partial class CheckpointTests(CheckpointedCluster fixture, ITestOutputHelper output)
+    : IClassFixture<CheckpointedCluster>
+{
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(45);
+
+    [Fact]
+    public async Task After_kill_9_another_worker_restores_the_stream_and_goes_on_with_the_same_tokens()
+    {
+        var cluster = fixture.Cluster;
+        var request = new TokenRequest(new Prompts(31).OfLength(300), 60, 0.8, 31, IgnoreEos: true);
+        var expected = (await Offline.TokensAsync(request))[0];
+
+        cluster.Hold("decoding", "mixed");
+        using var stream = await request.OpenAsync(cluster);
+        var answering = stream.ReadAsync();
+        await cluster.WhenHeldAsync();
+        using var before = await LifeAsync(stream.RequestId);
+        var worker = before.RootElement.GetProperty("plan").GetProperty("decode_worker").GetString()!.Split('#')[0];
+        Signals.Kill((await cluster.StateAsync()).Worker(worker).Pid);
+        var answer = await answering.WaitAsync(Limit);
+
+        Assert.Null(answer.ErrorCode);
+        Assert.Equal(expected, answer.Tokens);
+        using var life = await LifeAsync(stream.RequestId);
+        output.WriteLine(life.RootElement.ToString());
+        Assert.Equal(0, KnownTokens(life, epoch: 1)); // or nothing was lost with the worker
+        Assert.True(KnownTokens(life, epoch: 2) >= 288, "the 18 full blocks of the prompt were not restored");
+        await cluster.WhenAllReturnedAsync(workers: 2);
+    }
+
+    private async Task<JsonDocument> LifeAsync(string requestId) =>
+        JsonDocument.Parse(await fixture.Cluster.Http.GetStringAsync($"/v1/requests/{requestId}"));
+
+    /// <summary>Tokens whose KV the attempt's worker had or restored when its prefill began.</summary>
+    private static int KnownTokens(JsonDocument life, int epoch)
+    {
+        var begun = life.RootElement.GetProperty("steps").EnumerateArray()
+            .Where(step => step.GetProperty("epoch").GetInt32() == epoch)
+            .Select(step => PrefillStarted().Match(step.GetProperty("what").GetString()!))
+            .Single(match => match.Success);
+        return int.Parse(begun.Groups[1].Value, CultureInfo.InvariantCulture);
+    }
+
+    [GeneratedRegex(@"prefill started; (\d+) tokens")]
+    private static partial Regex PrefillStarted();
+}
