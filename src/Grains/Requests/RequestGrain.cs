@@ -30,7 +30,7 @@ internal sealed partial class RequestGrain(
     ILogger<RequestGrain> log) : Grain, IRequestGrain, IDisposable
 {
     /// <summary>
-    /// Epochs that one owner may use without writing the record: attempts are far fewer, so a new owner that begins this
+    /// Epochs that one owner may use without writing the record: attempts are far fewer, so a new owner that begins so
     /// much higher is above all of them.
     /// </summary>
     private const int EpochsOfAnOwnerMax = 1 << 16;

@@ -8,8 +8,8 @@ using Orleans;
 namespace Krewe.Silo.Gateway;
 
 /// <summary>
-/// GET /v1/requests/{id}/stream: an answer's events behind the one that the client has. They are the very bytes that the
-/// lost connection would have carried.
+/// GET /v1/requests/{id}/stream: an answer's events behind the one that the client has. They are the very bytes that
+/// the lost connection would have carried.
 /// </summary>
 internal sealed class ResumeEndpoint(
     AnswerKinds kinds, AnswerRuns runs, IGrainFactory grains, ClusterOptions options, TimeProvider time)

@@ -94,6 +94,23 @@ internal sealed class RequestStream(
     /// <summary>Some of the prompt's log-probabilities are not there.</summary>
     public bool LacksPromptLogprobs => PromptLogprobsCount < promptLogprobs;
 
+    /// <summary>Waits until the prompt has all its log-probabilities.</summary>
+    public async Task WhenPromptScoredAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            Task change;
+            lock (_gate)
+            {
+                if (_promptLogprobs.Count >= promptLogprobs) return;
+                _change ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                change = _change.Task;
+            }
+
+            await change.WaitAsync(cancellationToken);
+        }
+    }
+
     /// <summary>The prompt's log-probabilities so far, from its second token on.</summary>
     public Wire.TokenLogprobs[] PromptLogprobs()
     {

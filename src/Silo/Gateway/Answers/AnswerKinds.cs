@@ -76,7 +76,7 @@ internal sealed class AnswerKinds(RequestReader reader, ServedModel model)
         {
             AnswerKind.Chat => new ChatFormat(context),
             AnswerKind.Text => new TextFormat(context),
-            _ => throw new ArgumentOutOfRangeException(nameof(run), request.Origin.Kind, "An endpoint without a format."),
+            var kind => throw new ArgumentOutOfRangeException(nameof(run), kind, "An endpoint without a format."),
         };
     }
 }

@@ -1,8 +1,8 @@
 namespace Krewe.Silo.Gateway.Answers;
 
 /// <summary>
-/// Reads a whole answer from its beginning: the deltas of its sequences in turn, one of each that is not over. The order
-/// does not depend on which sequence is faster, so that every reader of an answer sees the same stream.
+/// Reads a whole answer from its beginning: the deltas of its sequences in turn, one of each that is not over. Their
+/// order does not depend on which sequence is faster, so that every reader of an answer sees the same stream.
 /// </summary>
 internal sealed class AnswerReader(AnswerRun run, IReadOnlyList<SequenceReader> sequences)
 {

@@ -17,6 +17,7 @@ internal sealed partial class AnswerRun(
     IReadOnlyList<IRequestGrain> grains,
     ServedModel model,
     RequestStreams registry,
+    TimeProvider time,
     ILogger log) : IAsyncDisposable
 {
     private const string StopString = "stop";
@@ -53,7 +54,7 @@ internal sealed partial class AnswerRun(
         this,
         [
             .. streams.Select((stream, i) => new SequenceReader(
-                request, stream, model.Folder.Tokenizer, tokens => StopAt(i, tokens))),
+                request, stream, model.Folder.Tokenizer, time, tokens => StopAt(i, tokens))),
         ]);
 
     /// <summary>Log-probabilities of a sequence's prompt from its second token on; all are there with its first output

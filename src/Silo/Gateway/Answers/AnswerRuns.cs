@@ -8,7 +8,7 @@ namespace Krewe.Silo.Gateway.Answers;
 internal sealed class AnswerRuns(Generator generator, Door door, KeptAnswers kept)
 {
     /// <summary>
-    /// Takes the request in and starts it. Throws <see cref="KreweException"/> when it is refused; then nothing is held.
+    /// Takes the request in and starts it. Throws <see cref="KreweException"/> when it is refused, and nothing is held.
     /// Whoever gets the run must leave it.
     /// </summary>
     public Task<AnswerRun> StartAsync(GenerationRequest request) => request.Spec.Answer is null

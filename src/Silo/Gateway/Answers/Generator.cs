@@ -9,7 +9,7 @@ namespace Krewe.Silo.Gateway.Answers;
 
 /// <summary>Starts requests on the cluster.</summary>
 internal sealed class Generator(
-    ServedModel model, RequestStreams streams, IGrainFactory grains, ILogger<Generator> log)
+    ServedModel model, RequestStreams streams, IGrainFactory grains, TimeProvider time, ILogger<Generator> log)
 {
     /// <summary>
     /// Plans and dispatches the request. Throws <see cref="KreweException"/> when the cluster refuses it; then nothing
@@ -31,7 +31,7 @@ internal sealed class Generator(
 
         var run = new AnswerRun(
             request, opened, [.. request.Specs.Select(spec => grains.GetGrain<IRequestGrain>(spec.GrainKey))], model,
-            streams, log);
+            streams, time, log);
         await run.StartAsync((grain, spec) => resumes ? grain.ResumeAsync(spec) : grain.StartAsync(spec));
         return run;
     }

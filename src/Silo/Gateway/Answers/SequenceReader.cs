@@ -11,9 +11,11 @@ namespace Krewe.Silo.Gateway.Answers;
 /// alone, wherever the tokens were cut into messages: each token that shows anything is one delta.
 /// </summary>
 internal sealed class SequenceReader(
-    GenerationRequest request, RequestStream stream, Tokenizer tokenizer, Action<int> stopAt)
+    GenerationRequest request, RequestStream stream, Tokenizer tokenizer, TimeProvider time, Action<int> stopAt)
 {
     private const string Stop = "stop";
+
+    private static readonly TimeSpan PromptPatience = TimeSpan.FromSeconds(3);
 
     private readonly AnswerText _text = new(tokenizer, request);
     private readonly Queue<AnswerDelta> _ready = [];
@@ -37,8 +39,8 @@ internal sealed class SequenceReader(
     }
 
     /// <summary>
-    /// Waits until there is a next delta. Throws <see cref="KreweException"/> when the sequence failed, after everything
-    /// before the error was given.
+    /// Waits until there is a next delta. Throws <see cref="KreweException"/> when the sequence failed, after all that
+    /// came before the error was given.
     /// </summary>
     public async ValueTask FillAsync(CancellationToken cancellationToken)
     {
@@ -49,13 +51,25 @@ internal sealed class SequenceReader(
                 throw new KreweException(failed.Code, failed.Message);
             if (read.Tokens.Length == 0 && read.End is StreamEnd.Closed)
                 throw new KreweException(ErrorCode.ClientClosedRequest, "The answer was closed.");
-            if (stream.LacksPromptLogprobs)
-            {
-                throw new KreweException(
-                    ErrorCode.WorkerLost, "The prompt's log-probabilities were lost with a worker; send it again.");
-            }
-
+            if (stream.LacksPromptLogprobs) await WaitForPromptAsync(cancellationToken);
             Read(read);
+        }
+    }
+
+    /// <summary>Decode's last word may be faster than what prefill said before it. It comes, unless its link broke.
+    /// </summary>
+    private async Task WaitForPromptAsync(CancellationToken cancellationToken)
+    {
+        using var patience = new CancellationTokenSource(PromptPatience, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken);
+        try
+        {
+            await stream.WhenPromptScoredAsync(either.Token);
+        }
+        catch (OperationCanceledException) when (patience.IsCancellationRequested)
+        {
+            throw new KreweException(
+                ErrorCode.WorkerLost, "The prompt's log-probabilities were lost with a worker; send it again.");
         }
     }
 

@@ -20,8 +20,8 @@ internal static class ChoiceFields
         {
             throw new KreweException(
                 ErrorCode.InvalidRequest,
-                "'best_of' above 'n' cannot be streamed: which answers are the best shows when all are whole. Leave out "
-                + "'stream' or 'best_of'.",
+                "'best_of' above 'n' cannot be streamed: which answers are the best shows when all are whole. Leave "
+                + "'stream' or 'best_of' out.",
                 "best_of");
         }
 
