@@ -34,7 +34,8 @@ public sealed class ResumeTests(NervousCluster fixture, ITestOutputHelper output
             var at = random.Next(1, uncut.Length);
             var kills = cut % killEvery == killEvery - 1;
 
-            var got = await CutOnceAsync(body, key, at, kills ? (cut / killEvery % 2 == 0 ? "decode" : "prefill") : null);
+            var victim = cut / killEvery % 2 == 0 ? "decode" : "prefill";
+            var got = await CutOnceAsync(body, key, at, kills ? victim : null);
 
             // Only what names the request differs.
             Assert.Equal(Anonymous(uncut), Anonymous(got));

@@ -188,8 +188,8 @@ internal sealed class RequestStream(
         bool computes;
         lock (_gate)
         {
-            if (_end is StreamEnd.Failed or StreamEnd.Closed or StreamEnd.Finished { Reason: StopReason, ByStopToken: false })
-                return false;
+            if (_end is StreamEnd.Failed or StreamEnd.Closed) return false;
+            if (_end is StreamEnd.Finished { Reason: StopReason, ByStopToken: false }) return false;
             computes = _end is null;
             _end = new StreamEnd.Finished(StopReason);
             _tokens.RemoveRange(tokens, _tokens.Count - tokens);
