@@ -8,7 +8,8 @@ namespace Krewe.Silo.Gateway;
 /// <summary>Every path of the REST gateway.</summary>
 internal static class GatewayRoutes
 {
-    public static void Map(IEndpointRouteBuilder routes, GenerateEndpoints generate, ResumeEndpoint resume, InfoEndpoints info)
+    public static void Map(
+        IEndpointRouteBuilder routes, GenerateEndpoints generate, ResumeEndpoint resume, InfoEndpoints info)
     {
         routes.MapPost("/v1/chat/completions", generate.Of(AnswerKind.Chat));
         routes.MapPost("/v1/completions", generate.Of(AnswerKind.Text));
