@@ -32,6 +32,9 @@ internal sealed record EngineSettings
     /// <summary>Told of every block that enters or leaves the prefix cache; null: nobody wants to know.</summary>
     public KvEventLog? KvEvents { get; init; }
 
+    /// <summary>Null = a sequence with a constraint is refused.</summary>
+    public IConstraintFactory? Constraints { get; init; }
+
     /// <summary>How long a puller may wait for a sequence that this worker does not know (yet).</summary>
     public TimeSpan PullerWaitLimit { get; init; } = new ClusterOptions().HandoffLease;
 }

@@ -41,6 +41,7 @@ internal sealed class TokenMessages
             }
 
             batch.Runs.Clear();
+            batch.Prompts.Clear();
             if (_batches.Count < KeptMax) _batches.Push(batch);
             if (_messages.Count < KeptMax) _messages.Push(message);
         }
