@@ -28,7 +28,8 @@ public readonly record struct RouteChoice
     /// <summary>Of these, tokens to be pulled from another worker's cache: this also copies a hot prefix.</summary>
     public int PullTokens { get; init; }
 
-    public RouteWorker? PullFrom { get; init; }
+    /// <summary>The slot of the worker that has them.</summary>
+    public int? PullFromSlot { get; init; }
 
     /// <summary>Predictions, from arrival; NaN where the policy predicts nothing.</summary>
     public double TtftMs { get; init; }

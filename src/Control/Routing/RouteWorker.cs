@@ -47,6 +47,9 @@ public sealed class RouteWorker
 
     public double DiskBytesPerMs { get; set; }
 
+    /// <summary>Whoever carries choices out can have this worker pull a prefix from another one.</summary>
+    public bool PullsPrefixes { get; set; }
+
     // Load, by the newest report.
 
     /// <summary>Blocks that no sequence and no lease holds (free or evictable).</summary>

@@ -1,4 +1,3 @@
-using Krewe.Abstractions;
 using Krewe.Control.Routing;
 using static Krewe.Control.Tests.Routing.RouteWorld;
 
