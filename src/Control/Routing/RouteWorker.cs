@@ -33,7 +33,7 @@ public sealed class RouteWorker
     public int MaxSequences { get; set; } = 256;
 
     // Costs.
-    public StepCosts Steps { get; set; }
+    public StepCosts Steps { get; set; } = StepCosts.ColdStart;
 
     public double KvBytesPerToken { get; set; }
 

@@ -3,24 +3,24 @@ using Krewe.Abstractions;
 namespace Krewe.Control.Routing;
 
 /// <summary>
-/// Krewe's own: the pair of workers whose predicted TTFT and TPOT meet the request's SLOs at the least cost to everybody,
-/// or an early refusal when no pair does. Per worker it predicts queue, restore or recomputation of the prefix, prefill
-/// and decode steps; it prefills on the decode worker itself when a handoff would not pay. No constant here was fitted
-/// to a trace: see each one's reason.
+/// Krewe's own: among the pairs of workers that are predicted to meet the request's SLOs, the one that adds the least
+/// delay to everybody, itself included; an early refusal when there is none. No constant in it was fitted to a trace.
 /// </summary>
 /// <remarks>
+/// With B sequences decoding beside it on each side, N output tokens and arrivals a ms and worker of a:
 /// <code>
-/// ttft  = waited + queue + restore/pull + prefill(rest behind the hit)
-/// tpot  = decode step with this request in it; the handoff's tail, which comes once, is spread over the output
-/// price = work * arrivals per ms and worker * (queue + work)
-/// cost  = ttft + price,  least among pairs that meet both SLOs
+/// ttft   = waited + queue + load + prefill of the rest          PrefillForecast: load or recompute, by tier
+/// tpot   = step with it + (handoff tail + wait for room) / N    DecodeForecast
+/// own    = ttft + N * tpot
+/// others = work * a * (queue + work)     whoever arrives while the prefill worker has this queue waits that longer
+///        + work * B(prefill)             its decodes stand still meanwhile: why a local prefill may not pay
+///        + N * burden * B(decode)        every step there is longer by this sequence
 /// </code>
-/// The price is what the work costs others: whoever arrives while the worker is busy with this queue waits that much
-/// longer. It makes a prefix hit worth its saved work, not only its saved time, and vanishes when the cluster is idle.
+/// The work's price makes a prefix hit worth its saved work, not only its saved time, and a handoff worth its stalls
+/// avoided; both vanish when the cluster is idle.
 /// </remarks>
 public sealed class KrewePolicy : RoutePolicy
 {
-    /// <summary>Decode workers that are weighed against every prefill worker: the best few by predicted TPOT.</summary>
     private readonly ArrivalRate _arrivals = new();
 
     public override string Name => "krewe";
@@ -30,23 +30,24 @@ public sealed class KrewePolicy : RoutePolicy
     protected override RouteChoice Pick(RouteRequest request, RouteCandidates candidates)
     {
         var prefills = candidates.Prefills;
-        var perWorkerMs = _arrivals.Observe(request.NowUs) / prefills.Length;
+        var arrivals = _arrivals.Observe(request.NowUs) / prefills.Length;
         var decode = BestDecode(request, candidates.Decodes);
-        var best = default(Candidate);
+        var best = new Offer(true, default);
         foreach (var worker in prefills)
         {
             var whole = worker.TakesWhole && worker.BlocksFor(request.ContextTokens) <= worker.TotalBlocks;
-            Consider(ref best, request, worker, whole ? worker : decode, perWorkerMs);
+            Consider(ref best, request, worker, whole ? worker : decode.Worker, arrivals, whole ? null : decode);
         }
 
         foreach (var worker in candidates.Decodes)
         {
-            if (worker.PrefillsLocally && worker.Role == WorkerRole.Decode)
-                Consider(ref best, request, worker, worker, perWorkerMs);
+            if (worker is { PrefillsLocally: true, TakesPrefill: false })
+                Consider(ref best, request, worker, worker, arrivals, null);
         }
 
         var choice = best.Choice;
-        if (!request.MayRefuse || !best.Misses) return choice;
+        var guessed = choice.Prefill!.Steps.IsGuess || choice.Decode!.Steps.IsGuess;
+        if (!request.MayRefuse || !best.Misses || guessed) return choice;
         var phase = choice.TtftMs > request.TtftSloMs ? RoutePhase.Prefill : RoutePhase.Decode;
         return RouteChoice.Refuse(ErrorCode.Overloaded, phase, "no pair of workers meets the SLO") with
         {
@@ -55,17 +56,24 @@ public sealed class KrewePolicy : RoutePolicy
         };
     }
 
+    /// <param name="shared">The decode side, when it is the same for many prefill workers.</param>
     private static void Consider(
-        ref Candidate best, RouteRequest request, RouteWorker prefill, RouteWorker decode, double arrivalsPerMs)
+        ref Offer best, RouteRequest request, RouteWorker prefill, RouteWorker decode, double arrivals,
+        DecodeSide? shared)
     {
+        var side = shared ?? Decode(request, decode);
         var plan = PrefillForecast.Of(request, prefill);
         var ttft = request.WaitedMs + plan.QueueMs + plan.WorkMs;
-        var tpot = DecodeForecast.TpotMs(request, prefill, decode, plan);
+        var tail = DecodeForecast.HandoffTailMs(request, prefill, decode, request.PrefillTokens - plan.KnownTokens);
+        var tpot = side.StepMs + ((tail + side.WaitMs) / side.Tokens);
         var misses = ttft > request.TtftSloMs || tpot > request.TpotSloMs;
-        var cost = ttft + (plan.WorkMs * arrivalsPerMs * (plan.QueueMs + plan.WorkMs));
-        // A pair that meets the SLO before one that does not; then the lower cost.
+        var stalled = prefill.TakesDecode ? prefill.DecodingSequences : 0;
+        var cost = ttft + (side.Tokens * tpot)
+            + (plan.WorkMs * ((arrivals * (plan.QueueMs + plan.WorkMs)) + stalled))
+            + side.OthersMs;
+        // A pair that meets the SLOs before one that does not; then the least delay.
         if (best.Choice.Prefill is not null && (misses == best.Misses ? cost >= best.Choice.Cost : misses)) return;
-        best = new Candidate(misses, new RouteChoice
+        best = new Offer(misses, new RouteChoice
         {
             Prefill = prefill,
             Decode = decode,
@@ -76,22 +84,36 @@ public sealed class KrewePolicy : RoutePolicy
             TtftMs = ttft,
             TpotMs = tpot,
             Cost = cost,
-            Rule = misses ? "least cost, though it misses the SLO" : "least cost within the SLO",
+            Rule = misses ? "least delay added, but outside the SLO" : "least delay added within the SLO",
         });
     }
 
-    /// <summary>The decode worker with room and the shortest step; without room, the most room.</summary>
-    private static RouteWorker BestDecode(RouteRequest request, ReadOnlySpan<RouteWorker> workers)
+    private static DecodeSide BestDecode(RouteRequest request, ReadOnlySpan<RouteWorker> workers)
     {
-        var (best, bestKey) = (workers[0], double.PositiveInfinity);
-        foreach (var worker in workers)
+        var best = Decode(request, workers[0]);
+        foreach (var worker in workers[1..])
         {
-            var key = DecodeForecast.StepMs(request, worker) + DecodeForecast.WaitMs(request, worker);
-            if (key < bestKey) (best, bestKey) = (worker, key);
+            var side = Decode(request, worker);
+            if (side.CostMs < best.CostMs) best = side;
         }
 
         return best;
     }
 
-    private readonly record struct Candidate(bool Misses, RouteChoice Choice);
+    private static DecodeSide Decode(RouteRequest request, RouteWorker worker)
+    {
+        var tokens = DecodeForecast.OutputTokens(request);
+        return new DecodeSide(
+            worker, tokens, DecodeForecast.StepMs(request, worker), DecodeForecast.WaitMs(request, worker),
+            tokens * DecodeForecast.BurdenMs(request, worker) * worker.DecodingSequences);
+    }
+
+    /// <summary>A decode worker's half of a pair's cost.</summary>
+    private readonly record struct DecodeSide(
+        RouteWorker Worker, int Tokens, double StepMs, double WaitMs, double OthersMs)
+    {
+        public double CostMs => (Tokens * StepMs) + WaitMs + OthersMs;
+    }
+
+    private readonly record struct Offer(bool Misses, RouteChoice Choice);
 }

@@ -39,7 +39,8 @@ public sealed class MooncakePolicy : RoutePolicy
         }
 
         best = best with { Decode = decode, TpotMs = Tpot(request, decode), Rule = "least predicted TTFT" };
-        if (!request.MayRefuse || (best.TtftMs <= request.TtftSloMs && best.TpotMs <= request.TpotSloMs)) return best;
+        var guessed = prefill.Steps.IsGuess || decode.Steps.IsGuess;
+        if (!request.MayRefuse || guessed || (best.TtftMs <= request.TtftSloMs && best.TpotMs <= request.TpotSloMs)) return best;
         var phase = best.TtftMs > request.TtftSloMs ? RoutePhase.Prefill : RoutePhase.Decode;
         return RouteChoice.Refuse(ErrorCode.Overloaded, phase, "rejected early") with
         {
