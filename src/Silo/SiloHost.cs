@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using Krewe.Abstractions;
+using Krewe.Control.Routing;
 using Krewe.Grains;
 using Krewe.Silo.Gateway;
 using Krewe.Silo.Gateway.Answers;
@@ -74,6 +75,12 @@ public static class SiloHost
         CancellationToken cancellationToken = default)
     {
         var mistakes = options.Validate().ToList();
+        if (options.RoutingPolicy is { } name && !RoutingPolicies.Names.Contains(name))
+        {
+            mistakes.Add(
+                $"No routing policy '{name}'; give --policy one of {string.Join(", ", RoutingPolicies.Names)}.");
+        }
+
         if (mistakes.Count > 0)
             throw new KreweException(ErrorCode.InvalidOptions, string.Join(Environment.NewLine, mistakes));
 
@@ -131,7 +138,15 @@ public static class SiloHost
         AddLinks(services);
         AddGateway(services);
         GrainHost.Add(builder, options);
-        services.AddKreweGrains(new GrainOptions { RecordKeep = options.RecordKeep });
+        services.AddSingleton(RoutingPolicies.Create(
+            options.RoutingPolicy ?? RoutingPolicies.Default,
+            BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)))));
+        services.AddKreweGrains(new GrainOptions
+        {
+            RecordKeep = options.RecordKeep,
+            TtftSlo = options.TtftSlo,
+            TpotSlo = options.TpotSlo,
+        });
 
         var app = builder.Build();
         app.UseMiddleware<ErrorMiddleware>();

@@ -6,7 +6,7 @@ namespace Krewe.Control.Routing;
 public static class RoutingPolicies
 {
     /// <summary>What runs when nobody chose.</summary>
-    public const string Default = "least-loaded";
+    public const string Default = "krewe";
 
     private static readonly SortedList<string, Func<ulong, IRoutingPolicy>> Factories = new(StringComparer.Ordinal)
     {
