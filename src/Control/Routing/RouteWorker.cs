@@ -128,8 +128,10 @@ public sealed class RouteWorker
     public double KvUsage => 1 - ((double)FreeBlocks / TotalBlocks);
 
     /// <summary>Blocks that are available and not promised to what was dispatched.</summary>
-    public int FreeBlocks =>
-        (int)Math.Max(0, AvailableBlocks - ((DispatchedTokens + DispatchedContextTokens) / BlockTokens));
+    public int FreeBlocks => (int)Math.Max(0, FreeTokens / BlockTokens);
+
+    /// <summary>The same in token slots; negative when more is promised than there is.</summary>
+    public long FreeTokens => ((long)AvailableBlocks * BlockTokens) - DispatchedTokens - DispatchedContextTokens;
 
     /// <summary>Blocks that <paramref name="tokens"/> fill here; no context is longer than the model's.</summary>
     public int BlocksFor(long tokens)
@@ -137,6 +139,9 @@ public sealed class RouteWorker
         var capped = Math.Min(tokens, MaxContextTokens);
         return (int)((capped + BlockTokens - 1) / BlockTokens);
     }
+
+    /// <summary>True when the pool, empty, holds a context of <paramref name="tokens"/>.</summary>
+    public bool Holds(int tokens) => Math.Min(tokens, MaxContextTokens) <= (long)TotalBlocks * BlockTokens;
 
     /// <summary>Counts a choice at once, before any report shows it.</summary>
     public void CountPrefill(long tokens, double predictedMs)

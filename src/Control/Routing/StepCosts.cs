@@ -51,7 +51,8 @@ public readonly record struct StepCosts
     public double PrefillMs(long tokens, long context, int budget)
     {
         if (tokens <= 0) return 0;
-        var steps = (tokens + budget - 1) / budget;
+        // 32 bits, unsigned: the division is a good part of this.
+        var steps = ((uint)tokens + (uint)budget - 1) / (uint)budget;
         var pairs = tokens * (context + ((tokens + 1) * 0.5));
         return (steps * PrefillFixedMs) + (tokens * PrefillTokenMs) + (pairs * PrefillPairMs);
     }

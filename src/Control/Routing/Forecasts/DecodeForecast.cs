@@ -19,7 +19,7 @@ internal static class DecodeForecast
     /// </summary>
     public static double WaitMs(RouteRequest request, RouteWorker worker)
     {
-        var missing = (worker.BlocksFor(request.PrefillTokens) - worker.FreeBlocks) * (double)worker.BlockTokens;
+        double missing = request.PrefillTokens + worker.BlockTokens - worker.FreeTokens;
         var crowd = worker.DecodingSequences + 1 - worker.MaxSequences;
         if (missing <= 0 && crowd <= 0) return 0;
         var lifeMs = OutputTokens(request) * worker.Steps.DecodeMs(

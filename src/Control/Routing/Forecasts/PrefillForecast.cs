@@ -70,7 +70,7 @@ internal readonly record struct PrefillForecast(
     private static double SharedStepMs(RouteWorker worker, int tokens, double untilMs, double tokensPerMs)
     {
         var budget = worker.StepBudgetTokens;
-        var inLastStep = (worker.OutstandingTokens + tokens) % budget;
+        var inLastStep = (uint)(worker.OutstandingTokens + tokens) % (uint)budget;
         var lastStepMs = worker.Steps.PrefillFixedMs + (inLastStep * worker.Steps.PrefillTokenMs);
         var coming = tokensPerMs * Math.Max(0, untilMs - lastStepMs);
         return Math.Min(budget - inLastStep, coming) * worker.Steps.PrefillTokenMs;

@@ -41,7 +41,7 @@ public sealed class KrewePolicy : RoutePolicy
         var best = new Offer(true, 0, default);
         foreach (var worker in prefills)
         {
-            var whole = worker.TakesWhole && worker.BlocksFor(request.ContextTokens) <= worker.TotalBlocks;
+            var whole = worker.TakesWhole && worker.Holds(request.ContextTokens);
             Consider(ref best, request, worker, whole ? worker : decode.Worker, arrivals, whole ? null : decode);
         }
 
@@ -85,6 +85,9 @@ public sealed class KrewePolicy : RoutePolicy
         DecodeSide? shared)
     {
         var side = shared ?? Decode(request, decode);
+        // Most workers of a large cell lose by their queue alone.
+        var least = request.WaitedMs + prefill.QueueMs(request.NowUs) + (side.Tokens * side.StepMs) + side.OthersMs;
+        if (!best.Misses && least >= best.Choice.Cost) return;
         var plan = PrefillForecast.Of(request, prefill, arrivals.TokensPerMs);
         var ttft = request.WaitedMs + plan.TtftMs;
         var tail = DecodeForecast.HandoffTailMs(prefill, decode, request.PrefillTokens - plan.KnownTokens);

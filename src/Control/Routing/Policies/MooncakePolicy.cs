@@ -29,7 +29,7 @@ public sealed class MooncakePolicy : RoutePolicy
 
         var prefill = best.Prefill!;
         var decode = candidates.Decodes[0];
-        if (prefill.TakesWhole && prefill.BlocksFor(request.ContextTokens) <= prefill.TotalBlocks) decode = prefill;
+        if (prefill.TakesWhole && prefill.Holds(request.ContextTokens)) decode = prefill;
         else
         {
             foreach (var worker in candidates.Decodes)
