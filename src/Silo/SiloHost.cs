@@ -2,8 +2,10 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using Krewe.Abstractions;
+using Krewe.Control.Cluster;
 using Krewe.Control.Routing;
 using Krewe.Grains;
+using Krewe.Silo.Cluster;
 using Krewe.Silo.Gateway;
 using Krewe.Silo.Gateway.Answers;
 using Krewe.Silo.Gateway.Requests;
@@ -137,6 +139,10 @@ public static class SiloHost
         services.AddSingleton(new Entropy(() => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)))));
         AddLinks(services);
         AddGateway(services);
+        services.AddSingleton(new DecisionLog());
+        services.AddSingleton(new PoolPolicy());
+        services.AddSingleton<DecisionEndpoints>();
+        services.AddHostedService<PoolAdvisor>();
         GrainHost.Add(builder, options);
         services.AddSingleton(RoutingPolicies.Create(
             options.RoutingPolicy ?? RoutingPolicies.Default,
@@ -154,6 +160,7 @@ public static class SiloHost
             app,
             app.Services.GetRequiredService<GenerateEndpoints>(),
             app.Services.GetRequiredService<InfoEndpoints>());
+        app.Services.GetRequiredService<DecisionEndpoints>().Map(app);
         return app;
     }
 

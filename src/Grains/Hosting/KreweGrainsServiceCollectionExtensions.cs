@@ -25,6 +25,7 @@ public static class KreweGrainsServiceCollectionExtensions
         services.TryAddSingleton<PrefixDirectory>();
         services.TryAddSingleton<IRecordRetention, RecordRetention>();
         services.AddSingleton<RequestRouter>();
+        services.AddSingleton<IRouteTally>(provider => provider.GetRequiredService<RequestRouter>());
         services.AddSingleton(provider =>
             new RequestMachine(RequestLimits.From(provider.GetRequiredService<ClusterOptions>())));
         return services;

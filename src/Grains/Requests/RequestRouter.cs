@@ -6,7 +6,7 @@ using Krewe.Control.Routing;
 namespace Krewe.Grains;
 
 /// <summary>Asks the routing policy about this silo's view of the workers, one request after the other.</summary>
-internal sealed class RequestRouter
+internal sealed class RequestRouter : IRouteTally
 {
     /// <summary>How much the newest request's output length says of the next one's.</summary>
     private const double OutputWeight = 0.05;
@@ -20,6 +20,7 @@ internal sealed class RequestRouter
     private readonly RouteTableFeed _feed;
     private readonly GrainOptions _options;
     private double _outputTokens;
+    private RouteTally _tally;
 
     public RequestRouter(IRoutingPolicy policy, IClusterView view, PrefixDirectory prefixes, GrainOptions options)
     {
@@ -43,6 +44,7 @@ internal sealed class RequestRouter
             _feed.Follow(views);
             Describe(spec, outputTokens, asked, now, hashes, views.IsEmpty ? 1 : views[0].Descriptor.BlockTokens);
             var choice = _policy.Choose(_request, _table);
+            Count(choice);
             var why = _policy.Explain(_request, choice, _table);
             if (choice.Refusal is { } code) return new RouteMissing(now, asked.Epoch, code, why);
             RouteDispatch.Count(_request, choice);
@@ -60,6 +62,16 @@ internal sealed class RequestRouter
             _outputTokens = _outputTokens == 0
                 ? outputTokens
                 : _outputTokens + (OutputWeight * (outputTokens - _outputTokens));
+        }
+    }
+
+    public RouteTally Take()
+    {
+        lock (_gate)
+        {
+            var taken = _tally;
+            _tally = default;
+            return taken;
         }
     }
 
@@ -85,6 +97,18 @@ internal sealed class RequestRouter
         _request.HashBlockTokens = blockTokens;
         _request.Hits.Clear();
         if (_policy.Prefix == PrefixUse.Hits) _prefixes.Match(hashes, blockTokens, _request.Hits);
+    }
+
+    /// <summary>A policy that predicts nothing is never late: comparisons with NaN are false.</summary>
+    private void Count(in RouteChoice choice)
+    {
+        var refused = choice.Refusal == ErrorCode.Overloaded;
+        if (choice.IsRefused && !refused) return;
+        _tally = new RouteTally(
+            _tally.Requests + 1,
+            _tally.TtftMet + (refused || choice.TtftMs > _request.TtftSloMs ? 0 : 1),
+            _tally.TpotMet + (refused || choice.TpotMs > _request.TpotSloMs ? 0 : 1),
+            _tally.Refused + (refused ? 1 : 0));
     }
 
     private static PrefixHash[] HashesOf(RequestSpec spec, WorkerDescriptor worker)

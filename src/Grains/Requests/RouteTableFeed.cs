@@ -33,7 +33,7 @@ internal sealed class RouteTableFeed(RouteTable table, IRoutingPolicy policy, Pr
         if (views.Length != _entries.Count) return false;
         for (var i = 0; i < views.Length; i++)
         {
-            if (views[i].Descriptor != _entries[i].View?.Descriptor) return false;
+            if (!ReferenceEquals(views[i].Descriptor, _entries[i].View?.Descriptor)) return false;
         }
 
         return true;
