@@ -104,11 +104,15 @@ public sealed class RouteWorker
     /// <summary>Sequences beside a new request.</summary>
     public int Sequences => RunningSequences + WaitingSequences + DispatchedSequences;
 
-    /// <summary>Sequences that decode, or will with what was dispatched.</summary>
-    public int DecodingSequences => RunningSequences + DispatchedDecodes;
+    /// <summary>
+    /// Sequences that decode, or will: those dispatched here, and, where prompts are computed too, those that wait.
+    /// </summary>
+    public int DecodingSequences =>
+        RunningSequences + DispatchedDecodes + (Role == WorkerRole.Mixed ? WaitingSequences : 0);
 
     /// <summary>Context tokens that decode steps will attend to.</summary>
-    public long DecodingContextTokens => ContextTokens + DispatchedContextTokens;
+    public long DecodingContextTokens =>
+        ContextTokens + DispatchedContextTokens + (Role == WorkerRole.Mixed ? WaitingTokens : 0);
 
     /// <summary>
     /// Predicted time until a prompt that comes now is begun: what the report left, less what was computed since, and

@@ -9,12 +9,15 @@ namespace Krewe.Control.Routing;
 /// <remarks>
 /// With B sequences decoding beside it on each side, N output tokens and arrivals a ms and worker of a:
 /// <code>
-/// ttft   = waited + queue + load + prefill of the rest + step mates    PrefillForecast: load or recompute, by tier
-/// tpot   = step with it + (handoff tail + wait for room) / N    DecodeForecast
-/// own    = ttft + N * tpot
-/// others = work * a * (queue + work)     whoever arrives while the prefill worker has this queue waits that longer
-///        + work * B(prefill)             its decodes stand still meanwhile: why a local prefill may not pay
-///        + N * burden * B(decode)        every step there is longer by this sequence
+/// ttft  = waited + queue + load + prefill of the rest + step mates     PrefillForecast: load or recompute, by tier
+/// tpot  = step with it + (handoff tail + wait for room) / N            DecodeForecast; where it also prefills, steps
+///                                                                      share the time with the prompts that come
+/// first   = ttft                        its own wait for the first token
+///         + work a (queue + work)       whoever comes while the prefill worker has this queue waits that longer
+/// further = N tpot                      its own further tokens
+///         + work B(prefill worker)      decodes there stand still meanwhile: why a local prefill may not pay
+///         + N burden B(decode worker)   every step there is longer by this sequence
+/// cost  = first / TTFT limit + further / (N TPOT limit)                shares of the limits that are used up
 /// </code>
 /// The work's price makes a prefix hit worth its saved work, not only its saved time, and a handoff worth its stalls
 /// avoided; both vanish when the cluster is idle.
@@ -26,6 +29,9 @@ public sealed class KrewePolicy : RoutePolicy
     /// </summary>
     private const double Margin = 0.1;
 
+    /// <summary>A worker that also prefills decodes in what is left of its time; some is always left.</summary>
+    private const double MostPrefillShare = 0.9;
+
     private readonly OfferedLoad _load = new();
 
     public override string Name => "krewe";
@@ -36,7 +42,9 @@ public sealed class KrewePolicy : RoutePolicy
     {
         var prefills = candidates.Prefills;
         _load.Pass(request.NowUs);
-        var arrivals = new Arrivals(_load.RequestsPerMs / prefills.Length, _load.TokensPerMs / prefills.Length);
+        var arrivals = new Arrivals(
+            _load.RequestsPerMs / prefills.Length, _load.TokensPerMs / prefills.Length,
+            Math.Min(MostPrefillShare, _load.BusyWorkersWith(0) / prefills.Length));
         var decode = BestDecode(request, candidates.Decodes);
         var best = new Offer(true, 0, default);
         foreach (var worker in prefills)
@@ -86,17 +94,19 @@ public sealed class KrewePolicy : RoutePolicy
     {
         var side = shared ?? Decode(request, decode);
         // Most workers of a large cell lose by their queue alone.
-        var least = request.WaitedMs + prefill.QueueMs(request.NowUs) + (side.Tokens * side.StepMs) + side.OthersMs;
+        var scale = Scale.Of(request, side.Tokens);
+        var least = (scale.First * (request.WaitedMs + prefill.QueueMs(request.NowUs)))
+            + (scale.Further * ((side.Tokens * side.StepMs) + side.OthersMs));
         if (!best.Misses && least >= best.Choice.Cost) return;
         var plan = PrefillForecast.Of(request, prefill, arrivals.TokensPerMs);
         var ttft = request.WaitedMs + plan.TtftMs;
         var tail = DecodeForecast.HandoffTailMs(prefill, decode, request.PrefillTokens - plan.KnownTokens);
-        var tpot = side.StepMs + ((tail + side.WaitMs) / side.Tokens);
+        var step = prefill == decode ? side.StepMs / (1 - arrivals.PrefillShare) : side.StepMs;
+        var tpot = step + ((tail + side.WaitMs) / side.Tokens);
         var misses = ttft + (Margin * plan.TtftMs) > request.TtftSloMs || tpot > request.TpotSloMs;
         var stalled = prefill.TakesDecode ? prefill.DecodingSequences : 0;
-        var cost = ttft + (side.Tokens * tpot)
-            + (plan.WorkMs * ((arrivals.RequestsPerMs * (plan.QueueMs + plan.WorkMs)) + stalled))
-            + side.OthersMs;
+        var cost = (scale.First * (ttft + (plan.WorkMs * arrivals.RequestsPerMs * (plan.QueueMs + plan.WorkMs))))
+            + (scale.Further * ((side.Tokens * tpot) + (plan.WorkMs * stalled) + side.OthersMs));
         // A pair that meets the SLOs before one that does not; then the least delay.
         if (best.Choice.Prefill is not null && (misses == best.Misses ? cost >= best.Choice.Cost : misses)) return;
         best = new Offer(misses, plan.WorkMs, new RouteChoice
@@ -141,8 +151,20 @@ public sealed class KrewePolicy : RoutePolicy
         public double CostMs => (Tokens * StepMs) + WaitMs + OthersMs;
     }
 
+    /// <summary>
+    /// What a ms of delay is worth, before the first token and after it: a share of the limit that it uses up. Without
+    /// both limits every ms is worth the same.
+    /// </summary>
+    private readonly record struct Scale(double First, double Further)
+    {
+        public static Scale Of(RouteRequest request, int tokens) =>
+            double.IsPositiveInfinity(request.TtftSloMs + request.TpotSloMs)
+                ? new Scale(1, 1)
+                : new Scale(1 / request.TtftSloMs, 1 / (request.TpotSloMs * tokens));
+    }
+
     /// <summary>What comes to one prefill worker.</summary>
-    private readonly record struct Arrivals(double RequestsPerMs, double TokensPerMs);
+    private readonly record struct Arrivals(double RequestsPerMs, double TokensPerMs, double PrefillShare);
 
     private readonly record struct Offer(bool Misses, double WorkMs, RouteChoice Choice);
 }
