@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using Krewe.Abstractions;
 using Krewe.Control.Routing;
 
 namespace Krewe.Grains;

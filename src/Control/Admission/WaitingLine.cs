@@ -6,7 +6,7 @@ namespace Krewe.Control.Admission;
 /// Requests that wait to be dispatched. Strict priorities; inside one, tenants share as <see cref="Fairness"/> says;
 /// inside a tenant, <see cref="QueueOrder"/>. Deterministic. Not thread-safe.
 /// </summary>
-public sealed class FairQueue(QueueOrder order, Fairness fairness, int quantumTokens = 4096)
+public sealed class WaitingLine(QueueOrder order, Fairness fairness, int quantumTokens = 4096)
 {
     private readonly SortedList<int, Band> _bands = new(Comparer<int>.Create((a, b) => b.CompareTo(a)));
     private readonly Dictionary<string, double> _served = new(StringComparer.Ordinal);

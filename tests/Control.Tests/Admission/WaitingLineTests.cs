@@ -2,7 +2,7 @@ using Krewe.Control.Admission;
 
 namespace Krewe.Control.Tests.Admission;
 
-public class FairQueueTests
+public class WaitingLineTests
 {
     [Fact]
     public void Orders_differ_as_they_say()
@@ -20,7 +20,7 @@ public class FairQueueTests
     [Fact]
     public void Shortest_first_ages_so_that_a_long_one_is_not_starved()
     {
-        var queue = new FairQueue(QueueOrder.ShortestFirst, Fairness.None);
+        var queue = new WaitingLine(QueueOrder.ShortestFirst, Fairness.None);
         queue.Enqueue(Entry("long", 0, work: 1000));
         var before = 0;
         for (var now = 0; now < 5000; now += 10)
@@ -38,7 +38,7 @@ public class FairQueueTests
     [Fact]
     public void A_higher_priority_goes_first_whatever_the_tenant()
     {
-        var queue = new FairQueue(QueueOrder.Arrival, Fairness.VirtualTokens);
+        var queue = new WaitingLine(QueueOrder.Arrival, Fairness.VirtualTokens);
         queue.Enqueue(Entry("a", 0, tenant: "x"));
         queue.Enqueue(Entry("b", 1, tenant: "x") with { Priority = 1 });
         Assert.True(queue.TryDequeue(out var first));
@@ -59,7 +59,7 @@ public class FairQueueTests
     [Fact]
     public void Whoever_was_away_does_not_come_back_with_a_claim()
     {
-        var queue = new FairQueue(QueueOrder.Arrival, Fairness.VirtualTokens);
+        var queue = new WaitingLine(QueueOrder.Arrival, Fairness.VirtualTokens);
         for (var i = 0; i < 100; i++) queue.Enqueue(Entry($"a{i}", i, tenant: "a"));
         for (var i = 0; i < 50; i++) Assert.True(queue.TryDequeue(out _));
         for (var i = 0; i < 50; i++) queue.Enqueue(Entry($"b{i}", 100 + i, tenant: "b"));
@@ -70,7 +70,7 @@ public class FairQueueTests
     [Fact]
     public void Output_tokens_count_as_well()
     {
-        var queue = new FairQueue(QueueOrder.Arrival, Fairness.VirtualTokens);
+        var queue = new WaitingLine(QueueOrder.Arrival, Fairness.VirtualTokens);
         queue.Enqueue(Entry("a", 0, tenant: "a"));
         queue.Enqueue(Entry("b", 1, tenant: "b"));
         queue.Charge("a", 10);
@@ -82,7 +82,7 @@ public class FairQueueTests
     public void Every_request_leaves_once_or_is_cancelled(Fairness fairness)
     {
         var random = new Random(1);
-        var queue = new FairQueue(QueueOrder.LeastSlack, fairness);
+        var queue = new WaitingLine(QueueOrder.LeastSlack, fairness);
         var (open, left) = (new HashSet<string>(), new HashSet<string>());
         for (var i = 0; i < 5000; i++)
         {
@@ -122,7 +122,7 @@ public class FairQueueTests
     private static double WorstGap(Fairness fairness)
     {
         var random = new Random(3);
-        var queue = new FairQueue(QueueOrder.Arrival, fairness);
+        var queue = new WaitingLine(QueueOrder.Arrival, fairness);
         var served = new Dictionary<string, long> { ["flood"] = 0, ["few"] = 0 };
         for (var i = 0; i < 500; i++)
             queue.Enqueue(Entry($"f{i}", i, tenant: "flood") with { Tokens = random.Next(1, 4096) });
@@ -141,7 +141,7 @@ public class FairQueueTests
 
     private static List<string> Drain(QueueOrder order, QueueEntry[] entries)
     {
-        var queue = new FairQueue(order, Fairness.None);
+        var queue = new WaitingLine(order, Fairness.None);
         foreach (var entry in entries) queue.Enqueue(entry);
         var names = new List<string>();
         while (queue.TryDequeue(out var next)) names.Add(next.RequestId);
@@ -149,13 +149,14 @@ public class FairQueueTests
     }
 
     private static QueueEntry Entry(
-        string id, double arrived, double work = 10, double due = double.PositiveInfinity, string tenant = "") => new()
-    {
-        RequestId = id,
-        Tenant = tenant,
-        ArrivedMs = arrived,
-        WorkMs = work,
-        DueMs = due,
-        Tokens = 100,
-    };
+        string id, double arrived, double work = 10, double due = double.PositiveInfinity, string tenant = "") =>
+        new()
+        {
+            RequestId = id,
+            Tenant = tenant,
+            ArrivedMs = arrived,
+            WorkMs = work,
+            DueMs = due,
+            Tokens = 100,
+        };
 }
