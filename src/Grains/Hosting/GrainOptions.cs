@@ -12,7 +12,8 @@ public sealed record GrainOptions
     public int RecordsMax { get; init; } = 10_000;
 
     /// <summary>
-    /// When a first token is due after arrival; routing aims at it, and refuses what it predicts to be late. Null = none.
+    /// When a first token is due after arrival; routing aims at it, and refuses what it predicts to be late; null =
+    /// none.
     /// </summary>
     public TimeSpan? TtftSlo { get; init; }
 

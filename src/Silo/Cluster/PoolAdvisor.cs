@@ -7,8 +7,8 @@ using Microsoft.Extensions.Hosting;
 namespace Krewe.Silo.Cluster;
 
 /// <summary>
-/// Watches this silo's pools and writes into the decision log what they need: more or fewer workers of a phase, a worker
-/// of the other role. Whoever runs the machines carries it out; refusals for the limits are told here too.
+/// Watches this silo's pools and writes into the decision log what they need: more or fewer workers of a phase, a
+/// worker of the other role. Whoever runs the machines carries it out; refusals for the limits are told here too.
 /// </summary>
 internal sealed class PoolAdvisor(
     IClusterView view, IRouteTally tally, PoolPolicy policy, DecisionLog log, TimeProvider time) : BackgroundService

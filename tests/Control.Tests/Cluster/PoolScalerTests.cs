@@ -14,7 +14,8 @@ public class PoolScalerTests
         Assert.Equal(6, world.Prefill);
         Assert.Equal(4, world.Decode);
         Assert.All(actions, action => Assert.IsType<ScalePhase>(action));
-        Assert.Contains("requests in time (target 90%), 4 workers 100% busy", actions[0].Reason, StringComparison.Ordinal);
+        Assert.Contains(
+            "requests in time (target 90%), 4 workers 100% busy", actions[0].Reason, StringComparison.Ordinal);
     }
 
     [Fact]
