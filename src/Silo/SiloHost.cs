@@ -2,7 +2,10 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using Krewe.Abstractions;
+using Krewe.Control.Cluster;
+using Krewe.Control.Routing;
 using Krewe.Grains;
+using Krewe.Silo.Cluster;
 using Krewe.Silo.Gateway;
 using Krewe.Silo.Gateway.Answers;
 using Krewe.Silo.Gateway.Requests;
@@ -75,6 +78,12 @@ public static class SiloHost
         CancellationToken cancellationToken = default)
     {
         var mistakes = options.Validate().ToList();
+        if (options.RoutingPolicy is { } name && !RoutingPolicies.Names.Contains(name))
+        {
+            mistakes.Add(
+                $"No routing policy '{name}'; give --policy one of {string.Join(", ", RoutingPolicies.Names)}.");
+        }
+
         if (mistakes.Count > 0)
             throw new KreweException(ErrorCode.InvalidOptions, string.Join(Environment.NewLine, mistakes));
 
@@ -131,8 +140,20 @@ public static class SiloHost
         services.AddSingleton(new Entropy(() => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)))));
         AddLinks(services);
         AddGateway(services);
+        services.AddSingleton(new DecisionLog());
+        services.AddSingleton(new PoolPolicy());
+        services.AddSingleton<DecisionEndpoints>();
+        services.AddHostedService<PoolAdvisor>();
         GrainHost.Add(builder, options);
-        services.AddKreweGrains(new GrainOptions { RecordKeep = options.RecordKeep });
+        services.AddSingleton(RoutingPolicies.Create(
+            options.RoutingPolicy ?? RoutingPolicies.Default,
+            BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)))));
+        services.AddKreweGrains(new GrainOptions
+        {
+            RecordKeep = options.RecordKeep,
+            TtftSlo = options.TtftSlo,
+            TpotSlo = options.TpotSlo,
+        });
 
         var app = builder.Build();
         app.UseMiddleware<ErrorMiddleware>();
@@ -141,6 +162,7 @@ public static class SiloHost
             app.Services.GetRequiredService<GenerateEndpoints>(),
             app.Services.GetRequiredService<ResumeEndpoint>(),
             app.Services.GetRequiredService<InfoEndpoints>());
+        app.Services.GetRequiredService<DecisionEndpoints>().Map(app);
         return app;
     }
 

@@ -50,6 +50,15 @@ public sealed record SiloOptions
     /// <summary>Largest request body in bytes.</summary>
     public long MaxRequestBytes { get; init; } = 32L << 20;
 
+    /// <summary>Name of the routing policy; null = the usual one.</summary>
+    public string? RoutingPolicy { get; init; }
+
+    /// <summary>Time to first token, and mean time per further token, that routing aims at; null = none.</summary>
+    public TimeSpan? TtftSlo { get; init; }
+
+    /// <inheritdoc cref="TtftSlo"/>
+    public TimeSpan? TpotSlo { get; init; }
+
     public ClusterOptions Cluster { get; init; } = new();
 
     /// <summary>Every error of these settings at once, the cluster's included.</summary>
@@ -67,6 +76,8 @@ public sealed record SiloOptions
             yield return $"RecordKeep is {RecordKeep.TotalSeconds} s; it must be positive.";
         if (ResumeWindow <= TimeSpan.Zero)
             yield return $"ResumeWindow is {ResumeWindow.TotalSeconds} s; it must be positive.";
+        if (TtftSlo <= TimeSpan.Zero) yield return $"TtftSlo is {TtftSlo.Value.TotalSeconds} s; it must be positive.";
+        if (TpotSlo <= TimeSpan.Zero) yield return $"TpotSlo is {TpotSlo.Value.TotalSeconds} s; it must be positive.";
         if (DrainGrace < TimeSpan.Zero)
             yield return $"DrainGrace is {DrainGrace.TotalSeconds} s; it must not be negative.";
         foreach (var error in Cluster.Validate()) yield return error;

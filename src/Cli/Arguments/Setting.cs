@@ -37,21 +37,25 @@ internal static class Setting
 
     public static UsualOption<TimeSpan> Seconds(string name, string description, TimeSpan usual) =>
         new(
-            new Option<TimeSpan?>(name)
-            {
-                Description = string.Create(
-                    CultureInfo.InvariantCulture, $"{description} Default {usual.TotalSeconds}."),
-                HelpName = "SECONDS",
-                CustomParser = result => Parse<TimeSpan>(
-                    result,
-                    text => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var value)
-                        && value is > 0 and < 1e9
-                            ? TimeSpan.FromSeconds(value)
-                            : null,
-                    name,
-                    "it must be a positive number of seconds."),
-            },
+            OptionalSeconds(name, string.Create(
+                CultureInfo.InvariantCulture, $"{description} Default {usual.TotalSeconds}.")),
             usual);
+
+    /// <summary>A time without a default: null when not given.</summary>
+    public static Option<TimeSpan?> OptionalSeconds(string name, string description) =>
+        new(name)
+        {
+            Description = description,
+            HelpName = "SECONDS",
+            CustomParser = result => Parse<TimeSpan>(
+                result,
+                text => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var value)
+                    && value is > 0 and < 1e9
+                        ? TimeSpan.FromSeconds(value)
+                        : null,
+                name,
+                "it must be a positive number of seconds."),
+        };
 
     public static UsualOption<long> Bytes(string name, string description, long usual) =>
         new(OptionalBytes(name, $"{description} Default {ByteSize.Format(usual)}."), usual);

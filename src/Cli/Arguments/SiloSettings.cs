@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Krewe.Abstractions;
+using Krewe.Control.Routing;
 
 namespace Krewe.Cli;
 
@@ -36,12 +37,22 @@ internal sealed class SiloSettings(int usualLinkPort)
         "--resume-window", "How long a resumable request runs without a client, and its answer is kept.",
         TimeSpan.FromMinutes(1));
 
+    private readonly Option<string?> _policy = Setting.Text(
+        "--policy", "NAME",
+        $"How workers are chosen. Default {RoutingPolicies.Default}; {string.Join(", ", RoutingPolicies.Names)}.");
+
+    private readonly Option<TimeSpan?> _ttftSlo = Setting.OptionalSeconds(
+        "--slo-ttft", "Time to first token to aim at; what would be later is refused. Default: none.");
+
+    private readonly Option<TimeSpan?> _tpotSlo = Setting.OptionalSeconds(
+        "--slo-tpot", "Mean time of each further token to aim at. Default: none.");
+
     private readonly ClusterSettings _cluster = new();
 
     public void AddTo(Command command)
     {
         foreach (var option in (Option[])[_port, _linkPort, _host, _model, _servedName, _data, _id, _drain,
-            _recordKeep, _resumeWindow])
+            _recordKeep, _resumeWindow, _policy, _ttftSlo, _tpotSlo])
             command.Add(option);
         _cluster.AddTo(command);
     }
@@ -58,6 +69,9 @@ internal sealed class SiloSettings(int usualLinkPort)
         RecordKeep = _recordKeep.Read(result),
         ResumeWindow = _resumeWindow.Read(result),
         DrainGrace = _drain.Read(result),
+        RoutingPolicy = result.GetValue(_policy),
+        TtftSlo = result.GetValue(_ttftSlo),
+        TpotSlo = result.GetValue(_tpotSlo),
         Cluster = _cluster.Read(result),
     };
 }

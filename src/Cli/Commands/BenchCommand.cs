@@ -28,6 +28,7 @@ internal sealed class BenchCommand : Command
         Add(new BenchHandoffSourceCommand(terminal));
         Add(new StoreBenchCommand(terminal));
         Add(new TtftBenchCommand(terminal));
+        Add(new RoutingBenchCommand(terminal));
     }
 
     private sealed class LayerCommand : Command

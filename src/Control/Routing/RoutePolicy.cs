@@ -27,12 +27,13 @@ public abstract class RoutePolicy : IRoutingPolicy
         }
 
         int prefills = 0, decodes = 0;
+        var excludes = !request.Excluded.IsEmpty;
         foreach (var worker in workers)
         {
-            if (worker.State != WorkerState.Ready || IsExcluded(request, worker)) continue;
-            if (worker.TakesPrefill && worker.BlocksFor(request.PrefillTokens) <= worker.TotalBlocks)
+            if (worker.State != WorkerState.Ready || (excludes && IsExcluded(request, worker))) continue;
+            if (worker.TakesPrefill && worker.Holds(request.PrefillTokens))
                 _prefills[prefills++] = worker;
-            if (worker.TakesDecode && worker.BlocksFor(request.ContextTokens) <= worker.TotalBlocks)
+            if (worker.TakesDecode && worker.Holds(request.ContextTokens))
                 _decodes[decodes++] = worker;
         }
 
@@ -51,7 +52,7 @@ public abstract class RoutePolicy : IRoutingPolicy
     }
 
     public virtual string Explain(RouteRequest request, in RouteChoice choice, RouteTable table) =>
-        choice.IsRefused ? RouteRefusals.Explain(request, choice, table) : RouteWords.Of(Name, choice);
+        choice.IsRefused ? RouteRefusals.Explain(request, choice, table) : RouteWords.Of(Name, choice, table);
 
     public virtual void Forget(int slot)
     {

@@ -33,7 +33,7 @@ public sealed class RouteWorker
     public int MaxSequences { get; set; } = 256;
 
     // Costs.
-    public StepCosts Steps { get; set; }
+    public StepCosts Steps { get; set; } = StepCosts.ColdStart;
 
     public double KvBytesPerToken { get; set; }
 
@@ -47,7 +47,13 @@ public sealed class RouteWorker
 
     public double DiskBytesPerMs { get; set; }
 
+    /// <summary>Whoever carries choices out can have this worker pull a prefix from another one.</summary>
+    public bool PullsPrefixes { get; set; }
+
     // Load, by the newest report.
+
+    /// <summary>When the report was made, on the clock of <see cref="RouteRequest.NowUs"/>; 0 = does not age.</summary>
+    public long ReportedUs { get; set; }
 
     /// <summary>Blocks that no sequence and no lease holds (free or evictable).</summary>
     public int AvailableBlocks { get; set; }
@@ -87,7 +93,9 @@ public sealed class RouteWorker
     /// <summary>Computes a request's prefill and decode in one place, without a handoff.</summary>
     public bool TakesWhole => Role is WorkerRole.Mixed || (Role is WorkerRole.Decode && PrefillsLocally);
 
-    /// <summary>A decode worker that also takes whole requests: short prompts that a handoff would not pay for.</summary>
+    /// <summary>
+    /// A decode worker that also takes whole requests: short prompts that a handoff would not pay for.
+    /// </summary>
     public bool PrefillsLocally { get; set; }
 
     /// <summary>Prompt tokens in front of a new request.</summary>
@@ -96,23 +104,38 @@ public sealed class RouteWorker
     /// <summary>Sequences beside a new request.</summary>
     public int Sequences => RunningSequences + WaitingSequences + DispatchedSequences;
 
-    /// <summary>Sequences that decode, or will with what was dispatched.</summary>
-    public int DecodingSequences => RunningSequences + DispatchedDecodes;
+    /// <summary>
+    /// Sequences that decode, or will: those dispatched here, and, where prompts are computed too, those that wait.
+    /// </summary>
+    public int DecodingSequences =>
+        RunningSequences + DispatchedDecodes + (Role == WorkerRole.Mixed ? WaitingSequences : 0);
 
     /// <summary>Context tokens that decode steps will attend to.</summary>
-    public long DecodingContextTokens => ContextTokens + DispatchedContextTokens;
+    public long DecodingContextTokens =>
+        ContextTokens + DispatchedContextTokens + (Role == WorkerRole.Mixed ? WaitingTokens : 0);
 
-    /// <summary>Predicted time until a new prompt is begun.</summary>
-    public double QueueMs =>
-        (WaitingPrefillMs > 0 ? WaitingPrefillMs : Steps.PrefillMs(WaitingTokens, 0, StepBudgetTokens))
-        + DispatchedPrefillMs;
+    /// <summary>
+    /// Predicted time until a prompt that comes now is begun: what the report left, less what was computed since, and
+    /// what was dispatched.
+    /// </summary>
+    public double QueueMs(long nowUs)
+    {
+        var sinceMs = ReportedUs > 0 ? (nowUs - ReportedUs) / 1000.0 : 0;
+        return Math.Max(DispatchedPrefillMs, ReportedQueueMs - sinceMs);
+    }
+
+    /// <summary>The same as if nothing had been computed since the report.</summary>
+    public double ReportedQueueMs => DispatchedPrefillMs
+        + (WaitingPrefillMs > 0 ? WaitingPrefillMs : Steps.PrefillMs(WaitingTokens, 0, StepBudgetTokens));
 
     /// <summary>Blocks in use and promised, of all.</summary>
     public double KvUsage => 1 - ((double)FreeBlocks / TotalBlocks);
 
     /// <summary>Blocks that are available and not promised to what was dispatched.</summary>
-    public int FreeBlocks =>
-        (int)Math.Max(0, AvailableBlocks - ((DispatchedTokens + DispatchedContextTokens) / BlockTokens));
+    public int FreeBlocks => (int)Math.Max(0, FreeTokens / BlockTokens);
+
+    /// <summary>The same in token slots; negative when more is promised than there is.</summary>
+    public long FreeTokens => ((long)AvailableBlocks * BlockTokens) - DispatchedTokens - DispatchedContextTokens;
 
     /// <summary>Blocks that <paramref name="tokens"/> fill here; no context is longer than the model's.</summary>
     public int BlocksFor(long tokens)
@@ -120,6 +143,9 @@ public sealed class RouteWorker
         var capped = Math.Min(tokens, MaxContextTokens);
         return (int)((capped + BlockTokens - 1) / BlockTokens);
     }
+
+    /// <summary>True when the pool, empty, holds a context of <paramref name="tokens"/>.</summary>
+    public bool Holds(int tokens) => Math.Min(tokens, MaxContextTokens) <= (long)TotalBlocks * BlockTokens;
 
     /// <summary>Counts a choice at once, before any report shows it.</summary>
     public void CountPrefill(long tokens, double predictedMs)

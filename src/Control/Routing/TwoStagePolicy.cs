@@ -12,7 +12,7 @@ public abstract class TwoStagePolicy : RoutePolicy
     protected sealed override RouteChoice Pick(RouteRequest request, RouteCandidates candidates)
     {
         var prefill = PickPrefill(request, candidates.Prefills);
-        var whole = prefill.TakesWhole && prefill.BlocksFor(request.ContextTokens) <= prefill.TotalBlocks;
+        var whole = prefill.TakesWhole && prefill.Holds(request.ContextTokens);
         return new RouteChoice
         {
             Prefill = prefill,

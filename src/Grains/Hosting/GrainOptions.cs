@@ -10,6 +10,15 @@ public sealed record GrainOptions
 
     /// <summary>Records of ended requests that one silo keeps in storage; beyond it the oldest is deleted.</summary>
     public int RecordsMax { get; init; } = 10_000;
+
+    /// <summary>
+    /// When a first token is due after arrival; routing aims at it, and refuses what it predicts to be late; null =
+    /// none.
+    /// </summary>
+    public TimeSpan? TtftSlo { get; init; }
+
+    /// <summary>The mean time of each further token that is due; null = none.</summary>
+    public TimeSpan? TpotSlo { get; init; }
 }
 
 /// <summary>Names of the grain storages that a host must provide.</summary>

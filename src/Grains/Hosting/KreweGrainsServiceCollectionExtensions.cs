@@ -21,9 +21,11 @@ public static class KreweGrainsServiceCollectionExtensions
         ArgumentOutOfRangeException.ThrowIfLessThan(options.RecordsMax, 1);
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton(options);
-        services.TryAddSingleton<IRoutingPolicy, LeastLoadedPolicy>();
+        services.TryAddSingleton(RoutingPolicies.Create(RoutingPolicies.Default, seed: 0));
+        services.TryAddSingleton<PrefixDirectory>();
         services.TryAddSingleton<IRecordRetention, RecordRetention>();
         services.AddSingleton<RequestRouter>();
+        services.AddSingleton<IRouteTally>(provider => provider.GetRequiredService<RequestRouter>());
         services.AddSingleton(provider =>
             new RequestMachine(RequestLimits.From(provider.GetRequiredService<ClusterOptions>())));
         return services;

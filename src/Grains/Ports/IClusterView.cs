@@ -26,6 +26,18 @@ public sealed record WorkerView
     public required int DispatchedSequences { get; init; }
 
     public required long DispatchedTokens { get; init; }
+
+    /// <summary>Since the worker's start, by the newest report.</summary>
+    public ulong Steps { get; init; }
+
+    /// <inheritdoc cref="Steps"/>
+    public ulong PrefillTokens { get; init; }
+
+    /// <inheritdoc cref="Steps"/>
+    public ulong DecodeTokens { get; init; }
+
+    /// <summary>Moving average of a step's time.</summary>
+    public float StepMs { get; init; }
 }
 
 /// <summary>
@@ -33,6 +45,7 @@ public sealed record WorkerView
 /// </summary>
 public interface IClusterView
 {
+    /// <summary>In the order of the workers' ids.</summary>
     ImmutableArray<WorkerView> Workers { get; }
 
     /// <summary>Completes when the set of ready workers may have changed since this call.</summary>

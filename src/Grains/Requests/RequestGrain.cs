@@ -156,6 +156,7 @@ internal sealed partial class RequestGrain(
             var (state, effects) = machine.Apply(_state, next);
             var ended = state.IsTerminal && !_state.IsTerminal;
             _state = state;
+            if (ended && state.OutputTokens > 0) router.Ended(state.OutputTokens);
             FollowPhase(ended);
             next = null;
             foreach (var effect in effects)

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Runtime.InteropServices;
 using Krewe.Abstractions;
 using Krewe.Grains;
 
@@ -13,11 +14,22 @@ internal sealed class ClusterView : IClusterView
 
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>In the order of their ids, so that equal clusters look equal to a policy.</summary>
-    public IEnumerable<WorkerLink> Links =>
-        Volatile.Read(ref _links).Values.OrderBy(link => link.Worker.WorkerId, StringComparer.Ordinal);
+    private WorkerLink[] _ordered = [];
 
-    public ImmutableArray<WorkerView> Workers => [.. Links.Select(link => link.View)];
+    /// <summary>In the order of their ids, so that equal clusters look equal to a policy.</summary>
+    public IReadOnlyList<WorkerLink> Links => Volatile.Read(ref _ordered);
+
+    public ImmutableArray<WorkerView> Workers
+    {
+        get
+        {
+            // For every route: nothing is sorted here.
+            var links = Volatile.Read(ref _ordered);
+            var views = new WorkerView[links.Length];
+            for (var i = 0; i < views.Length; i++) views[i] = links[i].View;
+            return ImmutableCollectionsMarshal.AsImmutableArray(views);
+        }
+    }
 
     public Task WhenWorkersChangedAsync(CancellationToken cancellationToken)
     {
@@ -33,7 +45,7 @@ internal sealed class ClusterView : IClusterView
 
     public void Add(WorkerLink link)
     {
-        lock (_gate) _links = _links.Add(link.Worker.WorkerId, link);
+        lock (_gate) Set(_links.Add(link.Worker.WorkerId, link));
         SignalChange();
     }
 
@@ -42,10 +54,17 @@ internal sealed class ClusterView : IClusterView
         lock (_gate)
         {
             if (_links.GetValueOrDefault(link.Worker.WorkerId) != link) return;
-            _links = _links.Remove(link.Worker.WorkerId);
+            Set(_links.Remove(link.Worker.WorkerId));
         }
 
         SignalChange();
+    }
+
+    private void Set(ImmutableDictionary<string, WorkerLink> links)
+    {
+        Volatile.Write(ref _links, links);
+        Volatile.Write(
+            ref _ordered, [.. links.Values.OrderBy(link => link.Worker.WorkerId, StringComparer.Ordinal)]);
     }
 
     /// <summary>Wakes who waits for a change of the ready workers.</summary>

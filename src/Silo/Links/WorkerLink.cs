@@ -164,5 +164,9 @@ internal sealed class WorkerLink
         WaitingTokens = (long)(_load?.WaitingTokens ?? 0),
         DispatchedSequences = _dispatchedSequences,
         DispatchedTokens = _dispatchedTokens,
+        Steps = _load?.Steps ?? 0,
+        PrefillTokens = _load?.PrefillTokens ?? 0,
+        DecodeTokens = _load?.DecodeTokens ?? 0,
+        StepMs = _load?.StepMs ?? 0,
     };
 }

@@ -1,0 +1,112 @@
+using Krewe.Abstractions;
+using Krewe.Control.Kv;
+using Krewe.Control.Prefixes;
+using Krewe.Control.Routing;
+
+namespace Krewe.Grains;
+
+/// <summary>
+/// This silo's prefix index: written by workers' KV events, read by routing, under one lock that nobody holds for
+/// longer than a batch of events. Workers that tell nothing are believed to have what they were sent.
+/// </summary>
+public sealed class PrefixDirectory
+{
+    private readonly Lock _gate = new();
+    private readonly PrefixIndex _index = new();
+    private readonly RoutedPrefixes _routed = new();
+    private readonly Dictionary<WorkerIncarnation, Content> _contents = [];
+    private readonly Dictionary<int, WorkerIncarnation> _workers = [];
+
+    /// <summary>The worker's hits are told under this slot from now on.</summary>
+    public void Attach(WorkerIncarnation worker, int slot)
+    {
+        lock (_gate)
+        {
+            _workers[slot] = worker;
+            if (_contents.TryGetValue(worker, out var content)) Show(worker, content with { Slot = slot });
+        }
+    }
+
+    public void Detach(int slot)
+    {
+        lock (_gate)
+        {
+            if (_workers.Remove(slot, out var worker) && _contents.TryGetValue(worker, out var content))
+                Show(worker, content with { Slot = PrefixIndex.Hidden });
+            _routed.Forget(slot);
+        }
+    }
+
+    /// <summary>The worker's content is told anew from here on; not shown until it is complete.</summary>
+    public void Begin(WorkerIncarnation worker)
+    {
+        lock (_gate)
+        {
+            Close(worker);
+            var slot = PrefixIndex.Hidden;
+            foreach (var (known, incarnation) in _workers)
+            {
+                if (incarnation == worker) slot = known;
+            }
+
+            _contents[worker] = new Content(_index.Open(PrefixIndex.Hidden), slot, IsComplete: false);
+        }
+    }
+
+    /// <summary>Runs updates of the worker's content under the lock; without <see cref="Begin"/> nothing.</summary>
+    public void Update(WorkerIncarnation worker, Action<PrefixIndex, int> update)
+    {
+        lock (_gate)
+        {
+            if (_contents.TryGetValue(worker, out var content)) update(_index, content.Holder);
+        }
+    }
+
+    /// <summary>What is known of the worker is all true now, or no more.</summary>
+    public void Complete(WorkerIncarnation worker, bool isComplete)
+    {
+        lock (_gate)
+        {
+            if (_contents.TryGetValue(worker, out var content))
+                Show(worker, content with { IsComplete = isComplete });
+        }
+    }
+
+    /// <summary>The worker is gone.</summary>
+    public void End(WorkerIncarnation worker)
+    {
+        lock (_gate) Close(worker);
+    }
+
+    /// <summary>Fills in what each attached worker has of the prompt.</summary>
+    public void Match(ReadOnlySpan<PrefixHash> hashes, int blockTokens, PrefixHits hits)
+    {
+        lock (_gate)
+        {
+            if (_contents.Count == 0) _routed.Match(hashes, blockTokens, hits);
+            else _index.Match(hashes, blockTokens, hits);
+        }
+    }
+
+    /// <summary>The prompt was sent to the worker of this slot.</summary>
+    public void Routed(int slot, ReadOnlySpan<PrefixHash> hashes)
+    {
+        lock (_gate)
+        {
+            if (_contents.Count == 0) _routed.Routed(slot, hashes);
+        }
+    }
+
+    private void Show(WorkerIncarnation worker, Content content)
+    {
+        _contents[worker] = content;
+        _index.Show(content.Holder, content.IsComplete ? content.Slot : PrefixIndex.Hidden);
+    }
+
+    private void Close(WorkerIncarnation worker)
+    {
+        if (_contents.Remove(worker, out var content)) _index.Close(content.Holder);
+    }
+
+    private readonly record struct Content(int Holder, int Slot, bool IsComplete);
+}
