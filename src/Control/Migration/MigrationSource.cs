@@ -64,7 +64,8 @@ public abstract record MigrationSourceEvent
     /// <paramref name="Room"/>.</summary>
     public sealed record TargetArrived(int Present, int Room) : MigrationSourceEvent;
 
-    /// <summary>A step is over: <paramref name="Full"/> blocks are full, <paramref name="Blocks"/> have any KV.</summary>
+    /// <summary>A step is over: <paramref name="Full"/> blocks are full, <paramref name="Blocks"/> have any
+    /// KV.</summary>
     public sealed record Grown(int Full, int Blocks) : MigrationSourceEvent;
 
     /// <summary>The target has the first <paramref name="Received"/> blocks and room for

@@ -3,7 +3,8 @@ using Krewe.Abstractions;
 
 namespace Krewe.Control.Migration;
 
-/// <summary>The target's side of one migration. It reserved blocks for the context known so far before it began.</summary>
+/// <summary>The target's side of one migration. It reserved blocks for the context known so far before it
+/// began.</summary>
 public sealed record MigrationTarget
 {
     public required MigrationStage Stage { get; init; }
@@ -20,7 +21,8 @@ public sealed record MigrationTarget
     /// <summary>True while the link may still write into a block.</summary>
     public bool Receiving { get; init; }
 
-    /// <summary>True once the blocks were given back: exactly once, only after an abort, never while receiving.</summary>
+    /// <summary>True once the blocks were given back: exactly once, only after an abort, never while
+    /// receiving.</summary>
     public bool Freed { get; init; }
 
     /// <summary>A target that has reserved <paramref name="room"/> blocks and holds the first

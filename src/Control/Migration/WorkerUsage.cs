@@ -21,7 +21,8 @@ public sealed record WorkerUsage
     /// </summary>
     public int HeadOfLineBlocks { get; init; }
 
-    /// <summary>Priority of the most urgent sequence there, running or first in the queue; 0 = all are ordinary.</summary>
+    /// <summary>Priority of the most urgent sequence there, running or first in the queue; 0 = all are
+    /// ordinary.</summary>
     public int PriorityMax { get; init; }
 
     /// <summary>It is being emptied: a fake request of infinite demand runs there (Llumnix).</summary>

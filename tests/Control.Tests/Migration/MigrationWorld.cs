@@ -12,9 +12,9 @@ internal delegate MigrationTargetStep TargetRule(MigrationTarget state, Migratio
 
 /// <summary>
 /// Both sides of a migration and the owner of the stream, with a hostile network between them: messages are delayed,
-/// repeated and reordered, links die, watchdogs fire, the pool is full, the source decodes, ends and preempts at its own
-/// pace. The sequence is a count of tokens; a block holds <see cref="BlockTokens"/> of them. Invariants are checked after
-/// every event.
+/// repeated and reordered, links die, watchdogs fire, the pool is full, the source decodes, ends and preempts at its
+/// own pace. The sequence is a count of tokens; a block holds <see cref="BlockTokens"/> of them. Invariants are checked
+/// after every event.
 /// </summary>
 internal sealed class MigrationWorld
 {
@@ -96,7 +96,8 @@ internal sealed class MigrationWorld
         }
     }
 
-    /// <summary>The world goes quiet: links close and watchdogs fire. Nobody may wait, and nothing may be left.</summary>
+    /// <summary>The world goes quiet: links close and watchdogs fire. Nobody may wait, and nothing may be
+    /// left.</summary>
     public void Settle()
     {
         BreakLink();
