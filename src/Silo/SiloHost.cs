@@ -138,7 +138,8 @@ public static class SiloHost
         GatewayRoutes.Map(
             app,
             app.Services.GetRequiredService<GenerateEndpoints>(),
-            app.Services.GetRequiredService<InfoEndpoints>());
+            app.Services.GetRequiredService<InfoEndpoints>(),
+            app.Services.GetRequiredService<ClusterEndpoints>());
         return app;
     }
 
@@ -149,8 +150,11 @@ public static class SiloHost
         services.AddSingleton<ClusterView>();
         services.AddSingleton<IClusterView>(provider => provider.GetRequiredService<ClusterView>());
         services.AddSingleton<IAttemptPort, AttemptPort>();
+        services.AddSingleton<IMigrationPort, MigrationPort>();
         services.AddSingleton<HelloPolicy>();
         services.AddSingleton<LinkListener>();
+        services.AddSingleton<MigrationAgent>();
+        services.AddHostedService(provider => provider.GetRequiredService<MigrationAgent>());
     }
 
     private static void AddGateway(IServiceCollection services)
@@ -161,6 +165,7 @@ public static class SiloHost
         services.AddSingleton<ReadinessProbe>();
         services.AddSingleton<GenerateEndpoints>();
         services.AddSingleton<InfoEndpoints>();
+        services.AddSingleton<ClusterEndpoints>();
     }
 
     private static async Task StartGatewayAsync(

@@ -47,6 +47,7 @@ internal sealed class GrainCluster : IAsyncDisposable
             addServices?.Invoke(services);
             services.AddSingleton<TimeProvider>(self.Time);
             services.AddSingleton<IAttemptPort>(self.Port);
+            services.AddSingleton<IMigrationPort>(self.Port);
             services.AddSingleton<IClusterView>(self.View);
             services.AddSingleton(Options);
             services.AddKreweGrains(options);

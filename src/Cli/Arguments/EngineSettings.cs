@@ -40,12 +40,18 @@ internal sealed class EngineSettings
         Description = "Do not keep KV blocks for later requests with the same prefix.",
     };
 
+    private readonly UsualOption<TimeSpan> _drainGrace = Setting.Seconds(
+        "--drain-grace", "How long a worker's sequences may take to finish or to move elsewhere after SIGTERM.",
+        Usual.DrainGrace);
+
+    private readonly Option<bool> _blockingMigration = new("--blocking-migration") { Hidden = true };
+
     private readonly Option<string?> _holdFile = new("--test-hold-file") { Hidden = true };
 
     public void AddTo(Command command)
     {
         foreach (var option in (Option[])[_device, _threads, _kvMemory, _kvFormat, _stepTokens, _maxRunning,
-            _noPrefixCache, _holdFile])
+            _noPrefixCache, _drainGrace, _blockingMigration, _holdFile])
             command.Add(option);
     }
 
@@ -60,6 +66,8 @@ internal sealed class EngineSettings
         StepBudgetTokens = _stepTokens.Read(result),
         MaxRunningSequences = _maxRunning.Read(result),
         PrefixCache = !result.GetValue(_noPrefixCache),
+        DrainGrace = _drainGrace.Read(result),
+        BlockingMigration = result.GetValue(_blockingMigration),
         TestHoldFile = result.GetValue(_holdFile),
     };
 
@@ -72,9 +80,11 @@ internal sealed class EngineSettings
             "--kv-memory", options.KvMemoryBytes.ToString(CultureInfo.InvariantCulture),
             "--step-tokens", Text(options.StepBudgetTokens),
             "--max-running", Text(options.MaxRunningSequences),
+            "--drain-grace", options.DrainGrace.TotalSeconds.ToString(CultureInfo.InvariantCulture),
         ];
         if (options.KvFormat is { } format) arguments.AddRange(["--kv-format", Setting.Name(format)]);
         if (!options.PrefixCache) arguments.Add("--no-prefix-cache");
+        if (options.BlockingMigration) arguments.Add("--blocking-migration");
         if (options.TestHoldFile is { } file) arguments.AddRange(["--test-hold-file", file]);
         return arguments;
     }

@@ -17,6 +17,7 @@ internal sealed class BenchCommand : Command
         Add(new LayerCommand(
             terminal, "engine", "The same steps in kernels, model runner and engine.",
             (run, logger, cancellationToken) => run.EngineAsync(logger, cancellationToken)));
+        Add(new BenchMigrateCommand(terminal));
     }
 
     private sealed class LayerCommand : Command

@@ -23,6 +23,7 @@ internal sealed partial class RequestGrain(
     RequestMachine machine,
     RequestRouter router,
     IAttemptPort port,
+    IMigrationPort migrations,
     IRecordRetention retention,
     ClusterOptions cluster,
     GrainOptions options,
@@ -83,6 +84,26 @@ internal sealed partial class RequestGrain(
             DeactivateOnIdle();
         else
             await ApplyAsync(new CancelRequested(time.GetUtcNow(), outcome, reason, finishReason, outputTokens));
+    }
+
+    public async Task<string?> MigrateAsync(WorkerIncarnation target, string reason)
+    {
+        if (_spec is null)
+        {
+            DeactivateOnIdle();
+            return "it is not running";
+        }
+
+        if (RequestMachine.WhyNotMigrate(_state, target) is { } why) return why;
+        await ApplyAsync(new MigrationRequested(time.GetUtcNow(), target, reason));
+        return null;
+    }
+
+    public Task EvictAsync(WorkerIncarnation worker, string reason)
+    {
+        if (_spec is not null) return ApplyAsync(new EvictionRequested(time.GetUtcNow(), worker, reason));
+        DeactivateOnIdle();
+        return Task.CompletedTask;
     }
 
     public Task<RequestRecord?> GetRecordAsync()
@@ -146,6 +167,16 @@ internal sealed partial class RequestGrain(
                     case Abort abort:
                         port.Abort(_spec!.RequestId, abort.Plan, abort.Reason);
                         break;
+                    case DispatchMigration migrate:
+                        next = TryMigrate(migrate);
+                        break;
+                    case RevokeMigration revoke:
+                        if (migrations.TryRevoke(_spec!, revoke.Plan))
+                            next = new MigrationRevoked(time.GetUtcNow(), revoke.Plan.Epoch);
+                        break;
+                    case AbortMigration abort:
+                        migrations.AbortMigration(_spec!, abort.Plan, abort.Reason);
+                        break;
                     case TellFailure failure:
                         port.Fail(_spec!.RequestId, failure.Code, failure.Message);
                         break;
@@ -176,6 +207,21 @@ internal sealed partial class RequestGrain(
             // The port does not say which link broke; the next look at the workers will.
             return new PlanRefused(
                 time.GetUtcNow(), plan, [plan.Prefill, plan.Decode], error.Code, error.Message);
+        }
+    }
+
+    /// <returns>Null when the migration is on its way.</returns>
+    private PlanRefused? TryMigrate(DispatchMigration migrate)
+    {
+        try
+        {
+            migrations.Migrate(_spec!, migrate.Plan, migrate.Source, migrate.SourceEpoch);
+            return null;
+        }
+        catch (KreweException error)
+        {
+            return new PlanRefused(
+                time.GetUtcNow(), migrate.Plan, [migrate.Plan.Decode], error.Code, error.Message);
         }
     }
 

@@ -7,7 +7,8 @@ namespace Krewe.Silo.Gateway;
 /// <summary>Every path of the REST gateway.</summary>
 internal static class GatewayRoutes
 {
-    public static void Map(IEndpointRouteBuilder routes, GenerateEndpoints generate, InfoEndpoints info)
+    public static void Map(
+        IEndpointRouteBuilder routes, GenerateEndpoints generate, InfoEndpoints info, ClusterEndpoints cluster)
     {
         routes.MapPost("/v1/chat/completions", (RequestDelegate)generate.ChatAsync);
         routes.MapPost("/v1/completions", (RequestDelegate)generate.CompleteAsync);
@@ -16,6 +17,9 @@ internal static class GatewayRoutes
         routes.MapGet("/v1/models/{**id}", (RequestDelegate)info.ModelAsync);
         routes.MapGet("/v1/requests/{id}", (RequestDelegate)info.RequestAsync);
         routes.MapGet("/v1/cluster", (RequestDelegate)info.ClusterAsync);
+        routes.MapPost("/v1/cluster/requests/{id}/migrate", (RequestDelegate)cluster.MigrateAsync);
+        routes.MapPost("/v1/cluster/requests/{id}/recompute", (RequestDelegate)cluster.RecomputeAsync);
+        routes.MapPost("/v1/cluster/workers/{id}/{action}", (RequestDelegate)cluster.ActOnWorkerAsync);
         routes.MapGet("/health", (RequestDelegate)InfoEndpoints.LiveAsync);
         routes.MapGet("/health/live", (RequestDelegate)InfoEndpoints.LiveAsync);
         routes.MapGet("/health/ready", (RequestDelegate)info.ReadyAsync);

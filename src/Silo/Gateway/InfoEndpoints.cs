@@ -107,6 +107,7 @@ internal sealed class InfoEndpoints(
                 : null,
             BlocksMoved = record.BlocksMoved,
             BytesMoved = record.BytesMoved,
+            Migrations = record.Migrations,
             ArrivedAt = arrivedAt,
             Steps =
             [
@@ -144,6 +145,9 @@ internal sealed class InfoEndpoints(
         PrefillTokens = load.PrefillTokens,
         DecodeTokens = load.DecodeTokens,
         StepMs = load.StepMs,
+        Migrations = load.Migrations,
+        MigratedIn = load.MigratedIn,
+        MigratedOut = load.MigratedOut,
     };
 
     private static Task WriteAsync<T>(HttpContext context, T value, JsonTypeInfo<T> type) =>

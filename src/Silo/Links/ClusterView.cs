@@ -48,6 +48,12 @@ internal sealed class ClusterView : IClusterView
         SignalChange();
     }
 
+    /// <summary>Routes nothing new to this worker, or does so again.</summary>
+    public void SetCordoned(string workerId, bool isCordoned)
+    {
+        if (Find(workerId) is { } link && link.SetCordoned(isCordoned)) SignalChange();
+    }
+
     /// <summary>Wakes who waits for a change of the ready workers.</summary>
     public void SignalChange()
     {

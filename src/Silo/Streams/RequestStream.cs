@@ -12,7 +12,7 @@ namespace Krewe.Silo.Streams;
 /// </summary>
 /// <remarks>Keeps every token to the end: a continuation computes on behind them, and a slow client reads them later.
 /// The context's length bounds them (four bytes a token). Links write, one gateway task reads.</remarks>
-internal sealed class RequestStream(string requestId, RequestReports reports, StreamCounters counters)
+internal sealed partial class RequestStream(string requestId, RequestReports reports, StreamCounters counters)
 {
     private readonly Lock _gate = new();
     private readonly List<int> _tokens = [];
@@ -54,7 +54,7 @@ internal sealed class RequestStream(string requestId, RequestReports reports, St
                     ErrorCode.Internal, $"Epoch {epoch} of {requestId} was begun after epoch {_epoch}.");
             }
 
-            _epoch = epoch;
+            (_epoch, _successor) = (epoch, null);
             return [.. _tokens];
         }
     }

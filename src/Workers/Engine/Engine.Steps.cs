@@ -84,6 +84,7 @@ internal sealed partial class Engine
     private void Preempt(Sequence sequence)
     {
         LogPreempted(_logger, sequence.Key, sequence.ComputedTokens);
+        CallBack(sequence, "The source preempted it.");
         _running.Remove(sequence);
         _kv.Release(sequence);
         sequence.Stage = SequenceStage.Waiting;
@@ -134,6 +135,7 @@ internal sealed partial class Engine
             else Advance(part);
         }
 
+        OfferGrownBlocks();
         _steps++;
         var ms = (float)_time.GetElapsedTime(begun).TotalMilliseconds;
         _stepMs += (ms - _stepMs) * (_steps == 1 ? 1f : 0.1f);
@@ -168,7 +170,7 @@ internal sealed partial class Engine
     private void TakeToken(Sequence sequence, SampledToken token)
     {
         var index = sequence.OutputCount;
-        sequence.Append(token.Token);
+        sequence.Append(token);
         sequence.SampledCount++;
         var finish = sequence.FinishAfterNewest(_runner.MaxContextTokens);
         _outbox.Add(sequence, index, token, finish);

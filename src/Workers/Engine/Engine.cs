@@ -16,6 +16,7 @@ internal sealed partial class Engine : IAsyncDisposable
     private readonly IModelRunner _runner;
     private readonly EngineSettings _settings;
     private readonly IPullStarter? _pulls;
+    private readonly IMigrationStarter? _migrations;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly KvBlocks _kv;
@@ -38,13 +39,16 @@ internal sealed partial class Engine : IAsyncDisposable
     private long _arrivals;
 
     /// <summary>
-    /// The runner must outlive the engine; <paramref name="pulls"/> null: no decode parts (a local run).
+    /// The runner must outlive the engine; <paramref name="pulls"/> null: no decode parts (a local run), and the same
+    /// for <paramref name="migrations"/> and parts that migrate.
     /// </summary>
     public Engine(
         IModelRunner runner, EngineSettings settings, IPullStarter? pulls, PhaseHold? hold, TimeProvider time,
-        ILogger logger)
+        ILogger logger, IMigrationStarter? migrations = null)
     {
         (_runner, _settings, _pulls, _hold, _time, _logger) = (runner, settings, pulls, hold, time, logger);
+        _migrations = migrations;
+        _role = settings.Role;
         _kv = new KvBlocks(runner.Kv.BlockCount, runner.Kv.Geometry.BlockTokens);
         _compute = new StepCompute(runner, logger);
         _snapshot = new StepSnapshot();
@@ -90,6 +94,7 @@ internal sealed partial class Engine : IAsyncDisposable
     {
         while (_commands.TryDequeue(out var command)) Apply(command);
         ExpireLeases();
+        ExpireMigrations();
         var worked = Step();
         _outbox.Flush();
         _load = MeasureLoad();
@@ -131,13 +136,15 @@ internal sealed partial class Engine : IAsyncDisposable
             case EngineCommand.Start start: StartSequence(start.Owner, start.Sequence); break;
             case EngineCommand.Abort abort: AbortSequence(abort.Owner, abort.Key, abort.Reason); break;
             case EngineCommand.OwnerLost lost: DropOwner(lost.Owner); break;
-            case EngineCommand.Drain: _draining = true; break;
+            case EngineCommand.Drain drain: BeginDrain(drain.Grace ?? _settings.DrainGrace); break;
+            case EngineCommand.SetRole change: SetRole(change.Role); break;
             case EngineCommand.PullerArrived arrived: AttachPuller(arrived); break;
             case EngineCommand.PullerSign sign: TakePullerSign(sign); break;
             case EngineCommand.PullerCommitted committed: TakeCommit(committed); break;
             case EngineCommand.PullerLost lost: LosePuller(lost); break;
             case EngineCommand.SendEnded ended: EndSend(ended); break;
             case EngineCommand.PullEnded ended: EndPull(ended.Key, ended.Result); break;
+            case EngineCommand.Migration migration: Apply(migration); break;
             default: throw new ArgumentOutOfRangeException(nameof(command), command, "A command without a handler.");
         }
     }
@@ -174,7 +181,7 @@ internal sealed partial class Engine : IAsyncDisposable
         {
             if (sequence.Stage is SequenceStage.Running or SequenceStage.Waiting && !sequence.Pulls)
                 missing += sequence.KnownTokens - sequence.ComputedTokens;
-            if (sequence.Stage is SequenceStage.Holding or SequenceStage.Receiving) leases++;
+            if (sequence.Stage is SequenceStage.Holding or SequenceStage.Receiving or SequenceStage.Frozen) leases++;
         }
 
         return new EngineLoad
@@ -192,6 +199,13 @@ internal sealed partial class Engine : IAsyncDisposable
             DecodeTokens = _decodeTokens,
             StepMs = _stepMs,
             Draining = _draining,
+            DrainLeft = _draining ? DrainLeft : TimeSpan.Zero,
+            Migrations = _outgoing.Count + _incoming,
+            MigratedIn = _migratedIn,
+            MigratedOut = _migratedOut,
+            HeadOfLineBlocks = _waiting.Min is { } first
+                ? Math.Max(0, _kv.BlocksFor(first.KnownTokens) - _kv.AvailableBlocks)
+                : 0,
         };
     }
 }

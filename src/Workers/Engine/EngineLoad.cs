@@ -34,6 +34,20 @@ internal sealed record EngineLoad
 
     public bool Draining { get; init; }
 
+    /// <summary>While draining: what is left of the grace.</summary>
+    public TimeSpan DrainLeft { get; init; }
+
+    /// <summary>Sequences on their way in or out.</summary>
+    public int Migrations { get; init; }
+
+    /// <summary>Sequences that came since the start.</summary>
+    public long MigratedIn { get; init; }
+
+    public long MigratedOut { get; init; }
+
+    /// <summary>Blocks that the first waiting sequence wants and the pool does not have.</summary>
+    public int HeadOfLineBlocks { get; init; }
+
     public LoadReport ToReport(ulong sequence) => new()
     {
         Sequence = sequence,
@@ -50,5 +64,10 @@ internal sealed record EngineLoad
         DecodeTokens = (ulong)DecodeTokens,
         StepMs = StepMs,
         Draining = Draining,
+        DrainLeftMs = (uint)Math.Max(0, DrainLeft.TotalMilliseconds),
+        Migrations = (uint)Migrations,
+        MigratedIn = (ulong)MigratedIn,
+        MigratedOut = (ulong)MigratedOut,
+        HeadOfLineBlocks = (uint)HeadOfLineBlocks,
     };
 }

@@ -20,6 +20,21 @@ internal sealed record EngineSettings
 
     public bool PrefixCache { get; init; } = true;
 
+    /// <summary>Most sequences that come here by migration at once, and most that leave.</summary>
+    public int MigrationsMax { get; init; } = 4;
+
+    /// <summary>For comparison: a migration freezes its sequence first and copies everything then.</summary>
+    public bool BlockingMigration { get; init; }
+
+    /// <summary>
+    /// How long a frozen sequence waits for its target's commit before it goes on here: long beside a block's copy,
+    /// short beside a reader's patience.
+    /// </summary>
+    public TimeSpan FreezeLimit { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>How long what runs may take to finish or to leave, once told to drain without a deadline.</summary>
+    public TimeSpan DrainGrace { get; init; } = TimeSpan.FromSeconds(25);
+
     /// <summary>How long a puller may wait for a sequence that this worker does not know (yet).</summary>
     public TimeSpan PullerWaitLimit { get; init; } = new ClusterOptions().HandoffLease;
 }

@@ -93,6 +93,13 @@ internal sealed partial class PullerConnection(
     {
         using var patience = new Patience(HandoffLimits.HelloLimit, time, cancellationToken);
         var message = await channel.ReceiveAsync(RefuseRoom, patience.Token);
+        if (message?.Migrate is { } migrate)
+        {
+            await new MigrationConnection(channel, migrate, arena, identity, post, hold, time, logger)
+                .RunAsync(cancellationToken);
+            return null;
+        }
+
         if (message?.Hello is not { } hello) throw new FrameException("A data link began without a hello.");
         if (Mismatch(hello) is not { } mismatch) return hello;
         LogRefused(logger, hello.TargetWorkerId, mismatch);

@@ -94,6 +94,9 @@ internal sealed partial class LinkSession : ISequenceOwner
         Close($"The silo does not read: {OutboxMax} messages wait for it.");
     }
 
+    /// <summary>Ends this connection, so that the next one says hello anew.</summary>
+    public void Renew() => Close("The worker's role has changed.");
+
     private void Close(string reason)
     {
         if (_closing.IsCancellationRequested) return;
@@ -139,7 +142,13 @@ internal sealed partial class LinkSession : ISequenceOwner
             case SiloMessage.BodyOneofCase.Abort:
                 _post(new EngineCommand.Abort(this, message.Abort.Key.FromWire(), message.Abort.Reason));
                 break;
-            case SiloMessage.BodyOneofCase.Drain: _post(new EngineCommand.Drain()); break;
+            case SiloMessage.BodyOneofCase.Drain:
+                _post(new EngineCommand.Drain(
+                    message.Drain.GraceMs == 0 ? null : TimeSpan.FromMilliseconds(message.Drain.GraceMs)));
+                break;
+            case SiloMessage.BodyOneofCase.SetRole:
+                if (message.SetRole.Role.FromWire() is { } role) _post(new EngineCommand.SetRole(role));
+                break;
             case SiloMessage.BodyOneofCase.Heartbeat: break;
             case SiloMessage.BodyOneofCase.None: break; // a newer silo's message
             default: throw new FrameException($"The silo sent {message.BodyCase} in the middle of a link.");

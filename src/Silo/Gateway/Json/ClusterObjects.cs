@@ -80,4 +80,12 @@ internal sealed record LoadObject
     public required ulong DecodeTokens { get; init; }
 
     public required float StepMs { get; init; }
+
+    /// <summary>Sequences on their way in or out now.</summary>
+    public required uint Migrations { get; init; }
+
+    /// <summary>Sequences that came by migration since the worker's start.</summary>
+    public required ulong MigratedIn { get; init; }
+
+    public required ulong MigratedOut { get; init; }
 }
