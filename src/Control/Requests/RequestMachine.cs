@@ -123,7 +123,8 @@ public sealed partial class RequestMachine(RequestLimits limits)
             return OnMigrationRefused(state, e);
         if (state.Phase is not (RequestPhase.Leasing or RequestPhase.Dispatched) || e.Plan.Epoch != state.Epoch)
             return GiveBack(state, e.Plan);
-        var releases = ReleaseAll(state);
+        (state, var dropped) = DropMigration(state);
+        RequestEffect[] releases = [.. dropped, .. ReleaseAll(state)];
         state = Note(state, 3, e.At, e.Refusers[0].WorkerId, $"plan refused: {e.Message}") with
         {
             // A dispatch that broke did not stand: nothing of it is anywhere.

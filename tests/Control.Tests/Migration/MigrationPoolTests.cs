@@ -16,7 +16,7 @@ public sealed class MigrationPoolTests
             [Sequence("long", "a", 90), Sequence("short", "a", 8)]);
         var order = Assert.Single(_pool.Exchange(report, Start));
         Assert.Equal(("short", "b"), (order.Key, order.Target?.WorkerId));
-        Assert.Empty(_pool.Exchange(report, Start + TimeSpan.FromSeconds(1)));
+        Assert.Empty(_pool.Exchange(report, Start + TimeSpan.FromMilliseconds(500)));
     }
 
     [Fact]
