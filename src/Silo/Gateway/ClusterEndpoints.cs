@@ -3,6 +3,7 @@ using Krewe.Abstractions;
 using Krewe.Silo.Gateway.Json;
 using Krewe.Silo.Links;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Orleans;
 
 namespace Krewe.Silo.Gateway;
@@ -87,7 +88,8 @@ internal sealed class ClusterEndpoints(ClusterView view, MigrationAgent agent, I
 
     private static async Task<ClusterActionRequest> ReadAsync(HttpContext context)
     {
-        if (context.Request.ContentLength is null or 0) return new ClusterActionRequest();
+        if (context.Features.Get<IHttpRequestBodyDetectionFeature>() is { CanHaveBody: false })
+            return new ClusterActionRequest();
         try
         {
             return await JsonSerializer.DeserializeAsync(

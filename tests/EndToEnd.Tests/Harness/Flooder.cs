@@ -50,7 +50,7 @@ public sealed class Flooder : IAsyncDisposable
             $"/v1/cluster/requests/{requestId}/migrate", new JsonObject { ["target"] = target });
         var text = await answer.Content.ReadAsStringAsync();
         using var json = JsonDocument.Parse(text);
-        if (!answer.IsSuccessStatusCode) return text;
+        if (!answer.IsSuccessStatusCode) throw new InvalidOperationException($"{(int)answer.StatusCode} {text}");
         return json.RootElement.GetProperty("started").GetBoolean()
             ? null
             : json.RootElement.GetProperty("reason").GetString();
