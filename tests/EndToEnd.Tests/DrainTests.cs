@@ -38,8 +38,11 @@ public sealed class DrainTests(PairsCluster fixture, ITestOutputHelper output)
         }).ToArray();
         foreach (var worker in (string[])["decode-0", "decode-1", "prefill-0"])
         {
+            // A prefill is over too soon to be met; a decode worker must have something to lose.
             await Cluster.WhenAsync(
-                state => state.Workers.Count == 4 && state.Worker(worker).Attempts > 0, $"work on {worker}",
+                state => state.Workers.Count == 4
+                    && (state.Worker(worker).Attempts > 0 || state.Worker(worker).Role == "prefill"),
+                $"work on {worker}",
                 TimeSpan.FromSeconds(20));
             var before = (await Cluster.StateAsync()).Worker(worker);
             var clock = Stopwatch.StartNew();
