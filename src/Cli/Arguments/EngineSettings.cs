@@ -46,12 +46,15 @@ internal sealed class EngineSettings
 
     private readonly Option<bool> _blockingMigration = new("--blocking-migration") { Hidden = true };
 
+    private readonly UsualOption<KvTransport> _kvTransport = Setting.Choice(
+        "--kv-transport", "How KV travels between workers: auto takes shared memory where it can.", Usual.KvTransport);
+
     private readonly Option<string?> _holdFile = new("--test-hold-file") { Hidden = true };
 
     public void AddTo(Command command)
     {
         foreach (var option in (Option[])[_device, _threads, _kvMemory, _kvFormat, _stepTokens, _maxRunning,
-            _noPrefixCache, _drainGrace, _blockingMigration, _holdFile])
+            _noPrefixCache, _kvTransport, _drainGrace, _blockingMigration, _holdFile])
             command.Add(option);
     }
 
@@ -68,6 +71,7 @@ internal sealed class EngineSettings
         PrefixCache = !result.GetValue(_noPrefixCache),
         DrainGrace = _drainGrace.Read(result),
         BlockingMigration = result.GetValue(_blockingMigration),
+        KvTransport = _kvTransport.Read(result),
         TestHoldFile = result.GetValue(_holdFile),
     };
 
@@ -81,6 +85,7 @@ internal sealed class EngineSettings
             "--step-tokens", Text(options.StepBudgetTokens),
             "--max-running", Text(options.MaxRunningSequences),
             "--drain-grace", options.DrainGrace.TotalSeconds.ToString(CultureInfo.InvariantCulture),
+            "--kv-transport", Setting.Name(options.KvTransport),
         ];
         if (options.KvFormat is { } format) arguments.AddRange(["--kv-format", Setting.Name(format)]);
         if (!options.PrefixCache) arguments.Add("--no-prefix-cache");

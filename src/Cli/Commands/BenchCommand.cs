@@ -18,6 +18,8 @@ internal sealed class BenchCommand : Command
             terminal, "engine", "The same steps in kernels, model runner and engine.",
             (run, logger, cancellationToken) => run.EngineAsync(logger, cancellationToken)));
         Add(new BenchMigrateCommand(terminal));
+        Add(new BenchHandoffCommand(terminal));
+        Add(new BenchHandoffSourceCommand(terminal));
     }
 
     private sealed class LayerCommand : Command

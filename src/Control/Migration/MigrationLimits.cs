@@ -13,4 +13,9 @@ namespace Krewe.Control.Migration;
 /// carries, and the migration is given up rather than paused for long.
 /// </param>
 public sealed record MigrationLimits(
-    int WindowBlocks = 8, int FreezeBlocks = 0, int RoundsMax = 8, int LastRoundBlocks = 16);
+    int WindowBlocks = MigrationLimits.WindowBlocksUsual, int FreezeBlocks = 0, int RoundsMax = 8,
+    int LastRoundBlocks = 16)
+{
+    /// <summary>Some MiB of a usual model.</summary>
+    public const int WindowBlocksUsual = 32;
+}

@@ -19,7 +19,7 @@ internal sealed partial class Engine
     private long _migratedOut;
 
     private MigrationLimits MoveLimits => new(
-        WindowBlocks: HandoffLimits.WindowBlocks, FreezeBlocks: _settings.BlockingMigration ? int.MaxValue / 2 : 0);
+        FreezeBlocks: _settings.BlockingMigration ? int.MaxValue / 2 : 0);
 
     private void Apply(EngineCommand.Migration command)
     {

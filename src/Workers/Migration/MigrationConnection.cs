@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
 using Krewe.Abstractions;
 using Krewe.Abstractions.Wire;
+using Krewe.Control.Handoff;
 using Krewe.Control.Links;
 using SequenceKey = Krewe.Abstractions.SequenceKey;
 
@@ -14,26 +15,30 @@ namespace Krewe.Workers;
 [SuppressMessage("Design", "CA1001:Types that own disposable fields should be disposable",
     Justification = "The engine may speak to a link that has ended; a disposed token source would throw there.")]
 internal sealed partial class MigrationConnection(
-    IDataChannel channel, MigrateHello hello, IKvArena arena, WorkerIdentity identity, Action<EngineCommand> post,
-    PhaseHold? hold, TimeProvider time, ILogger logger) : IMigrationLink
+    IDataChannel channel, MigrateHello hello, WorkerIdentity identity, Action<EngineCommand> post, PhaseHold? hold,
+    TimeProvider time, ILogger logger) : IMigrationLink, ILinkHandler
 {
     /// <summary>A peer that asks for less would only be answered with a flood of renewals.</summary>
     private const uint LeaseMsMin = 30;
 
-    private readonly record struct Outgoing(DataMessage Message, BlockId? Block = null, bool Last = false);
+    private abstract record Outgoing
+    {
+        public sealed record Words(DataMessage Message, bool Last = false) : Outgoing;
+
+        public sealed record Block(int Index, BlockId Id) : Outgoing;
+    }
 
     private readonly Channel<Outgoing> _outbox = Channel.CreateUnbounded<Outgoing>(
         new UnboundedChannelOptions { SingleReader = true });
 
     private readonly CancellationTokenSource _cut = new(Timeout.InfiniteTimeSpan, time);
     private readonly SequenceKey _source = hello.Key.FromWire() with { Epoch = (int)hello.SourceEpoch };
-    private byte[]? _staging;
+    private readonly RunSender _sender = new(channel, identity.Geometry);
     private volatile bool _aborting;
 
     public void SendBlock(int index, BlockId block)
     {
-        var message = new DataMessage { Block = new Block { Index = (uint)index } };
-        if (!_outbox.Writer.TryWrite(new Outgoing(message, block)))
+        if (!_outbox.Writer.TryWrite(new Outgoing.Block(index, block)))
             post(new EngineCommand.Migration.BlockSent(this, _source));
     }
 
@@ -51,6 +56,7 @@ internal sealed partial class MigrationConnection(
     public void SendAbort(ErrorCode? code, string reason)
     {
         _aborting = true;
+        channel.Revoke();
         EnqueueLast(new DataMessage
         {
             Abort = new HandoffAbort { ErrorCode = code?.ToString() ?? "", Message = reason },
@@ -107,9 +113,9 @@ internal sealed partial class MigrationConnection(
         using var patience = new Patience(HandoffLimits.HelloLimit, time, cancellationToken);
         LogRefused(logger, hello.TargetWorkerId, mismatch);
         var abort = new HandoffAbort { ErrorCode = nameof(ErrorCode.HandoffRefused), Message = mismatch };
-        await channel.SendAsync(new DataMessage { Abort = abort }, default, patience.Token);
+        await channel.SendAsync(new DataMessage { Abort = abort }, patience.Token);
         channel.FinishSending();
-        await channel.ReceiveAsync(RefuseRoom, patience.Token);
+        await channel.ReceiveAsync(patience.Token);
     }
 
     private string? Mismatch()
@@ -134,7 +140,7 @@ internal sealed partial class MigrationConnection(
 
     private async Task ReadAsync(CancellationToken cancellationToken)
     {
-        while (await channel.ReceiveAsync(RefuseRoom, cancellationToken) is { } message)
+        while (await channel.ReceiveAsync(cancellationToken) is { } message)
         {
             switch (message.BodyCase)
             {
@@ -173,9 +179,10 @@ internal sealed partial class MigrationConnection(
         {
             await foreach (var outgoing in _outbox.Reader.ReadAllAsync(cancellationToken))
             {
-                if (outgoing.Block is { } block) await SendAsync(outgoing.Message, block, cancellationToken);
-                else await channel.SendAsync(outgoing.Message, default, cancellationToken);
-                if (outgoing.Last) break;
+                if (outgoing is Outgoing.Block block) await SendAsync(block, cancellationToken);
+                if (outgoing is not Outgoing.Words words) continue;
+                await channel.SendAsync(words.Message, cancellationToken);
+                if (words.Last) break;
             }
 
             channel.FinishSending();
@@ -194,22 +201,22 @@ internal sealed partial class MigrationConnection(
         }
     }
 
-    private async Task SendAsync(DataMessage message, BlockId block, CancellationToken cancellationToken)
+    /// <summary>Sends a block, and those behind it that wait already, as one run: few large pieces.</summary>
+    private async Task SendAsync(Outgoing.Block first, CancellationToken cancellationToken)
     {
+        List<BlockId> blocks = [first.Id];
+        while (_outbox.Reader.TryPeek(out var next) && next is Outgoing.Block block
+            && block.Index == first.Index + blocks.Count && _outbox.Reader.TryRead(out _))
+            blocks.Add(block.Id);
         try
         {
-            if (_aborting) return;
-            if (!arena.TryGetMemory(block, out var bytes))
-            {
-                bytes = _staging ??= new byte[arena.Geometry.BlockBytes];
-                arena.CopyOut(block, bytes.Span);
-            }
-
-            await channel.SendAsync(message, bytes, cancellationToken);
+            await _sender.SendAsync(
+                new BlockRun(first.Index, blocks.Count), [.. blocks], progress: null,
+                () => Task.FromResult(!_aborting), cancellationToken);
         }
         finally
         {
-            post(new EngineCommand.Migration.BlockSent(this, _source));
+            for (var i = 0; i < blocks.Count; i++) post(new EngineCommand.Migration.BlockSent(this, _source));
         }
 
         if (hold is not null) await hold.StayIfClaimedAsync(HoldPhase.MigrationSending, cancellationToken);
@@ -222,19 +229,19 @@ internal sealed partial class MigrationConnection(
         try
         {
             while (await timer.WaitForNextTickAsync(cancellationToken))
-                Enqueue(new DataMessage { Renew = new Renew() });
+                await channel.SendAsync(new DataMessage { Renew = new Renew() }, cancellationToken);
         }
-        catch (OperationCanceledException)
+        catch (Exception e) when (e is OperationCanceledException or IOException)
         {
-            return; // the writer has ended
+            return; // the writer has ended, or sees the same broken link
         }
     }
 
-    private void Enqueue(DataMessage message) => _outbox.Writer.TryWrite(new Outgoing(message));
+    private void Enqueue(DataMessage message) => _outbox.Writer.TryWrite(new Outgoing.Words(message));
 
     private void EnqueueLast(DataMessage message)
     {
-        _outbox.Writer.TryWrite(new Outgoing(message, Last: true));
+        _outbox.Writer.TryWrite(new Outgoing.Words(message, Last: true));
         _outbox.Writer.TryComplete();
         _cut.CancelAfter(HandoffLimits.ClosingGrace);
     }
@@ -244,12 +251,9 @@ internal sealed partial class MigrationConnection(
         _outbox.Writer.TryComplete();
         while (_outbox.Reader.TryRead(out var outgoing))
         {
-            if (outgoing.Block is not null) post(new EngineCommand.Migration.BlockSent(this, _source));
+            if (outgoing is Outgoing.Block) post(new EngineCommand.Migration.BlockSent(this, _source));
         }
     }
-
-    private static Memory<byte> RefuseRoom(DataMessage message, int payloadBytes) =>
-        throw new FrameException($"{message.BodyCase} with {payloadBytes} bytes of payload; a target sends none.");
 
     [LoggerMessage(LogLevel.Debug, "The migration link of {Key} ended: {Reason}")]
     private static partial void LogBroken(ILogger logger, SequenceKey key, string reason);

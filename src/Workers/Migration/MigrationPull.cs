@@ -1,8 +1,10 @@
 using System.Diagnostics.CodeAnalysis;
 using Krewe.Abstractions;
 using Krewe.Abstractions.Wire;
+using Krewe.Control.Handoff;
 using Krewe.Control.Links;
 using Krewe.Control.Migration;
+using Piece = Krewe.Control.Handoff.Piece;
 using SequenceKey = Krewe.Abstractions.SequenceKey;
 
 namespace Krewe.Workers;
@@ -46,11 +48,12 @@ internal sealed partial class MigrationPull(
     private readonly List<int> _tokens = [];
     private readonly List<TokenLogprobs> _logprobs = [];
     private MigrationTarget _state = MigrationTarget.Begin(
-        request.PresentBlocks, request.Blocks.Length, HandoffLimits.WindowBlocks);
+        request.PresentBlocks, request.Blocks.Length, MigrationLimits.WindowBlocksUsual);
 
     private BlockId[] _blocks = request.Blocks;
     private (ErrorCode? Code, string Reason)? _failure;
-    private byte[]? _staging;
+    private PieceCursor _cursor = PieceCursor.Begin(arena.Geometry.Layers);
+    private Piece? _placed;
 
     public void Cancel(string reason)
     {
@@ -95,7 +98,7 @@ internal sealed partial class MigrationPull(
 
     private async Task MoveAsync(IDataChannel channel, Patience patience)
     {
-        await channel.SendAsync(new DataMessage { Migrate = HelloMessage() }, default, patience.Renewed());
+        await channel.SendAsync(new DataMessage { Migrate = HelloMessage() }, patience.Renewed());
         await ApplyAsync(channel, new MigrationTargetEvent.LinkUp(), patience.Renewed());
         using var renewing = CancellationTokenSource.CreateLinkedTokenSource(patience.Token);
         var renewal = RenewAsync(channel, renewing.Token);
@@ -119,10 +122,8 @@ internal sealed partial class MigrationPull(
     {
         switch (message.BodyCase)
         {
-            case DataMessage.BodyOneofCase.Block:
-                if (_staging is not null) arena.CopyIn(_blocks[_state.Next], _staging);
-                await ApplyAsync(
-                    channel, new MigrationTargetEvent.BlockArrived((int)message.Block.Index), cancellationToken);
+            case DataMessage.BodyOneofCase.Piece:
+                await TakePieceAsync(channel, message.Piece.FromWire(), cancellationToken);
                 await HoldAsync(HoldPhase.MigrationCopying, cancellationToken);
                 break;
             case DataMessage.BodyOneofCase.MigrateRoom:
@@ -139,6 +140,21 @@ internal sealed partial class MigrationPull(
                 break;
             case DataMessage.BodyOneofCase.Renew: break;
             default: throw new FrameException($"The source sent {message.BodyCase}, which is the target's to say.");
+        }
+    }
+
+    private async Task TakePieceAsync(IDataChannel channel, Piece piece, CancellationToken cancellationToken)
+    {
+        if (_placed != piece) throw new FrameException($"{piece} came without its bytes.");
+        _placed = null;
+        _cursor = _cursor.Take(piece, out var finished);
+        if (finished is not { } run) return;
+        for (var block = run.First; block < run.End; block++)
+        {
+            // The source needs to hear of the last one only.
+            await ApplyAsync(
+                block == run.End - 1 ? channel : null, new MigrationTargetEvent.BlockArrived(block),
+                cancellationToken);
         }
     }
 
@@ -250,7 +266,7 @@ internal sealed partial class MigrationPull(
         if (channel is null) return;
         try
         {
-            await channel.SendAsync(message, default, cancellationToken);
+            await channel.SendAsync(message, cancellationToken);
         }
         catch (Exception e) when (!isNeeded && e is IOException or OperationCanceledException)
         {
@@ -263,7 +279,7 @@ internal sealed partial class MigrationPull(
         using var patience = new Patience(HandoffLimits.ClosingGrace, time, _cancelled.Token);
         try
         {
-            while (await channel.ReceiveAsync(RefuseRoom, patience.Token) is { } last)
+            while (await channel.ReceiveAsync(patience.Token) is { } last)
             {
                 if (last.BodyCase == DataMessage.BodyOneofCase.Committed) return;
             }
@@ -280,7 +296,7 @@ internal sealed partial class MigrationPull(
         {
             using var timer = new PeriodicTimer(request.LeaseLife / HandoffLimits.RenewalsPerLease, time);
             while (await timer.WaitForNextTickAsync(cancellationToken))
-                await channel.SendAsync(new DataMessage { Renew = new Renew() }, default, cancellationToken);
+                await channel.SendAsync(new DataMessage { Renew = new Renew() }, cancellationToken);
         }
         catch (Exception e) when (e is OperationCanceledException or IOException)
         {
@@ -289,19 +305,19 @@ internal sealed partial class MigrationPull(
         }
     }
 
-    private Memory<byte> RoomFor(DataMessage message, int payloadBytes)
+    private ReadOnlyMemory<BlockSlice> RoomFor(DataMessage message, int payloadBytes)
     {
-        var expected = arena.Geometry.BlockBytes;
-        if (message.BodyCase != DataMessage.BodyOneofCase.Block || payloadBytes != expected)
-            throw new FrameException($"{message.BodyCase} with {payloadBytes} bytes; a block has {expected}.");
-        if (message.Block.Index != _state.Next || _state.Next >= _state.Room)
-            throw new FrameException($"Block {message.Block.Index} came uncalled for; {_state.Next} was next.");
-        if (arena.TryGetMemory(_blocks[_state.Next], out var memory)) return memory;
-        return _staging ??= new byte[expected];
+        if (message.BodyCase != DataMessage.BodyOneofCase.Piece)
+            throw new FrameException($"{message.BodyCase} with {payloadBytes} bytes of payload.");
+        var (piece, geometry) = (message.Piece.FromWire(), arena.Geometry);
+        var run = _cursor.Demand(piece);
+        if (run.First != _state.Next || run.End > _state.Room)
+            throw new FrameException($"{run} came uncalled for; {_state.Next} of {_state.Room} was next.");
+        if (payloadBytes != piece.Blocks * piece.Layers * geometry.LayerBytes)
+            throw new FrameException($"{piece} came with {payloadBytes} bytes.");
+        _placed = piece;
+        return BlockSlice.Of(piece, _blocks, 0, geometry);
     }
-
-    private static Memory<byte> RefuseRoom(DataMessage message, int payloadBytes) =>
-        throw new FrameException($"{message.BodyCase} with {payloadBytes} bytes after the commit.");
 
     private MigrateHello HelloMessage() => new()
     {

@@ -1,3 +1,4 @@
+using Krewe.Abstractions;
 using Krewe.Abstractions.Wire;
 using Microsoft.Extensions.Logging.Abstractions;
 using WorkerRole = Krewe.Abstractions.WorkerRole;
@@ -10,18 +11,20 @@ namespace Krewe.Workers.Tests;
 /// </summary>
 internal sealed class MigrationBench : IAsyncDisposable
 {
+    private readonly TcpBlockTransport _transport;
     private readonly MigrationStarter _migrations;
     private readonly HandoffServer _server;
     private bool _disposed;
 
     public MigrationBench(
         TimeProvider? time = null, int blocks = 64, int budget = 16, bool hostMemory = true, int migrationsMax = 4,
-        string model = "model", bool prefixCache = true, TimeSpan? freezeLimit = null)
+        string model = "model", bool prefixCache = true, TimeSpan? freezeLimit = null,
+        KvTransport transport = KvTransport.Tcp)
     {
         time ??= TimeProvider.System;
-        Runner = new FakeRunner(blocks, hostMemory);
-        var transport = new TcpBlockTransport(FakeRunner.Geometry.BlockBytes);
-        _server = new HandoffServer(transport.Listen("127.0.0.1", 0), time, NullLogger.Instance);
+        Runner = new FakeRunner(blocks, hostMemory, shared: transport != KvTransport.Tcp);
+        _transport = new TcpBlockTransport(Runner.Kv, transport, time);
+        _server = new HandoffServer(_transport.Listen("127.0.0.1", 0), time, NullLogger.Instance);
         Identity = new WorkerIdentity
         {
             WorkerId = $"worker-{_server.Port}",
@@ -36,7 +39,7 @@ internal sealed class MigrationBench : IAsyncDisposable
             DataHost = "127.0.0.1",
             DataPort = _server.Port,
         };
-        _migrations = new MigrationStarter(transport, Runner.Kv, Identity, hold: null, time, NullLogger.Instance);
+        _migrations = new MigrationStarter(_transport, Runner.Kv, Identity, hold: null, time, NullLogger.Instance);
         Engine = new Engine(Runner, new EngineSettings
         {
             Role = WorkerRole.Mixed,
@@ -46,8 +49,10 @@ internal sealed class MigrationBench : IAsyncDisposable
             PrefixCache = prefixCache,
             FreezeLimit = freezeLimit ?? TimeSpan.FromSeconds(5),
         }, pulls: null, hold: null, time, NullLogger.Instance, _migrations);
-        _server.Start(channel => new PullerConnection(
-            channel, Runner.Kv, Identity, Engine.Post, hold: null, time, NullLogger.Instance));
+        _server.Start((channel, first) => first.Migrate is null
+            ? null
+            : new MigrationConnection(
+                channel, first.Migrate, Identity, Engine.Post, hold: null, time, NullLogger.Instance));
         Engine.Start();
     }
 
@@ -103,5 +108,6 @@ internal sealed class MigrationBench : IAsyncDisposable
         await Engine.DisposeAsync();
         await _migrations.DisposeAsync();
         await _server.DisposeAsync();
+        _transport.Dispose();
     }
 }

@@ -1,3 +1,4 @@
+using Krewe.Abstractions;
 using Krewe.Abstractions.Wire;
 using static Krewe.Workers.Tests.EngineBench;
 
@@ -7,12 +8,14 @@ namespace Krewe.Workers.Tests;
 public sealed class MigrationTests
 {
     [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public async Task A_sequence_moves_in_the_middle_and_its_stream_is_that_of_one_worker(bool hostMemory)
+    [InlineData(true, KvTransport.Tcp)]
+    [InlineData(false, KvTransport.Tcp)]
+    [InlineData(true, KvTransport.Shared)]
+    public async Task A_sequence_moves_in_the_middle_and_its_stream_is_that_of_one_worker(
+        bool hostMemory, KvTransport transport)
     {
-        await using var source = new MigrationBench(hostMemory: hostMemory);
-        await using var target = new MigrationBench(hostMemory: hostMemory);
+        await using var source = new MigrationBench(hostMemory: hostMemory, transport: transport);
+        await using var target = new MigrationBench(hostMemory: hostMemory, transport: transport);
         SlowDown(source, target);
         var prompt = Prompt(1, 100);
         source.Start(Start("a", prompt, 60));
