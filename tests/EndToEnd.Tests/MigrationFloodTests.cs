@@ -31,6 +31,8 @@ public sealed class MigrationFloodTests(TwoDecodeCluster fixture, ITestOutputHel
     [InlineData("""{"max_tokens": 200, "stop": [" 23", "never"]}""")]
     [InlineData("""{"max_tokens": 120, "temperature": 1, "seed": 4, "ignore_eos": true, "return_token_ids": true}""")]
     [InlineData("""{"max_tokens": 1}""")]
+    [InlineData("""{"max_tokens": 120, "temperature": 1, "seed": 5, "ignore_eos": true, "logprobs": 3}""")]
+    [InlineData("""{"max_tokens": 120, "temperature": 1, "seed": 6, "ignore_eos": true, "n": 3}""")]
     public async Task An_answer_is_the_same_under_a_flood(string fields)
     {
         var undisturbed = await AnswerAsync(fields, null, 0);
@@ -107,7 +109,7 @@ public sealed class MigrationFloodTests(TwoDecodeCluster fixture, ITestOutputHel
         using var message = new HttpRequestMessage(HttpMethod.Post, "/v1/completions");
         message.Content = JsonContent.Create(body);
         message.Headers.Add("X-Request-Id", id);
-        flooder?.Add(id);
+        flooder?.Add(id, (int?)body["n"] ?? 1);
         using var answer = await Cluster.Http.SendAsync(message);
         var text = await answer.Content.ReadAsStringAsync();
         Assert.True(answer.IsSuccessStatusCode, text);

@@ -14,12 +14,15 @@ internal sealed class ClusterEndpoints(ClusterView view, MigrationAgent agent, I
 {
     private const double GraceUsualSeconds = 25;
 
-    /// <summary>POST with {"target": "worker id"}: moves a running request there, live.</summary>
+    /// <summary>
+    /// POST with {"target": "worker id"}: moves a running request there, live; of several choices the one that "choice"
+    /// names, the first without it.
+    /// </summary>
     public async Task MigrateAsync(HttpContext context)
     {
-        var id = (string)context.Request.RouteValues["id"]!;
-        var target = await ReadTargetAsync(context);
-        var why = await grains.GetGrain<IRequestGrain>(id).MigrateAsync(target.Worker, "an operator asked for it");
+        var (id, order) = ((string)context.Request.RouteValues["id"]!, await ReadAsync(context));
+        var target = Demand(order.Target).Worker;
+        var why = await RequestOf(id, order).MigrateAsync(target, "an operator asked for it");
         await WriteAsync(context, new ClusterActionObject(id, why is null, why));
     }
 
@@ -28,9 +31,8 @@ internal sealed class ClusterEndpoints(ClusterView view, MigrationAgent agent, I
     /// </summary>
     public async Task RecomputeAsync(HttpContext context)
     {
-        var id = (string)context.Request.RouteValues["id"]!;
-        var worker = await ReadTargetAsync(context);
-        await grains.GetGrain<IRequestGrain>(id).EvictAsync(worker.Worker, "an operator asked for it");
+        var (id, order) = ((string)context.Request.RouteValues["id"]!, await ReadAsync(context));
+        await RequestOf(id, order).EvictAsync(Demand(order.Target).Worker, "an operator asked for it");
         await WriteAsync(context, new ClusterActionObject(id, true, null));
     }
 
@@ -78,13 +80,13 @@ internal sealed class ClusterEndpoints(ClusterView view, MigrationAgent agent, I
             id, isDone, isDone ? null : $"it could not be emptied, or was not back, within {limit.TotalSeconds} s"));
     }
 
-    private async Task<WorkerLink> ReadTargetAsync(HttpContext context)
-    {
-        var order = await ReadAsync(context);
-        return (order.Target is { Length: > 0 } name ? view.Find(name) : null) ?? throw new KreweException(
+    private IRequestGrain RequestOf(string id, ClusterActionRequest order) =>
+        grains.GetGrain<IRequestGrain>(RequestSpec.GrainKeyOf(id, order.Choice ?? 0));
+
+    private WorkerLink Demand(string? target) => (target is { Length: > 0 } name ? view.Find(name) : null)
+        ?? throw new KreweException(
             ErrorCode.InvalidRequest,
-            $"'target' is '{order.Target}'; name one of the workers that GET /v1/cluster lists.", "target");
-    }
+            $"'target' is '{target}'; name one of the workers that GET /v1/cluster lists.", "target");
 
     private static async Task<ClusterActionRequest> ReadAsync(HttpContext context)
     {

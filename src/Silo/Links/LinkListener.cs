@@ -256,7 +256,7 @@ internal sealed partial class LinkListener(
     /// </summary>
     private bool IsRevoked(Wire.SequenceEvent happened) =>
         happened is { Kind: Wire.SequenceEventKind.MigrationCommitted, Key: { } key }
-        && streams.Find(key.RequestId)?.TryAdopt((int)key.Epoch) != true;
+        && streams.Find(key.RequestId, (int)key.Choice)?.TryAdopt((int)key.Epoch) != true;
 
     /// <summary>Names no other silos: this one is alone.</summary>
     private Wire.HelloReply Reply() => new()

@@ -20,6 +20,7 @@ internal sealed class MigrationPort(ClusterView view, RequestStreams streams, Cl
         // Silence costs nothing but the attempt to move: no need for the patience of a handoff.
         var start = WireConvert.ToStart(spec, key, known, options.LinkSilenceLimit);
         start.Part = Wire.SequencePart.Migrate;
+        start.Sampling.ClearPromptLogprobs(); // who computed the prompt has told them
         start.SourceEpoch = (uint)sourceEpoch;
         start.Source = new Wire.DataAddress
         {
@@ -41,9 +42,9 @@ internal sealed class MigrationPort(ClusterView view, RequestStreams streams, Cl
         view.Find(plan.Decode)?.Abort(KeyOf(spec, plan), reason);
     }
 
-    private RequestStream? Find(RequestSpec spec) => streams.Find(spec.RequestId);
+    private RequestStream? Find(RequestSpec spec) => streams.Find(spec.RequestId, spec.Choice);
 
-    private static SequenceKey KeyOf(RequestSpec spec, RoutePlan plan) => new(spec.RequestId, 0, plan.Epoch);
+    private static SequenceKey KeyOf(RequestSpec spec, RoutePlan plan) => new(spec.RequestId, spec.Choice, plan.Epoch);
 
     private static KreweException Lost(WorkerIncarnation worker) =>
         new(ErrorCode.WorkerLost, $"The link to worker {worker} is gone.");

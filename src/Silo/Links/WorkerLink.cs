@@ -177,7 +177,7 @@ internal sealed class WorkerLink
 
     private PoolSequence Describe(Attempt attempt, RequestSpec spec, int output) => new()
     {
-        Key = spec.RequestId,
+        Key = spec.GrainKey,
         Worker = Worker,
         Blocks = (spec.PromptTokens.Length + output + Descriptor.BlockTokens - 1) / Descriptor.BlockTokens,
         Priority = spec.Priority,

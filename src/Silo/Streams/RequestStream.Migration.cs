@@ -11,15 +11,6 @@ internal sealed partial class RequestStream
 {
     private int? _successor;
 
-    /// <summary>Tokens that the owner has.</summary>
-    public int TokenCount
-    {
-        get
-        {
-            lock (_gate) return _tokens.Count;
-        }
-    }
-
     /// <summary>
     /// Allows <paramref name="epoch"/> to take over with its commit; the current epoch's tokens still count. Returns
     /// the

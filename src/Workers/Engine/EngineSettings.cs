@@ -35,6 +35,9 @@ internal sealed record EngineSettings
     /// <summary>How long what runs may take to finish or to leave, once told to drain without a deadline.</summary>
     public TimeSpan DrainGrace { get; init; } = TimeSpan.FromSeconds(25);
 
+    /// <summary>Null = a sequence with a constraint is refused.</summary>
+    public IConstraintFactory? Constraints { get; init; }
+
     /// <summary>How long a puller may wait for a sequence that this worker does not know (yet).</summary>
     public TimeSpan PullerWaitLimit { get; init; } = new ClusterOptions().HandoffLease;
 }

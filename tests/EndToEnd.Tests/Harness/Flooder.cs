@@ -13,7 +13,7 @@ public sealed class Flooder : IAsyncDisposable
 {
     private readonly KreweCluster _cluster;
     private readonly string[] _workers;
-    private readonly ConcurrentDictionary<string, int> _requests = new();
+    private readonly ConcurrentDictionary<(string Id, int Choice), int> _requests = new();
     private readonly CancellationTokenSource _stopping = new();
     private readonly Task _flooding;
     private long _started;
@@ -27,13 +27,16 @@ public sealed class Flooder : IAsyncDisposable
     /// <summary>Migrations that began; how many committed is told by the requests' records.</summary>
     public long Started => Interlocked.Read(ref _started);
 
-    /// <summary>From now on this request is moved.</summary>
-    public void Add(string requestId) => _requests.TryAdd(requestId, 0);
+    /// <summary>From now on this request is moved, each of its choices by itself.</summary>
+    public void Add(string requestId, int choices = 1)
+    {
+        for (var choice = 0; choice < choices; choice++) _requests.TryAdd((requestId, choice), 0);
+    }
 
     /// <summary>Not any more; how often it moved.</summary>
     public async Task<int> RemoveAsync(string requestId)
     {
-        _requests.TryRemove(requestId, out _);
+        foreach (var request in _requests.Keys.Where(key => key.Id == requestId)) _requests.TryRemove(request, out _);
         return await MigrationsAsync(_cluster, requestId);
     }
 
@@ -44,10 +47,11 @@ public sealed class Flooder : IAsyncDisposable
     }
 
     /// <summary>Asks once; null when the migration has begun, else why not.</summary>
-    public static async Task<string?> TryMoveAsync(KreweCluster cluster, string requestId, string target)
+    public static async Task<string?> TryMoveAsync(
+        KreweCluster cluster, string requestId, string target, int choice = 0)
     {
         using var answer = await cluster.Http.PostAsJsonAsync(
-            $"/v1/cluster/requests/{requestId}/migrate", new JsonObject { ["target"] = target });
+            $"/v1/cluster/requests/{requestId}/migrate", new JsonObject { ["target"] = target, ["choice"] = choice });
         var text = await answer.Content.ReadAsStringAsync();
         using var json = JsonDocument.Parse(text);
         if (!answer.IsSuccessStatusCode) throw new InvalidOperationException($"{(int)answer.StatusCode} {text}");
@@ -68,13 +72,13 @@ public sealed class Flooder : IAsyncDisposable
         var turn = 0;
         while (!_stopping.IsCancellationRequested)
         {
-            foreach (var request in _requests.Keys)
+            foreach (var (request, choice) in _requests.Keys)
             {
                 // It runs on one of them, which one changes all the time: the others take turns.
                 var first = turn % _workers.Length;
                 foreach (var worker in _workers.Skip(first).Concat(_workers.Take(first)))
                 {
-                    if (await TryMoveAsync(_cluster, request, worker) is not null) continue;
+                    if (await TryMoveAsync(_cluster, request, worker, choice) is not null) continue;
                     Interlocked.Increment(ref _started);
                     break;
                 }

@@ -5,6 +5,8 @@ internal sealed record ClusterActionRequest
 {
     public string? Target { get; init; }
 
+    public int? Choice { get; init; }
+
     public double? GraceSeconds { get; init; }
 
     public string? Role { get; init; }
