@@ -76,7 +76,8 @@ internal sealed partial class Engine
             return (ErrorCode.Overloaded, $"{_outgoing.Count} sequences are leaving already.");
         if (!sequence.Grows || sequence.Pulls || sequence.Stage is not (SequenceStage.Running or SequenceStage.Waiting))
             return (ErrorCode.HandoffRefused, $"{key} is {sequence.Stage}: its KV is still on its way.");
-        if (sequence.ScoresPrompt) return (ErrorCode.HandoffRefused, $"{key} still tells its prompt's log-probabilities.");
+        if (sequence.ScoresPrompt)
+            return (ErrorCode.HandoffRefused, $"{key} still tells its prompt's log-probabilities.");
         return hello.KnownTokens >= sequence.PromptCount && hello.KnownTokens <= sequence.KnownTokens
             && hello.PresentBlocks <= hello.RoomBlocks && hello.RoomBlocks <= int.MaxValue / 2
             ? null
