@@ -161,7 +161,8 @@ public static class SiloHost
             app,
             app.Services.GetRequiredService<GenerateEndpoints>(),
             app.Services.GetRequiredService<ResumeEndpoint>(),
-            app.Services.GetRequiredService<InfoEndpoints>());
+            app.Services.GetRequiredService<InfoEndpoints>(),
+            app.Services.GetRequiredService<ClusterEndpoints>());
         app.Services.GetRequiredService<DecisionEndpoints>().Map(app);
         return app;
     }
@@ -175,8 +176,11 @@ public static class SiloHost
         services.AddSingleton<IAttemptPort, AttemptPort>();
         services.AddSingleton<IKvPort, KvPort>();
         services.AddSingleton<IKvFeed, KvGrainFeed>();
+        services.AddSingleton<IMigrationPort, MigrationPort>();
         services.AddSingleton<HelloPolicy>();
         services.AddSingleton<LinkListener>();
+        services.AddSingleton<MigrationAgent>();
+        services.AddHostedService(provider => provider.GetRequiredService<MigrationAgent>());
     }
 
     private static void AddGateway(IServiceCollection services)
@@ -191,6 +195,7 @@ public static class SiloHost
         services.AddSingleton<ReadinessProbe>();
         services.AddSingleton<GenerateEndpoints>();
         services.AddSingleton<InfoEndpoints>();
+        services.AddSingleton<ClusterEndpoints>();
     }
 
     private static async Task StartGatewayAsync(

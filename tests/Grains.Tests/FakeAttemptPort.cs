@@ -10,10 +10,14 @@ internal sealed record Dispatched(RequestSpec Spec, RoutePlan Plan) : PortCall;
 
 internal sealed record Aborted(string RequestId, RoutePlan Plan, string Reason) : PortCall;
 
+internal sealed record Moving(RequestSpec Spec, RoutePlan Plan, WorkerIncarnation Source, int SourceEpoch) : PortCall;
+
+internal sealed record MoveAborted(RoutePlan Plan, string Reason) : PortCall;
+
 internal sealed record StreamFailed(string RequestId, ErrorCode Code, string Message) : PortCall;
 
 /// <summary>A port that keeps its calls for the test to await.</summary>
-internal sealed class FakeAttemptPort : IAttemptPort
+internal sealed class FakeAttemptPort : IAttemptPort, IMigrationPort
 {
     private readonly Channel<PortCall> _calls = Channel.CreateUnbounded<PortCall>();
 
@@ -34,6 +38,21 @@ internal sealed class FakeAttemptPort : IAttemptPort
 
     public void Abort(RequestSpec spec, RoutePlan plan, string reason) =>
         _calls.Writer.TryWrite(new Aborted(spec.RequestId, plan, reason));
+
+    /// <summary>Successors that the stream has adopted: they cannot be revoked.</summary>
+    public HashSet<int> Adopted { get; } = [];
+
+    public void Migrate(RequestSpec spec, RoutePlan plan, WorkerIncarnation source, int sourceEpoch)
+    {
+        if (Unreachable.Contains(plan.Decode))
+            throw new KreweException(ErrorCode.WorkerLost, "the link is gone");
+        _calls.Writer.TryWrite(new Moving(spec, plan, source, sourceEpoch));
+    }
+
+    public bool TryRevoke(RequestSpec spec, RoutePlan plan) => !Adopted.Contains(plan.Epoch);
+
+    public void AbortMigration(RequestSpec spec, RoutePlan plan, string reason) =>
+        _calls.Writer.TryWrite(new MoveAborted(plan, reason));
 
     public void Fail(RequestSpec spec, ErrorCode code, string message) =>
         _calls.Writer.TryWrite(new StreamFailed(spec.RequestId, code, message));

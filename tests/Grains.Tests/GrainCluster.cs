@@ -44,6 +44,7 @@ internal sealed class GrainCluster : IAsyncDisposable
                 addServices?.Invoke(services);
                 services.AddSingleton<TimeProvider>(cluster.Time);
                 services.AddSingleton<IAttemptPort>(cluster.Port);
+                services.AddSingleton<IMigrationPort>(cluster.Port);
                 services.AddSingleton<IClusterView>(cluster.View);
                 services.AddSingleton(Options);
                 services.AddKreweGrains(options);

@@ -34,6 +34,18 @@ public interface IRequestGrain : IGrainWithStringKey
     /// <summary>Ends the request from outside. Idempotent: the first outcome stands.</summary>
     Task CancelAsync(RequestOutcome outcome, string reason, string? finishReason = null, int outputTokens = 0);
 
+    /// <summary>
+    /// Moves the running sequence to another worker, live: its stream does not show it. Returns null when the migration
+    /// has begun (the record tells how it ends), else why it cannot.
+    /// </summary>
+    Task<string?> MigrateAsync(WorkerIncarnation target, string reason);
+
+    /// <summary>
+    /// Leaves a worker at once, KV or not: the sequence is computed again elsewhere from the tokens that its owner has.
+    /// Without effect on a request that does not need the worker.
+    /// </summary>
+    Task EvictAsync(WorkerIncarnation worker, string reason);
+
     /// <summary>The life so far; null for an id that was never started or is forgotten.</summary>
     Task<RequestRecord?> GetRecordAsync();
 

@@ -65,4 +65,7 @@ public sealed record RequestRecord
     [Id(13)] public required long BytesMoved { get; init; }
 
     [Id(14)] public required ImmutableArray<RequestLogEntry> Log { get; init; }
+
+    /// <summary>How often the running sequence moved to another worker.</summary>
+    [Id(40)] public int Migrations { get; init; }
 }

@@ -27,6 +27,15 @@ public enum RequestReportKind
 
     /// <summary>A worker holds nothing of this epoch any more.</summary>
     Released,
+
+    /// <summary>A worker reserved blocks for a successor of the current epoch.</summary>
+    MigrationStarted,
+
+    /// <summary>The successor's worker owns the sequence, and the stream has adopted its epoch.</summary>
+    MigrationCommitted,
+
+    /// <summary>The successor came to nothing: the sequence stays where it is.</summary>
+    MigrationAborted,
 }
 
 /// <summary>One state change of one attempt, from the silo's links to the request's grain.</summary>

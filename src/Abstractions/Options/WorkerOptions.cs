@@ -126,8 +126,21 @@ public sealed record WorkerOptions
     public KvTransport KvTransport { get; init; } = KvTransport.Auto;
 
     /// <summary>
-    /// For fault tests: a file whose content names a phase (queued, computing, handoff, before-commit, decoding). The
-    /// worker that first reaches the phase deletes the file and stays there, heartbeats going on, until it is killed.
+    /// After SIGTERM: how long running sequences may take to finish or to move to another worker. Shorter than what the
+    /// host gives the process before it kills it.
+    /// </summary>
+    public TimeSpan DrainGrace { get; init; } = TimeSpan.FromSeconds(25);
+
+    /// <summary>
+    /// For comparison: a sequence that migrates stops first, and everything is copied then.
+    /// </summary>
+    public bool BlockingMigration { get; init; }
+
+    /// <summary>
+    /// For fault tests: a file whose content names a phase (queued, computing, handoff, before-commit, decoding,
+    /// migration-copying, migration-frozen, migration-sending). The worker that first reaches the phase deletes the
+    /// file
+    /// and stays there, heartbeats going on, until it is killed.
     /// </summary>
     public string? TestHoldFile { get; init; }
 
@@ -163,6 +176,8 @@ public sealed record WorkerOptions
             yield return "--kv-host-bytes and --kv-disk keep blocks by their prefix; drop --no-prefix-cache.";
         if (!IPAddress.TryParse(DataHost, out _) && string.IsNullOrWhiteSpace(DataHost))
             yield return "DataHost is empty; give an address that other workers can reach.";
+        if (DrainGrace < TimeSpan.Zero)
+            yield return $"DrainGrace is {DrainGrace.TotalSeconds} s; it must not be negative.";
         if (DataPort is < 0 or > 65535) yield return $"DataPort is {DataPort}; it must be 0 to 65535.";
     }
 }

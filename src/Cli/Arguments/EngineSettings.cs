@@ -56,6 +56,12 @@ internal sealed class EngineSettings
         Description = "Do not keep KV blocks for later requests with the same prefix.",
     };
 
+    private readonly UsualOption<TimeSpan> _drainGrace = Setting.Seconds(
+        "--drain-grace", "How long a worker's sequences may take to finish or to move elsewhere after SIGTERM.",
+        Usual.DrainGrace);
+
+    private readonly Option<bool> _blockingMigration = new("--blocking-migration") { Hidden = true };
+
     private readonly UsualOption<KvTransport> _kvTransport = Setting.Choice(
         "--kv-transport", "How KV travels between workers: auto takes shared memory where it can.", Usual.KvTransport);
 
@@ -66,7 +72,8 @@ internal sealed class EngineSettings
     public void AddTo(Command command)
     {
         foreach (var option in (Option[])[_device, _threads, _pin, _weights, _kvMemory, _kvFormat, _stepTokens, _sloItl,
-            _maxRunning, _eviction, _noPrefixCache, _kvTransport, _holdFile])
+            _maxRunning, _eviction, _noPrefixCache, _kvTransport, _drainGrace,
+            _blockingMigration, _holdFile])
             command.Add(option);
         _tiers.AddTo(command);
     }
@@ -86,6 +93,8 @@ internal sealed class EngineSettings
         MaxRunningSequences = _maxRunning.Read(result),
         Eviction = _eviction.Read(result),
         PrefixCache = !result.GetValue(_noPrefixCache),
+        DrainGrace = _drainGrace.Read(result),
+        BlockingMigration = result.GetValue(_blockingMigration),
         KvTransport = _kvTransport.Read(result),
         KvTiers = _tiers.Read(result),
         TestHoldFile = result.GetValue(_holdFile),
@@ -103,12 +112,14 @@ internal sealed class EngineSettings
             "--slo-itl", Text((int)(options.InterTokenSlo?.TotalMilliseconds ?? 0)),
             "--max-running", Text(options.MaxRunningSequences),
             "--eviction", Setting.Name(options.Eviction),
+            "--drain-grace", options.DrainGrace.TotalSeconds.ToString(CultureInfo.InvariantCulture),
             "--kv-transport", Setting.Name(options.KvTransport),
         ];
         if (options.PinnedCores.Count > 0) arguments.AddRange(["--pin", string.Join(',', options.PinnedCores)]);
         if (options.KvFormat is { } format) arguments.AddRange(["--kv-format", Setting.Name(format)]);
         if (!options.PrefixCache) arguments.Add("--no-prefix-cache");
         arguments.AddRange(TierSettings.ToArguments(options.KvTiers));
+        if (options.BlockingMigration) arguments.Add("--blocking-migration");
         if (options.TestHoldFile is { } file) arguments.AddRange(["--test-hold-file", file]);
         return arguments;
     }

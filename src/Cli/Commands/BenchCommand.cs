@@ -24,6 +24,7 @@ internal sealed class BenchCommand : Command
         Add(new BenchStallCommand(terminal));
         Add(new BenchReuseCommand(terminal));
         Add(new BenchPrefixCommand(terminal));
+        Add(new BenchMigrateCommand(terminal));
         Add(new BenchHandoffCommand(terminal));
         Add(new BenchHandoffSourceCommand(terminal));
         Add(new StoreBenchCommand(terminal));

@@ -10,6 +10,15 @@ namespace Krewe.Control.Requests;
 /// </param>
 public sealed record RequestLimits(int MaxAttempts, TimeSpan WorkerWait, TimeSpan RetryInterval)
 {
+    /// <summary>A migration that takes longer is given up; the sequence goes on where it is.</summary>
+    public TimeSpan MigrationLimit { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>
+    /// When a migration's source is gone: how long its target may take to say whether it has everything. Both see the
+    /// same link close, so this is a message's way and not a copy's.
+    /// </summary>
+    public TimeSpan VerdictWait { get; init; } = TimeSpan.FromSeconds(1);
+
     public static RequestLimits From(ClusterOptions options) =>
         new(options.MaxAttempts, options.WorkerWaitLimit, options.HeartbeatInterval);
 }

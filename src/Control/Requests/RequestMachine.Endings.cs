@@ -14,7 +14,16 @@ public sealed partial class RequestMachine
         WorkerIncarnation? worker,
         ImmutableArray<WorkerIncarnation> excluded)
     {
+        (state, var dropped) = DropMigration(state);
         state = Note(state, StepOf(state.Phase), at, worker?.WorkerId, $"attempt given up, {code}: {message}");
+        var given = GiveUpAlone(state, at, code, message, excluded);
+        return given with { Effects = [.. dropped, .. given.Effects] };
+    }
+
+    private RequestTransition GiveUpAlone(
+        RequestState state, DateTimeOffset at, ErrorCode code, string message,
+        ImmutableArray<WorkerIncarnation> excluded)
+    {
         if (!ErrorCatalog.Describe(code).Retryable)
             return Fail(state, at, code, message);
         if (state.Attempts >= limits.MaxAttempts)
@@ -79,6 +88,8 @@ public sealed partial class RequestMachine
     {
         var what = message is null ? $"{outcome} ({state.FinishReason})" : $"{outcome}, {code}: {message}";
         var effects = ImmutableArray.CreateBuilder<RequestEffect>();
+        (state, var dropped) = DropMigration(state);
+        effects.AddRange(dropped);
         if (abort)
             effects.Add(new Abort(state.Plan!, what));
         // Before anything was dispatched the answer of the start itself carries the error, and there is no life to

@@ -11,6 +11,10 @@ public sealed partial class RequestMachine
         RequestEffect[] releases = [];
         if (report is { Kind: RequestReportKind.Released or RequestReportKind.WorkerLost, Worker: { } worker })
             (state, releases) = ForgetHolder(state, new AttemptHolder(report.Epoch, worker), report.Kind, at);
+        if (IsMigration(state, report.Epoch))
+            return OnMigrationReport(state, report, at, releases);
+        if (IsSourceGone(state, report))
+            return AwaitVerdict(state, report, at, releases);
         if (report.Kind == RequestReportKind.Released)
             return OnReleased(state, report, at, releases);
 
@@ -44,6 +48,8 @@ public sealed partial class RequestMachine
             RequestReportKind.Finished => OnFinished(state, report, at),
             RequestReportKind.AttemptFailed => OnAttemptFailed(state, report, at),
             RequestReportKind.WorkerLost => OnWorkerLost(state, report, at, releases),
+            RequestReportKind.MigrationStarted or RequestReportKind.MigrationCommitted
+                or RequestReportKind.MigrationAborted => Ignore(state), // of a successor that is settled already
             RequestReportKind.Released or _ => throw new ArgumentOutOfRangeException(
                 nameof(report), report.Kind, "A report that the request machine does not know."),
         };
@@ -74,7 +80,9 @@ public sealed partial class RequestMachine
             state.Attempts > 0 && report.Epoch <= state.Epoch,
         RequestReportKind.Accepted or RequestReportKind.PrefillStarted or RequestReportKind.PrefillFinished
             or RequestReportKind.HandoffStarted or RequestReportKind.HandoffCommitted
-            or RequestReportKind.DecodeStarted or RequestReportKind.AttemptFailed or RequestReportKind.WorkerLost =>
+            or RequestReportKind.DecodeStarted or RequestReportKind.AttemptFailed or RequestReportKind.WorkerLost
+            or RequestReportKind.MigrationStarted or RequestReportKind.MigrationCommitted
+            or RequestReportKind.MigrationAborted =>
             state.IsLive && report.Epoch == state.Epoch,
         RequestReportKind.Released or _ => throw new ArgumentOutOfRangeException(
             nameof(report), report.Kind, "A report that has no epoch rule."),
@@ -155,6 +163,8 @@ public sealed partial class RequestMachine
     private RequestTransition OnLeaseLost(RequestState state, LeaseLost e)
     {
         var lost = state.Leases.FirstOrDefault(lease => lease.Epoch == e.Epoch && lease.Worker == e.Worker);
+        if (lost is not null && IsMigration(state, e.Epoch))
+            return EndMigration(state, e.At, $"{e.Worker} did not renew the lease");
         if (lost is null || !state.IsLive || e.Epoch != state.Epoch)
             return Ignore(state);
         if (IsDispensable(state, e.Worker))

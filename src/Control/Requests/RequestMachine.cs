@@ -27,6 +27,9 @@ public sealed partial class RequestMachine(RequestLimits limits)
         Reported e => OnReport(state, e.Report, e.At),
         LeaseLost e => OnLeaseLost(state, e),
         CancelRequested e => OnCancel(state, e),
+        MigrationRequested e => OnMigrationRequested(state, e),
+        MigrationRevoked e => OnMigrationRevoked(state, e),
+        EvictionRequested e => OnEvicted(state, e),
         WorkersChanged e => state.Phase == RequestPhase.WaitingForWorker ? LookAgain(state) : Ignore(state),
         ClockTicked e => OnTick(state, e),
         _ => throw new ArgumentOutOfRangeException(
@@ -49,7 +52,7 @@ public sealed partial class RequestMachine(RequestLimits limits)
         state = state with
         {
             Phase = RequestPhase.Planning,
-            Epoch = state.Epoch + 1,
+            Epoch = Math.Max(state.Epoch, state.EpochsUsed) + 1,
             RetryAt = null,
             Excluded = excluded,
         };
@@ -99,6 +102,8 @@ public sealed partial class RequestMachine(RequestLimits limits)
 
     private static RequestTransition OnLeasesGranted(RequestState state, LeasesGranted e)
     {
+        if (IsMigration(state, e.Plan.Epoch))
+            return OnMigrationLeased(state);
         if (state.Phase != RequestPhase.Leasing || e.Plan.Epoch != state.Epoch)
             return GiveBack(state, e.Plan);
         state = state with
@@ -110,13 +115,16 @@ public sealed partial class RequestMachine(RequestLimits limits)
         return new RequestTransition(state, [new Dispatch(e.Plan)]);
     }
 
-    private static RequestTransition OnPlanRefused(RequestState state, PlanRefused e)
+    private RequestTransition OnPlanRefused(RequestState state, PlanRefused e)
     {
         if (e.Refusers.IsDefaultOrEmpty)
             throw new ArgumentException("Somebody must have refused: the same plan would be made for ever.", nameof(e));
+        if (IsMigration(state, e.Plan.Epoch))
+            return OnMigrationRefused(state, e);
         if (state.Phase is not (RequestPhase.Leasing or RequestPhase.Dispatched) || e.Plan.Epoch != state.Epoch)
             return GiveBack(state, e.Plan);
-        var releases = ReleaseAll(state);
+        (state, var dropped) = DropMigration(state);
+        RequestEffect[] releases = [.. dropped, .. ReleaseAll(state)];
         state = Note(state, 3, e.At, e.Refusers[0].WorkerId, $"plan refused: {e.Message}") with
         {
             // A dispatch that broke did not stand: nothing of it is anywhere.
@@ -139,6 +147,8 @@ public sealed partial class RequestMachine(RequestLimits limits)
                 $"The request was not finished by its deadline {state.Deadline:O}; it was {state.Phase}.");
         }
 
+        if (state.Migration is { } migration && e.At >= migration.Until)
+            return AskWhetherCommitted(state);
         return e.At >= state.WaitUntil ? FailForWantOfWorkers(state, e.At) : LookAgain(state);
     }
 

@@ -14,6 +14,18 @@ public sealed record RequestState
     /// <summary>The fencing number: raised with every planning, never used twice. 0 before the first.</summary>
     public int Epoch { get; init; }
 
+    /// <summary>Highest epoch that was ever given out, a migration's included; 0 = <see cref="Epoch"/>.</summary>
+    public int EpochsUsed { get; init; }
+
+    /// <summary>A successor of the current epoch is on its way; null while none is.</summary>
+    public MigrationHold? Migration { get; init; }
+
+    /// <summary>Migrations that committed.</summary>
+    public int Migrations { get; init; }
+
+    /// <summary>When the newest one did, UTC.</summary>
+    public DateTimeOffset? MigratedAt { get; init; }
+
     /// <summary>Plans that were put to work.</summary>
     public int Attempts { get; init; }
 
@@ -73,7 +85,7 @@ public sealed record RequestState
         RequestPhase.Received => null,
         _ when IsTerminal => null,
         RequestPhase.WaitingForWorker => Earliest(Earliest(Deadline, WaitUntil), RetryAt),
-        _ => Deadline,
+        _ => Earliest(Deadline, Migration?.Until),
     };
 
     /// <summary>The record that clients and operators see.</summary>
@@ -94,6 +106,7 @@ public sealed record RequestState
         BlocksMoved = BlocksMoved,
         BytesMoved = BytesMoved,
         Log = Log,
+        Migrations = Migrations,
     };
 
     private static DateTimeOffset Earliest(DateTimeOffset time, DateTimeOffset? other) =>

@@ -1,4 +1,5 @@
 using Krewe.Abstractions;
+using Krewe.Control.Migration;
 using Krewe.Control.Requests;
 using Krewe.Control.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -10,8 +11,9 @@ namespace Krewe.Grains;
 public static class KreweGrainsServiceCollectionExtensions
 {
     /// <summary>
-    /// The silo must register <see cref="ClusterOptions"/>, <see cref="IClusterView"/>, <see cref="IAttemptPort"/> and
-    /// a grain storage named <see cref="GrainStorageNames.Requests"/>. An <see cref="IRoutingPolicy"/>, an
+    /// The silo must register <see cref="ClusterOptions"/>, <see cref="IClusterView"/>, <see cref="IAttemptPort"/>,
+    /// <see cref="IMigrationPort"/> and a grain storage named <see cref="GrainStorageNames.Requests"/>. An <see
+    /// cref="IRoutingPolicy"/>, an
     /// <see cref="IRecordRetention"/> or a <see cref="TimeProvider"/> registered before stays.
     /// </summary>
     public static IServiceCollection AddKreweGrains(this IServiceCollection services, GrainOptions? options = null)
@@ -24,6 +26,8 @@ public static class KreweGrainsServiceCollectionExtensions
         services.TryAddSingleton(RoutingPolicies.Create(RoutingPolicies.Default, seed: 0));
         services.TryAddSingleton<PrefixDirectory>();
         services.TryAddSingleton<IRecordRetention, RecordRetention>();
+        services.TryAddSingleton(new MigrationPolicy());
+        services.TryAddSingleton(new DrainPolicy());
         services.AddSingleton<RequestRouter>();
         services.AddSingleton<IRouteTally>(provider => provider.GetRequiredService<RequestRouter>());
         services.AddSingleton(provider =>

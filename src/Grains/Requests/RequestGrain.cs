@@ -23,6 +23,7 @@ internal sealed partial class RequestGrain(
     RequestMachine machine,
     RequestRouter router,
     IAttemptPort port,
+    IMigrationPort migrations,
     IRecordRetention retention,
     ClusterOptions cluster,
     GrainOptions options,
@@ -119,6 +120,26 @@ internal sealed partial class RequestGrain(
             await ApplyAsync(new CancelRequested(time.GetUtcNow(), outcome, reason, finishReason, outputTokens));
     }
 
+    public async Task<string?> MigrateAsync(WorkerIncarnation target, string reason)
+    {
+        if (_spec is null)
+        {
+            DeactivateOnIdle();
+            return "it is not running";
+        }
+
+        if (RequestMachine.WhyNotMigrate(_state, target) is { } why) return why;
+        await ApplyAsync(new MigrationRequested(time.GetUtcNow(), target, reason));
+        return null;
+    }
+
+    public Task EvictAsync(WorkerIncarnation worker, string reason)
+    {
+        if (_spec is not null) return ApplyAsync(new EvictionRequested(time.GetUtcNow(), worker, reason));
+        DeactivateOnIdle();
+        return Task.CompletedTask;
+    }
+
     public Task<RequestRecord?> GetRecordAsync()
     {
         if (_spec is not null)
@@ -181,6 +202,16 @@ internal sealed partial class RequestGrain(
                     case Abort abort:
                         port.Abort(_spec!, abort.Plan, abort.Reason);
                         break;
+                    case DispatchMigration migrate:
+                        next = TryMigrate(migrate);
+                        break;
+                    case RevokeMigration revoke:
+                        if (migrations.TryRevoke(_spec!, revoke.Plan))
+                            next = new MigrationRevoked(time.GetUtcNow(), revoke.Plan.Epoch);
+                        break;
+                    case AbortMigration abort:
+                        migrations.AbortMigration(_spec!, abort.Plan, abort.Reason);
+                        break;
                     case TellFailure failure:
                         port.Fail(_spec!, failure.Code, failure.Message);
                         break;
@@ -211,6 +242,21 @@ internal sealed partial class RequestGrain(
             // The port does not say which link broke; the next look at the workers will.
             return new PlanRefused(
                 time.GetUtcNow(), plan, [plan.Prefill, plan.Decode], error.Code, error.Message);
+        }
+    }
+
+    /// <returns>Null when the migration is on its way.</returns>
+    private PlanRefused? TryMigrate(DispatchMigration migrate)
+    {
+        try
+        {
+            migrations.Migrate(_spec!, migrate.Plan, migrate.Source, migrate.SourceEpoch);
+            return null;
+        }
+        catch (KreweException error)
+        {
+            return new PlanRefused(
+                time.GetUtcNow(), migrate.Plan, [migrate.Plan.Decode], error.Code, error.Message);
         }
     }
 

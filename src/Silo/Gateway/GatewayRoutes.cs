@@ -9,7 +9,8 @@ namespace Krewe.Silo.Gateway;
 internal static class GatewayRoutes
 {
     public static void Map(
-        IEndpointRouteBuilder routes, GenerateEndpoints generate, ResumeEndpoint resume, InfoEndpoints info)
+        IEndpointRouteBuilder routes, GenerateEndpoints generate, ResumeEndpoint resume, InfoEndpoints info,
+        ClusterEndpoints cluster)
     {
         routes.MapPost("/v1/chat/completions", generate.Of(AnswerKind.Chat));
         routes.MapPost("/v1/completions", generate.Of(AnswerKind.Text));
@@ -19,6 +20,9 @@ internal static class GatewayRoutes
         routes.MapGet("/v1/requests/{id}/stream", (RequestDelegate)resume.ResumeAsync);
         routes.MapGet("/v1/requests/{id}", (RequestDelegate)info.RequestAsync);
         routes.MapGet("/v1/cluster", (RequestDelegate)info.ClusterAsync);
+        routes.MapPost("/v1/cluster/requests/{id}/migrate", (RequestDelegate)cluster.MigrateAsync);
+        routes.MapPost("/v1/cluster/requests/{id}/recompute", (RequestDelegate)cluster.RecomputeAsync);
+        routes.MapPost("/v1/cluster/workers/{id}/{action}", (RequestDelegate)cluster.ActOnWorkerAsync);
         routes.MapGet("/health", (RequestDelegate)InfoEndpoints.LiveAsync);
         routes.MapGet("/health/live", (RequestDelegate)InfoEndpoints.LiveAsync);
         routes.MapGet("/health/ready", (RequestDelegate)info.ReadyAsync);

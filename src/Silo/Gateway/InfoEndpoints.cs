@@ -103,6 +103,7 @@ internal sealed class InfoEndpoints(
                 : null,
             BlocksMoved = record.BlocksMoved,
             BytesMoved = record.BytesMoved,
+            Migrations = record.Migrations,
             ArrivedAt = arrivedAt,
             Steps =
             [
@@ -141,6 +142,9 @@ internal sealed class InfoEndpoints(
         DecodeTokens = load.DecodeTokens,
         StepMs = load.StepMs,
         Tiers = TierObject.From(load.Tiers),
+        Migrations = load.Migrations,
+        MigratedIn = load.MigratedIn,
+        MigratedOut = load.MigratedOut,
     };
 
     private static Task WriteAsync<T>(HttpContext context, T value, JsonTypeInfo<T> type) =>

@@ -9,6 +9,12 @@ namespace Krewe.Silo.Links;
 /// <param name="PrefillTokens">Tokens that this part makes the worker compute before it decodes.</param>
 internal sealed record Attempt(SequenceKey Key, RequestReports Reports, long PrefillTokens)
 {
+    /// <summary>What it is part of.</summary>
+    public RequestSpec? Spec { get; init; }
+
+    /// <summary>The worker owns the sequence: it may move from here.</summary>
+    public bool IsOwner { get; set; }
+
     /// <summary>The worker has said something of it, so its next load report counts it.</summary>
     public bool IsKnownToWorker { get; set; }
 

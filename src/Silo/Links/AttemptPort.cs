@@ -27,7 +27,7 @@ internal sealed class AttemptPort(ClusterView view, RequestStreams streams, Clus
             return start;
         }
 
-        var toPrefill = new Attempt(key, stream.Reports, spec.PromptTokens.Length + known.Length);
+        var toPrefill = new Attempt(key, stream.Reports, spec.PromptTokens.Length + known.Length) { Spec = spec };
         if (!plan.NeedsHandoff)
         {
             if (!prefill.TryStart(toPrefill, Part(Wire.SequencePart.Whole))) throw Lost(plan.Prefill);
@@ -43,7 +43,7 @@ internal sealed class AttemptPort(ClusterView view, RequestStreams streams, Clus
             Host = prefill.Descriptor.DataHost,
             Port = (uint)prefill.Descriptor.DataPort,
         };
-        if (decode.TryStart(new Attempt(key, stream.Reports, 0), pull)) return;
+        if (decode.TryStart(new Attempt(key, stream.Reports, 0) { Spec = spec }, pull)) return;
         prefill.Abort(key, "the decode worker is gone");
         throw Lost(plan.Decode);
     }

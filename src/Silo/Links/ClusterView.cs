@@ -60,6 +60,12 @@ internal sealed class ClusterView : IClusterView
         SignalChange();
     }
 
+    /// <summary>Routes nothing new to this worker, or does so again.</summary>
+    public void SetCordoned(string workerId, bool isCordoned)
+    {
+        if (Find(workerId) is { } link && link.SetCordoned(isCordoned)) SignalChange();
+    }
+
     private void Set(ImmutableDictionary<string, WorkerLink> links)
     {
         Volatile.Write(ref _links, links);

@@ -232,7 +232,9 @@ internal sealed partial class LinkListener(
                 streams.Accept(message.Tokens);
                 break;
             case Wire.WorkerMessage.BodyOneofCase.Event:
-                if (!link.Apply(message.Event))
+                if (IsRevoked(message.Event))
+                    link.Abort(WireConvert.FromWire(message.Event.Key), "the migration was given up before its commit");
+                else if (!link.Apply(message.Event))
                     LogStrayEvent(log, link.Worker, message.Event.Kind, message.Event.Key?.RequestId);
                 break;
             case Wire.WorkerMessage.BodyOneofCase.Load:
@@ -254,6 +256,14 @@ internal sealed partial class LinkListener(
                 throw new InvalidOperationException($"A worker message without a handler: {message.BodyCase}.");
         }
     }
+
+    /// <summary>
+    /// A successor has committed and its stream does not want it (any more). Asked before its request is told: the
+    /// stream alone decides between two epochs, in the order in which this silo hears of them.
+    /// </summary>
+    private bool IsRevoked(Wire.SequenceEvent happened) =>
+        happened is { Kind: Wire.SequenceEventKind.MigrationCommitted, Key: { } key }
+        && streams.Find(key.RequestId, (int)key.Choice)?.TryAdopt((int)key.Epoch) != true;
 
     /// <summary>Names no other silos: this one is alone.</summary>
     private Wire.HelloReply Reply() => new()

@@ -23,6 +23,14 @@ internal static class WireConvert
         _ => null,
     };
 
+    public static Wire.WorkerRole ToWire(WorkerRole role) => role switch
+    {
+        WorkerRole.Prefill => Wire.WorkerRole.Prefill,
+        WorkerRole.Decode => Wire.WorkerRole.Decode,
+        WorkerRole.Mixed => Wire.WorkerRole.Mixed,
+        _ => throw new ArgumentOutOfRangeException(nameof(role), role, "A role without a wire value."),
+    };
+
     /// <summary>The whole attempt but its part and source.</summary>
     public static Wire.StartSequence ToStart(
         RequestSpec spec, SequenceKey key, IEnumerable<int> outputTokens, TimeSpan lease)
@@ -57,6 +65,9 @@ internal static class WireConvert
             Wire.SequenceEventKind.DecodeStarted => RequestReportKind.DecodeStarted,
             Wire.SequenceEventKind.Released => RequestReportKind.Released,
             Wire.SequenceEventKind.Failed => RequestReportKind.AttemptFailed,
+            Wire.SequenceEventKind.MigrationStarted => RequestReportKind.MigrationStarted,
+            Wire.SequenceEventKind.MigrationCommitted => RequestReportKind.MigrationCommitted,
+            Wire.SequenceEventKind.MigrationAborted => RequestReportKind.MigrationAborted,
             _ => null,
         };
         if (kind is not { } known) return null;
@@ -67,7 +78,7 @@ internal static class WireConvert
             Epoch = (int)happened.Key.Epoch,
             Worker = worker,
             Error = failed ? ParseError(happened.ErrorCode) : null,
-            Message = failed ? happened.Message : null,
+            Message = failed || known == RequestReportKind.MigrationAborted ? happened.Message : null,
             PrefixHitTokens = (int)happened.PrefixHitTokens,
             BlocksMoved = (int)happened.BlocksMoved,
             BytesMoved = (long)happened.BytesMoved,

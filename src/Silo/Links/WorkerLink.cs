@@ -20,6 +20,7 @@ internal sealed class WorkerLink
 
     // Running totals of the attempts that no load report counts yet: a view is made for every route.
     private int _dispatchedSequences;
+    private bool _isCordoned;
     private long _dispatchedTokens;
 
     public WorkerLink(LinkConnection connection, WorkerDescriptor descriptor, uint linkEpoch)
@@ -104,6 +105,8 @@ internal sealed class WorkerLink
                 return false;
             reports = attempt.Reports;
             attempt.IsKnownToWorker = true;
+            attempt.IsOwner |= happened.Kind is Wire.SequenceEventKind.DecodeStarted
+                or Wire.SequenceEventKind.MigrationCommitted;
             if (happened.Kind == Wire.SequenceEventKind.Released) Remove(attempt);
         }
 
@@ -138,6 +141,55 @@ internal sealed class WorkerLink
         return true;
     }
 
+    /// <summary>Takes no new work, whatever the worker itself says; false when nothing changed.</summary>
+    public bool SetCordoned(bool isCordoned)
+    {
+        lock (_gate)
+        {
+            if (_isCordoned == isCordoned) return false;
+            _isCordoned = isCordoned;
+            View = CreateView();
+            return true;
+        }
+    }
+
+    /// <summary>Asks the worker to finish or lose what it has within the grace, and to end then.</summary>
+    public bool TryDrain(TimeSpan grace) => _connection.TrySend(new Wire.SiloMessage
+    {
+        Drain = new Wire.Drain { GraceMs = (uint)Math.Clamp(grace.TotalMilliseconds, 0, uint.MaxValue) },
+    });
+
+    /// <summary>Tells the worker to take other phases. It links anew; what it still has of this silo is lost.</summary>
+    public bool TrySetRole(WorkerRole role) => _connection.TrySend(new Wire.SiloMessage
+    {
+        SetRole = new Wire.SetRole { Role = WireConvert.ToWire(role) },
+    });
+
+    /// <summary>Running sequences of this silo's requests there, at most <paramref name="most"/>.</summary>
+    /// <param name="most">The shortest are named first.</param>
+    /// <param name="outputOf">Output tokens that the owner of a sequence has.</param>
+    public ImmutableArray<PoolSequence> Sequences(int most, Func<RequestSpec, int> outputOf)
+    {
+        ImmutableArray<Attempt> attempts;
+        lock (_gate) attempts = [.. _attempts.Values];
+        return
+        [
+            .. attempts.Where(attempt => attempt.Spec is not null)
+                .Select(attempt => Describe(attempt, attempt.Spec!, outputOf(attempt.Spec!)))
+                .OrderBy(sequence => sequence.Blocks).Take(most),
+        ];
+    }
+
+    private PoolSequence Describe(Attempt attempt, RequestSpec spec, int output) => new()
+    {
+        Key = spec.GrainKey,
+        Worker = Worker,
+        Blocks = (spec.PromptTokens.Length + output + Descriptor.BlockTokens - 1) / Descriptor.BlockTokens,
+        Priority = spec.Priority,
+        TokensLeft = Math.Max(0, spec.MaxOutputTokens - output),
+        IsDecoding = attempt.IsOwner,
+    };
+
     /// <summary>Ends the connection; its reader then ends the link.</summary>
     public void Close(LinkEnd end) => _connection.Close(end);
 
@@ -157,7 +209,7 @@ internal sealed class WorkerLink
     private WorkerView CreateView() => new()
     {
         Descriptor = Descriptor,
-        State = _load is { Draining: true } ? WorkerState.Draining : WorkerState.Ready,
+        State = _isCordoned || _load is { Draining: true } ? WorkerState.Draining : WorkerState.Ready,
         AvailableBlocks = _load is null ? Descriptor.TotalBlocks : (int)(_load.FreeBlocks + _load.EvictableBlocks),
         RunningSequences = (int)(_load?.RunningSequences ?? 0),
         WaitingSequences = (int)(_load?.WaitingSequences ?? 0),

@@ -16,7 +16,7 @@ namespace Krewe.Silo.Streams;
 /// <param name="counters">This silo's.</param>
 /// <param name="choice">Which of the request's sequences.</param>
 /// <param name="promptLogprobs">Log-probabilities that the prompt is to have: tokens wait for them.</param>
-internal sealed class RequestStream(
+internal sealed partial class RequestStream(
     string requestId, RequestReports reports, StreamCounters counters, int choice = 0, int promptLogprobs = 0)
 {
     private const string StopReason = "stop";
@@ -86,7 +86,7 @@ internal sealed class RequestStream(
                     ErrorCode.Internal, $"Epoch {epoch} of {requestId} was begun after epoch {_epoch}.");
             }
 
-            _epoch = epoch;
+            (_epoch, _successor) = (epoch, null);
             return [.. _tokens];
         }
     }

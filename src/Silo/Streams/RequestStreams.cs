@@ -31,6 +31,9 @@ internal sealed class RequestStreams(IGrainFactory grains, StreamCounters counte
     /// <summary>The live stream; null when it was closed or belongs to another silo.</summary>
     public RequestStream? Find(string requestId, int choice) => _streams.GetValueOrDefault((requestId, choice));
 
+    /// <summary>Output tokens that the owner of this sequence has; 0 when its stream is not here.</summary>
+    public int TokenCountOf(RequestSpec spec) => Find(spec.RequestId, spec.Choice)?.TokenCount ?? 0;
+
     /// <summary>Ends the stream if it lives, and forgets it: later tokens of it are counted as late.</summary>
     public void Close(RequestStream stream)
     {

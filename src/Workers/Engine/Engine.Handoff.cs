@@ -221,7 +221,8 @@ internal sealed partial class Engine
 
     private IEnumerable<TimeSpan> Deadlines() =>
         _sequences.Values.Where(sequence => sequence.LeaseEnd is not null).Select(sequence => sequence.LeaseEnd!.Value)
-            .Concat(_parked.Values.Select(parked => parked.WaitEnd));
+            .Concat(_parked.Values.Select(parked => parked.WaitEnd))
+            .Concat(_outgoing.Values.Select(migration => migration.LeaseEnd));
 
     // ---- target ----
 

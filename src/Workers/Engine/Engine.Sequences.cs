@@ -34,7 +34,9 @@ internal sealed partial class Engine
         try
         {
             var sampling = TokenSampler.Read(start.Sampling, _runner.VocabularySize);
-            Accept(new Sequence(start, sampling, owner, _arrivals++, _settings, _kv.BlockTokens));
+            var sequence = new Sequence(start, sampling, owner, _arrivals++, _settings, _kv.BlockTokens);
+            if (start.Part == SequencePart.Migrate) StartMigration(owner, sequence, start);
+            else Accept(sequence);
         }
         catch (KreweException e)
         {
@@ -107,18 +109,24 @@ internal sealed partial class Engine
 
     private string? RoleRefusal(StartSequence start)
     {
-        var taken = (start.Part, _settings.Role) switch
+        var taken = (start.Part, _role) switch
         {
             (SequencePart.Prefill, WorkerRole.Prefill or WorkerRole.Mixed) => true,
             (SequencePart.Decode, WorkerRole.Decode or WorkerRole.Mixed) => _pulls is not null,
             (SequencePart.Whole, WorkerRole.Mixed) => true,
+            (SequencePart.Migrate, WorkerRole.Decode or WorkerRole.Mixed) => _migrations is not null,
             _ => false,
         };
-        if (!taken) return $"A {_settings.Role} worker does not take part {start.Part}.";
-        if (start.Part != SequencePart.Decode) return null;
-        return start.Source is { Host.Length: > 0, Port: > 0 and <= ushort.MaxValue }
-            ? null
-            : $"A DECODE part without an address to pull from: {start.Source}.";
+        if (!taken) return $"A {_role} worker does not take part {start.Part}.";
+        if (start.Part is not (SequencePart.Decode or SequencePart.Migrate)) return null;
+        if (start.Source is not { Host.Length: > 0, Port: > 0 and <= ushort.MaxValue })
+            return $"A {start.Part} part without an address to pull from: {start.Source}.";
+        if (start.Part != SequencePart.Migrate) return null;
+        if (start.SourceEpoch >= start.Key.Epoch)
+            return $"source_epoch {start.SourceEpoch} is not older than epoch {start.Key.Epoch}.";
+        return _sequences.ContainsKey(start.Key.FromWire() with { Epoch = (int)start.SourceEpoch })
+            ? "It runs here already: a sequence migrates to another worker."
+            : null;
     }
 
     private string TooSmall(int tokens) =>
@@ -152,6 +160,7 @@ internal sealed partial class Engine
     private void End(Sequence sequence, ErrorCode? code, string reason)
     {
         if (sequence.Stage == SequenceStage.Ending) return;
+        CallBack(sequence, reason);
         if (code is { } failure)
         {
             LogFailed(_logger, sequence.Key, failure, reason);

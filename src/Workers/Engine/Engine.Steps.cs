@@ -110,6 +110,7 @@ internal sealed partial class Engine
     private void Preempt(Sequence sequence)
     {
         LogPreempted(_logger, sequence.Key, sequence.ComputedTokens);
+        CallBack(sequence, "The source preempted it.");
         _running.Remove(sequence);
         _kv.Release(sequence);
         sequence.Stage = SequenceStage.Waiting;
@@ -170,6 +171,7 @@ internal sealed partial class Engine
             else Advance(part);
         }
 
+        OfferGrownBlocks();
         progress?.Finish();
         _steps++;
         var ms = _time.GetElapsedTime(begun).TotalMilliseconds;
@@ -213,7 +215,7 @@ internal sealed partial class Engine
     private void TakeToken(Sequence sequence, SampledToken token)
     {
         var index = sequence.OutputCount;
-        sequence.Append(token.Token);
+        sequence.Append(token);
         sequence.SampledCount++;
         var finish = sequence.FinishAfterNewest(_runner.MaxContextTokens);
         _outbox.Add(sequence, index, token, finish);

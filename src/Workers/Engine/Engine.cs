@@ -16,6 +16,7 @@ internal sealed partial class Engine : IAsyncDisposable
     private readonly IModelRunner _runner;
     private readonly EngineSettings _settings;
     private readonly IPullStarter? _pulls;
+    private readonly IMigrationStarter? _migrations;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly KvBlocks _kv;
@@ -39,13 +40,16 @@ internal sealed partial class Engine : IAsyncDisposable
     private long _arrivals;
 
     /// <summary>
-    /// The runner must outlive the engine; <paramref name="pulls"/> null: no decode parts (a local run).
+    /// The runner must outlive the engine; <paramref name="pulls"/> null: no decode parts (a local run), and the same
+    /// for <paramref name="migrations"/> and parts that migrate.
     /// </summary>
     public Engine(
         IModelRunner runner, EngineSettings settings, IPullStarter? pulls, PhaseHold? hold, TimeProvider time,
-        ILogger logger)
+        ILogger logger, IMigrationStarter? migrations = null)
     {
         (_runner, _settings, _pulls, _hold, _time, _logger) = (runner, settings, pulls, hold, time, logger);
+        _migrations = migrations;
+        _role = settings.Role;
         _kv = new KvBlocks(runner.Kv.BlockCount, runner.Kv.Geometry.BlockTokens, settings.Eviction);
         _tiers = settings.PrefixCache ? settings.Tiers : null;
         AttachTiers();
@@ -99,6 +103,7 @@ internal sealed partial class Engine : IAsyncDisposable
     {
         while (_commands.TryDequeue(out var command)) Apply(command);
         ExpireLeases();
+        ExpireMigrations();
         var worked = Step();
         _outbox.Flush();
         var spills = SpillAhead(worked);
@@ -141,7 +146,8 @@ internal sealed partial class Engine : IAsyncDisposable
             case EngineCommand.Start start: StartSequence(start.Owner, start.Sequence); break;
             case EngineCommand.Abort abort: AbortSequence(abort.Owner, abort.Key, abort.Reason); break;
             case EngineCommand.OwnerLost lost: DropOwner(lost.Owner); break;
-            case EngineCommand.Drain: _draining = true; break;
+            case EngineCommand.Drain drain: BeginDrain(drain.Grace ?? _settings.DrainGrace); break;
+            case EngineCommand.SetRole change: SetRole(change.Role); break;
             case EngineCommand.PullerArrived arrived: AttachPuller(arrived); break;
             case EngineCommand.PullerSign sign: TakePullerSign(sign); break;
             case EngineCommand.PullerCommitted committed: TakeCommit(committed); break;
@@ -150,6 +156,7 @@ internal sealed partial class Engine : IAsyncDisposable
             case EngineCommand.Keep keep: KeepBlock(keep.Block); break;
             case EngineCommand.RestoreEnded ended: EndRestore(ended.Key); break;
             case EngineCommand.PullEnded ended: EndPull(ended.Key, ended.Result); break;
+            case EngineCommand.Migration migration: Apply(migration); break;
             default: throw new ArgumentOutOfRangeException(nameof(command), command, "A command without a handler.");
         }
     }
@@ -192,7 +199,7 @@ internal sealed partial class Engine : IAsyncDisposable
         {
             if (sequence.Stage is SequenceStage.Running or SequenceStage.Waiting && !sequence.Pulls)
                 missing += sequence.KnownTokens - sequence.ComputedTokens;
-            if (sequence.Stage is SequenceStage.Holding or SequenceStage.Receiving) leases++;
+            if (sequence.Stage is SequenceStage.Holding or SequenceStage.Receiving or SequenceStage.Frozen) leases++;
         }
 
         return new EngineLoad
@@ -212,6 +219,13 @@ internal sealed partial class Engine : IAsyncDisposable
             Draining = _draining,
             StepTime = _stepTime.Observations > 0 ? _stepTime.Coefficients : null,
             Tiers = ReportTiers(),
+            DrainLeft = _draining ? DrainLeft : TimeSpan.Zero,
+            Migrations = _outgoing.Count + _incoming,
+            MigratedIn = _migratedIn,
+            MigratedOut = _migratedOut,
+            HeadOfLineBlocks = _waiting.Min is { } first
+                ? Math.Max(0, _kv.BlocksFor(first.KnownTokens) - _kv.AvailableBlocks)
+                : 0,
         };
     }
 }

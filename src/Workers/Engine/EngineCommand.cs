@@ -2,11 +2,12 @@ using Krewe.Abstractions;
 using Krewe.Abstractions.Wire;
 using Krewe.Control.Handoff;
 using SequenceKey = Krewe.Abstractions.SequenceKey;
+using WorkerRole = Krewe.Abstractions.WorkerRole;
 
 namespace Krewe.Workers;
 
 /// <summary>Everything that other threads may tell the engine thread.</summary>
-internal abstract record EngineCommand
+internal abstract partial record EngineCommand
 {
     private EngineCommand()
     {
@@ -19,8 +20,14 @@ internal abstract record EngineCommand
     /// <summary>The owner is gone: nothing of its is wanted any more.</summary>
     public sealed record OwnerLost(ISequenceOwner Owner) : EngineCommand;
 
-    /// <summary>Takes nothing new from now on.</summary>
-    public sealed record Drain : EngineCommand;
+    /// <summary>
+    /// Takes nothing new from now on; what runs has <paramref name="Grace"/> to finish or to leave, null = the worker's
+    /// own.
+    /// </summary>
+    public sealed record Drain(TimeSpan? Grace = null) : EngineCommand;
+
+    /// <summary>Takes other parts from now on.</summary>
+    public sealed record SetRole(WorkerRole Role) : EngineCommand;
 
     /// <summary>A target wants this sequence; it has the blocks <paramref name="Present"/>.</summary>
     public sealed record PullerArrived(IPullerLink Link, SequenceKey Key, BlockRuns Present) : EngineCommand;

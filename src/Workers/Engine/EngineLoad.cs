@@ -41,6 +41,20 @@ internal readonly record struct EngineLoad
     /// <summary>What the tiers below the pool hold and did; null without tiers.</summary>
     public TierReport? Tiers { get; init; }
 
+    /// <summary>While draining: what is left of the grace.</summary>
+    public TimeSpan DrainLeft { get; init; }
+
+    /// <summary>Sequences on their way in or out.</summary>
+    public int Migrations { get; init; }
+
+    /// <summary>Sequences that came since the start.</summary>
+    public long MigratedIn { get; init; }
+
+    public long MigratedOut { get; init; }
+
+    /// <summary>Blocks that the first waiting sequence wants and the pool does not have.</summary>
+    public int HeadOfLineBlocks { get; init; }
+
     public LoadReport ToReport(ulong sequence) => new()
     {
         Sequence = sequence,
@@ -58,5 +72,10 @@ internal readonly record struct EngineLoad
         StepMs = StepMs,
         Draining = Draining,
         Tiers = Tiers,
+        DrainLeftMs = (uint)Math.Max(0, DrainLeft.TotalMilliseconds),
+        Migrations = (uint)Migrations,
+        MigratedIn = (ulong)MigratedIn,
+        MigratedOut = (ulong)MigratedOut,
+        HeadOfLineBlocks = (uint)HeadOfLineBlocks,
     };
 }

@@ -32,6 +32,21 @@ internal sealed record EngineSettings
     /// <summary>Told of every block that enters or leaves the prefix cache; null: nobody wants to know.</summary>
     public KvEventLog? KvEvents { get; init; }
 
+    /// <summary>Most sequences that come here by migration at once, and most that leave.</summary>
+    public int MigrationsMax { get; init; } = 4;
+
+    /// <summary>For comparison: a migration freezes its sequence first and copies everything then.</summary>
+    public bool BlockingMigration { get; init; }
+
+    /// <summary>
+    /// How long a frozen sequence waits for its target's commit before it goes on here: long beside a block's copy,
+    /// short beside a reader's patience.
+    /// </summary>
+    public TimeSpan FreezeLimit { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>How long what runs may take to finish or to leave, once told to drain without a deadline.</summary>
+    public TimeSpan DrainGrace { get; init; } = TimeSpan.FromSeconds(25);
+
     /// <summary>Null = a sequence with a constraint is refused.</summary>
     public IConstraintFactory? Constraints { get; init; }
 

@@ -68,6 +68,9 @@ internal sealed class KvBlocks
         _pool.TryGrow(sequence.Blocks, BlocksFor(sequence.KnownTokens)),
         $"The plan gave {sequence.Key} a block that the pool does not have.");
 
+    /// <summary>Makes the sequence hold this many blocks, or, with too few available, changes nothing.</summary>
+    public bool TryGrow(Sequence sequence, int blocks) => _pool.TryGrow(sequence.Blocks, blocks);
+
     /// <summary>
     /// Makes blocks that are full by now findable. A block's content may move to an equal one here, unless a puller may
     /// be reading it.

@@ -21,6 +21,15 @@ internal enum HoldPhase
 
     /// <summary>At least three tokens were decoded.</summary>
     Decoding,
+
+    /// <summary>Target of a migration: some blocks came, not all.</summary>
+    MigrationCopying,
+
+    /// <summary>Target of a migration: the source is frozen, everything is here and nobody has said so.</summary>
+    MigrationFrozen,
+
+    /// <summary>Source of a migration: some blocks were sent, not all.</summary>
+    MigrationSending,
 }
 
 /// <summary>
@@ -69,6 +78,9 @@ internal sealed class PhaseHold(string file, WorkerRole role, TimeProvider time)
         HoldPhase.Handoff => "handoff",
         HoldPhase.BeforeCommit => "before-commit",
         HoldPhase.Decoding => "decoding",
+        HoldPhase.MigrationCopying => "migration-copying",
+        HoldPhase.MigrationFrozen => "migration-frozen",
+        HoldPhase.MigrationSending => "migration-sending",
         _ => throw new ArgumentOutOfRangeException(nameof(phase), phase, "A phase without a name."),
     };
 }

@@ -20,6 +20,10 @@ internal sealed class Sequence
 
     private readonly List<int> _tokens;
     private readonly int[] _stopTokens;
+
+    // Of the newest tokens, those that were drawn since this sequence began here or at its source.
+    private readonly List<TokenLogprobs> _logprobs = [];
+
     private readonly int _minOutputTokens;
 
     public Sequence(
@@ -93,7 +97,7 @@ internal sealed class Sequence
     /// <summary>What the output must look like; null = anything.</summary>
     public ITokenConstraint? Constraint { get; }
 
-    /// <summary>Decode part: whom to pull from.</summary>
+    /// <summary>Decode part: whom to pull from; a part that migrates: who runs the sequence.</summary>
     public DataAddress? PullSource { get; }
 
     public TimeSpan LeaseLife { get; }
@@ -142,7 +146,7 @@ internal sealed class Sequence
     /// <summary>Tokens that the prefix cache gave at the newest admission.</summary>
     public int PrefixHitTokens { get; set; }
 
-    /// <summary>Decode part: the running pull, to be cancelled; null before and after.</summary>
+    /// <summary>The running pull or migration to here, to be cancelled; null before and after.</summary>
     public IActivePull? ActivePull { get; set; }
 
     /// <summary>The restore that writes some of its blocks; null before and after.</summary>
@@ -171,10 +175,21 @@ internal sealed class Sequence
     /// <summary>True while an answer may not stop yet: stop tokens are masked.</summary>
     public ReadOnlySpan<int> MaskedTokens => OutputCount < _minOutputTokens ? _stopTokens : [];
 
-    public void Append(int token)
+    public void Append(SampledToken token)
     {
-        _tokens.Add(token);
-        Constraint?.Advance(token);
+        _tokens.Add(token.Token);
+        Constraint?.Advance(token.Token);
+        if (token.Logprobs is { } logprobs) _logprobs.Add(logprobs);
+    }
+
+    /// <summary>
+    /// What <paramref name="count"/> output tokens from <paramref name="first"/> on were drawn with, for a worker that
+    /// takes the sequence over; nothing when the request wants none.
+    /// </summary>
+    public IEnumerable<TokenLogprobs> LogprobsOf(int first, int count)
+    {
+        var known = OutputCount - _logprobs.Count;
+        return _logprobs.Count == 0 || first < known ? [] : _logprobs.GetRange(first - known, count);
     }
 
     /// <summary>Whether the newest token ends the stream, and how.</summary>

@@ -21,6 +21,13 @@ internal enum SequenceStage
     Running,
 
     /// <summary>
+    /// On its way to another worker, which has not committed yet: gets no row. Read by sends alone. Next: Ending, or
+    /// back
+    /// to where it was.
+    /// </summary>
+    Frozen,
+
+    /// <summary>
     /// Prefill is done; its blocks wait, under a lease, for the puller's commit. Read by sends alone.
     /// </summary>
     Holding,

@@ -33,6 +33,15 @@ internal static class WireNames
         _ => throw new ArgumentOutOfRangeException(nameof(role), role, "A role without a wire value."),
     };
 
+    /// <summary>Null for a role of a newer version.</summary>
+    public static WorkerRole? FromWire(this Wire.WorkerRole role) => role switch
+    {
+        Wire.WorkerRole.Prefill => WorkerRole.Prefill,
+        Wire.WorkerRole.Decode => WorkerRole.Decode,
+        Wire.WorkerRole.Mixed => WorkerRole.Mixed,
+        _ => null,
+    };
+
     /// <summary>An error code's name; null when the name is empty or of a newer version.</summary>
     public static ErrorCode? ParseErrorCode(string name) =>
         Enum.TryParse<ErrorCode>(name, out var code) && Enum.IsDefined(code) ? code : null;

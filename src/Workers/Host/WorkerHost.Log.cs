@@ -14,6 +14,9 @@ public sealed partial class WorkerHost
     [LoggerMessage(LogLevel.Information, "Takes no new work; what runs may finish within {Seconds} s.")]
     private static partial void LogDraining(ILogger logger, double seconds);
 
+    [LoggerMessage(LogLevel.Information, "The worker was {From} and is {To} from now on.")]
+    private static partial void LogRole(ILogger logger, WorkerRole from, WorkerRole to);
+
     [LoggerMessage(LogLevel.Warning, "{Sequences} sequences were still running when the grace was over; they are cut.")]
     private static partial void LogCut(ILogger logger, int sequences);
 }

@@ -13,8 +13,7 @@ namespace Krewe.Workers;
 /// </summary>
 public sealed partial class WorkerHost
 {
-    /// <summary>How long running sequences may take to finish once the worker is told to stop.</summary>
-    public static readonly TimeSpan DrainGrace = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan DrainLook = TimeSpan.FromSeconds(1);
 
     private readonly WorkerOptions _options;
     private readonly ILoggerFactory _loggers;
@@ -60,21 +59,31 @@ public sealed partial class WorkerHost
         await using var tiers = await TierOpening.OpenAsync(
             _options.KvTiers, runner, model.Fingerprint, kvEvents, _time, _loggers.CreateLogger("Krewe.Worker.Tiers"));
         await using var pulls = new PullStarter(transport, runner.Kv, identity, hold, _time, handoffLog);
+        await using var migrations = new MigrationStarter(transport, runner.Kv, identity, hold, _time, handoffLog);
         await using var engine = new Engine(
             runner, SettingsOf(model) with { Tiers = tiers, KvEvents = kvEvents }, pulls, hold, _time,
-            _loggers.CreateLogger("Krewe.Worker.Engine"));
+            _loggers.CreateLogger("Krewe.Worker.Engine"), migrations);
         server.Start((channel, first) => first.BodyCase switch
         {
             DataMessage.BodyOneofCase.Hello => new PullerConnection(
                 channel, first.Hello, identity, engine.Post, hold, _time, handoffLog),
+            DataMessage.BodyOneofCase.Migrate => new MigrationConnection(
+                channel, first.Migrate, identity, engine.Post, hold, _time, handoffLog),
             _ => null,
         });
         engine.Start();
 
         using var linksStopping = new CancellationTokenSource();
-        var links = OpenLinks(identity, engine, kvEvents).RunAsync(_options.Silos, linksStopping.Token);
+        var silos = OpenLinks(identity, engine, kvEvents);
+        engine.RoleChanged = role =>
+        {
+            LogRole(_logger, identity.Role, role);
+            identity.Role = role;
+            silos.Renew();
+        };
+        var links = silos.RunAsync(_options.Silos, linksStopping.Token);
         await using var drain = stopping.Register(() => engine.Post(new EngineCommand.Drain()));
-        var ended = await Task.WhenAny(links, engine.Completion, DrainedAsync(engine, stopping));
+        var ended = await Task.WhenAny(links, engine.Completion, DrainedAsync(engine));
         await linksStopping.CancelAsync();
         await links;
         if (ended == engine.Completion)
@@ -85,17 +94,28 @@ public sealed partial class WorkerHost
     }
 
     /// <summary>
-    /// Ends when the worker drains (told by its silo or by SIGTERM) and has finished what it had; after SIGTERM at the
-    /// latest when the grace is over.
+    /// Ends when the worker drains (told by its silo or by SIGTERM) and holds nothing any more: what it had has
+    /// finished
+    /// or is elsewhere. At the latest when the grace is over.
     /// </summary>
-    private async Task DrainedAsync(Engine engine, CancellationToken stopping)
+    private async Task DrainedAsync(Engine engine)
     {
-        var signal = new TaskCompletionSource();
-        await using var registration = stopping.Register(signal.SetResult);
-        if (await Task.WhenAny(engine.Drained, signal.Task) == engine.Drained) return;
-        LogDraining(_logger, DrainGrace.TotalSeconds);
-        var grace = Task.Delay(DrainGrace, _time, CancellationToken.None);
-        if (await Task.WhenAny(engine.Drained, grace) == grace) LogCut(_logger, engine.Load.RunningSequences);
+        await engine.DrainBegun;
+        LogDraining(_logger, engine.DrainLeft.TotalSeconds);
+        while (engine.DrainLeft is { Ticks: > 0 } left)
+        {
+            // Looked at again now and then: a second order may have shortened the grace.
+            var pause = left < DrainLook ? left : DrainLook;
+            using var waited = new CancellationTokenSource();
+            var grace = Task.Delay(pause, _time, waited.Token);
+            if (await Task.WhenAny(engine.Drained, grace) != grace)
+            {
+                await waited.CancelAsync();
+                return;
+            }
+        }
+
+        LogCut(_logger, engine.Load.RunningSequences);
     }
 
     private SiloLinks OpenLinks(WorkerIdentity identity, Engine engine, KvEventLog? kvEvents)
@@ -130,5 +150,7 @@ public sealed partial class WorkerHost
         Eviction = _options.Eviction,
         MaxRunningSequences = _options.MaxRunningSequences,
         PrefixCache = _options.PrefixCache,
+        BlockingMigration = _options.BlockingMigration,
+        DrainGrace = _options.DrainGrace,
     };
 }

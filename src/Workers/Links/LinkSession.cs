@@ -108,6 +108,9 @@ internal sealed partial class LinkSession : ISequenceOwner
         Close($"The silo does not read: {OutboxMax} messages wait for it.");
     }
 
+    /// <summary>Ends this connection, so that the next one says hello anew.</summary>
+    public void Renew() => Close("The worker's role has changed.");
+
     private void Close(string reason)
     {
         if (_closing.IsCancellationRequested) return;
@@ -153,7 +156,13 @@ internal sealed partial class LinkSession : ISequenceOwner
             case SiloMessage.BodyOneofCase.Abort:
                 _post(new EngineCommand.Abort(this, message.Abort.Key.FromWire(), message.Abort.Reason));
                 break;
-            case SiloMessage.BodyOneofCase.Drain: _post(new EngineCommand.Drain()); break;
+            case SiloMessage.BodyOneofCase.Drain:
+                _post(new EngineCommand.Drain(
+                    message.Drain.GraceMs == 0 ? null : TimeSpan.FromMilliseconds(message.Drain.GraceMs)));
+                break;
+            case SiloMessage.BodyOneofCase.SetRole:
+                if (message.SetRole.Role.FromWire() is { } role) _post(new EngineCommand.SetRole(role));
+                break;
             case SiloMessage.BodyOneofCase.KvKeep: _post(new EngineCommand.Keep(message.KvKeep)); break;
             case SiloMessage.BodyOneofCase.KvResync: _kv?.Restart(); break;
             case SiloMessage.BodyOneofCase.Heartbeat: break;

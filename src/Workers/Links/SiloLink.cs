@@ -35,6 +35,7 @@ internal sealed partial class SiloLink
     private readonly KvEventLog? _kv;
     private readonly ResiliencePipeline _reconnect;
     private uint _epoch;
+    private volatile LinkSession? _session;
 
     /// <param name="welcomed">Told of each accepted hello; false = another link serves that silo, this one
     /// ends.</param>
@@ -80,6 +81,9 @@ internal sealed partial class SiloLink
         }
     }
 
+    /// <summary>Connects anew: what the hello says has changed.</summary>
+    public void Renew() => _session?.Renew();
+
     /// <summary>One connection. True: it was sound, connect again; false: another link serves the silo.</summary>
     private async Task<bool> ServeOnceAsync(CancellationToken stopping)
     {
@@ -91,6 +95,7 @@ internal sealed partial class SiloLink
         LogWelcomed(_logger, welcome.SiloId, _address, _epoch);
         var begun = _time.GetTimestamp();
         var session = new LinkSession(stream, reader, welcome, _post, _load, _time, _logger, _kv);
+        _session = session;
         var reason = await session.RunAsync(stopping);
         stopping.ThrowIfCancellationRequested();
         return _time.GetElapsedTime(begun) >= SoundLife ? true : throw new LinkEndedException(reason);

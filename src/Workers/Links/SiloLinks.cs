@@ -32,6 +32,15 @@ internal sealed class SiloLinks(Func<string, Func<SiloLink, HelloReply, bool>, S
         await _ended.Task;
     }
 
+    /// <summary>Connects anew to every silo: what the hello says has changed.</summary>
+    public void Renew()
+    {
+        lock (_lock)
+        {
+            foreach (var link in _silos.Values) link.Renew();
+        }
+    }
+
     private void Learn(IEnumerable<string> addresses)
     {
         lock (_lock)

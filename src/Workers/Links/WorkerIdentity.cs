@@ -13,7 +13,8 @@ internal sealed record WorkerIdentity
     /// <summary>Drawn at process start: tells a restarted worker from its predecessor.</summary>
     public required ulong Incarnation { get; init; }
 
-    public required WorkerRole Role { get; init; }
+    /// <summary>A silo may change it; the next hellos then say so.</summary>
+    public required WorkerRole Role { get; set; }
 
     public required string ModelName { get; init; }
 

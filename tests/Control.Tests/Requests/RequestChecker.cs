@@ -56,7 +56,8 @@ internal sealed class RequestChecker
     private static bool IsOfAnOldEpoch(RequestState state, RequestReport report) =>
         report.Epoch != state.Epoch
         // The owner fences by itself: see RequestMachine.
-        && !(report.Kind == RequestReportKind.Finished && report.Epoch < state.Epoch);
+        && !(report.Kind == RequestReportKind.Finished && report.Epoch < state.Epoch)
+        && report.Epoch != state.Migration?.Plan.Epoch;
 
     private static bool IsSameLife(RequestState a, RequestState b) =>
         a.Phase == b.Phase && a.Epoch == b.Epoch && a.Plan == b.Plan && a.Attempts == b.Attempts
@@ -73,6 +74,16 @@ internal sealed class RequestChecker
                 Require(Dispatched.Count == 0, $"epoch {epoch} was dispatched beside {string.Join(", ", Dispatched)}");
                 Require(LeaseHold.Of(dispatch.Plan).All(Leases.Contains), $"epoch {epoch} was dispatched unleased");
                 Dispatched.Add(epoch);
+                break;
+            case DispatchMigration migrate:
+                epoch = migrate.Plan.Epoch;
+                Require(_epochsDispatched.Add(epoch), $"epoch {epoch} was dispatched twice");
+                Require(Dispatched.Count <= 1, $"epoch {epoch} was begun beside {string.Join(", ", Dispatched)}");
+                Require(LeaseHold.Of(migrate.Plan).All(Leases.Contains), $"epoch {epoch} was begun unleased");
+                Dispatched.Add(epoch);
+                break;
+            case AbortMigration abort:
+                Dispatched.Remove(abort.Plan.Epoch);
                 break;
             case Abort abort:
                 Dispatched.Remove(abort.Plan.Epoch);

@@ -35,6 +35,8 @@ public class RequestMachineProperties
                     : happened)),
             ("forgets to abort", "was dispatched beside",
                 (state, happened) => Without<Abort>(Machine.Apply(state, happened))),
+            ("forgets to abort a migration", "was dispatched beside",
+                (state, happened) => Without<AbortMigration>(Machine.Apply(state, happened))),
             ("forgets to release", "held after the end",
                 (state, happened) => Without<ReleaseLease>(Machine.Apply(state, happened))),
             ("keeps leases that are granted late", "held after the end",

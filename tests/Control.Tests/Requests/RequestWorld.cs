@@ -7,7 +7,7 @@ namespace Krewe.Control.Tests.Requests;
 /// Everything round a request machine: routing, worker grains, workers and clock, in which messages are late, doubled
 /// and out of order as a script of numbers says. Every rule of <see cref="RequestChecker"/> holds after every event.
 /// </summary>
-internal sealed class RequestWorld(Func<RequestState, RequestEvent, RequestTransition> apply, int[] script)
+internal sealed partial class RequestWorld(Func<RequestState, RequestEvent, RequestTransition> apply, int[] script)
 {
     public static readonly RequestLimits Limits =
         new(MaxAttempts: 3, WorkerWait: TimeSpan.FromSeconds(20), RetryInterval: TimeSpan.FromMilliseconds(250));
@@ -38,7 +38,7 @@ internal sealed class RequestWorld(Func<RequestState, RequestEvent, RequestTrans
     {
         Happen(new RequestStarted(_now, _now, _now + TimeSpan.FromMinutes(2)));
         while (_read < script.Length)
-            Play(Pick(16));
+            Play(Pick(18));
 
         _quiet = true;
         for (var turn = 0; turn < 10_000 && (_underWay.Count > 0 || !State.IsTerminal); turn++)
@@ -74,10 +74,16 @@ internal sealed class RequestWorld(Func<RequestState, RequestEvent, RequestTrans
                 Happen(Report(RequestReportKind.WorkerLost, 1 + Pick(State.Epoch + 1), AnyWorker()));
                 break;
             case 13:
-                Happen(Report((RequestReportKind)Pick(11), 1 + Pick(State.Epoch + 1), AnyWorker()));
+                Happen(Report((RequestReportKind)Pick(14), 1 + Pick(State.Epoch + 1), AnyWorker()));
                 break;
             case 14:
                 Happen(new LeaseLost(_now, 1 + Pick(State.Epoch + 1), AnyWorker()));
+                break;
+            case 16:
+                Happen(new MigrationRequested(_now, Decodes[Pick(3)], "balance"));
+                break;
+            case 17 when Pick(4) == 0:
+                Happen(new EvictionRequested(_now, AnyWorker(), "it drains"));
                 break;
             case 15 when Pick(4) == 0:
                 Happen(new CancelRequested(_now, (RequestOutcome)Pick(3), "the client went away", null, 0));
@@ -125,6 +131,9 @@ internal sealed class RequestWorld(Func<RequestState, RequestEvent, RequestTrans
             case Abort abort:
                 foreach (var lease in LeaseHold.Of(abort.Plan))
                     Later(Report(RequestReportKind.Released, abort.Plan.Epoch, lease.Worker));
+                break;
+            case DispatchMigration or RevokeMigration or AbortMigration:
+                DoMigration(effect);
                 break;
             case TellFailure or PersistRecord:
                 break;

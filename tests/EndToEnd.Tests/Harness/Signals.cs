@@ -14,6 +14,8 @@ public static class Signals
 
     public static void Interrupt(int pid) => Send("INT", pid);
 
+    public static void Terminate(int pid) => Send("TERM", pid);
+
     private static void Send(string signal, int pid)
     {
         using var kill = Process.Start("kill", [$"-{signal}", $"{pid}"]);

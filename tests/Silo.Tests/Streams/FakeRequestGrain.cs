@@ -26,6 +26,10 @@ internal sealed class FakeRequestGrain : IRequestGrain
     public Task CancelAsync(RequestOutcome outcome, string reason, string? finishReason, int outputTokens) =>
         throw new NotSupportedException();
 
+    public Task<string?> MigrateAsync(WorkerIncarnation target, string reason) => throw new NotSupportedException();
+
+    public Task EvictAsync(WorkerIncarnation worker, string reason) => throw new NotSupportedException();
+
     public Task<RequestRecord?> GetRecordAsync() => throw new NotSupportedException();
 
     public Task ForgetAsync() => throw new NotSupportedException();

@@ -81,6 +81,14 @@ internal sealed record LoadObject
 
     public required float StepMs { get; init; }
 
+    /// <summary>Sequences on their way in or out now.</summary>
+    public required uint Migrations { get; init; }
+
+    /// <summary>Sequences that came by migration since the worker's start.</summary>
+    public required ulong MigratedIn { get; init; }
+
+    public required ulong MigratedOut { get; init; }
+
     /// <summary>Null where the worker has no tiers below its pool.</summary>
     public TierObject? Tiers { get; init; }
 }

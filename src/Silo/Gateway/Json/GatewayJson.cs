@@ -17,6 +17,8 @@ namespace Krewe.Silo.Gateway.Json;
 [JsonSerializable(typeof(RequestObject))]
 [JsonSerializable(typeof(ClusterObject))]
 [JsonSerializable(typeof(HealthObject))]
+[JsonSerializable(typeof(ClusterActionRequest))]
+[JsonSerializable(typeof(ClusterActionObject))]
 [JsonSourceGenerationOptions(GenerationMode = JsonSourceGenerationMode.Metadata)]
 internal sealed partial class GatewayJson : JsonSerializerContext
 {

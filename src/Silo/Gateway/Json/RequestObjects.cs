@@ -34,6 +34,9 @@ internal sealed record RequestObject
 
     public required long BytesMoved { get; init; }
 
+    /// <summary>How often the running sequence moved to another worker.</summary>
+    public required int Migrations { get; init; }
+
     public required DateTimeOffset ArrivedAt { get; init; }
 
     public required IReadOnlyList<StepObject> Steps { get; init; }

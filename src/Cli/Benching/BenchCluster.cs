@@ -1,0 +1,61 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Reflection;
+
+namespace Krewe.Cli;
+
+/// <summary>A <c>krewe serve</c> of its own, with one prefill and two decode workers, for a benchmark.</summary>
+internal sealed class BenchCluster : IAsyncDisposable
+{
+    private readonly Process _process;
+
+    private BenchCluster(Process process, Uri address)
+    {
+        _process = process;
+        Http = new HttpClient { BaseAddress = address, Timeout = TimeSpan.FromMinutes(5) };
+    }
+
+    public HttpClient Http { get; }
+
+    /// <summary>Throws <see cref="InvalidOperationException"/> when it does not come up.</summary>
+    public static async Task<BenchCluster> StartAsync(
+        string model, int threads, bool blocking, Terminal terminal, CancellationToken cancellationToken)
+    {
+        var start = new ProcessStartInfo
+        {
+            FileName = Environment.ProcessPath!,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            UseShellExecute = false,
+        };
+        if (Path.GetFileNameWithoutExtension(start.FileName) == "dotnet")
+            start.ArgumentList.Add(Assembly.GetExecutingAssembly().Location);
+
+        // Without a prefix cache a repeated prompt is computed, and its KV travels, each time.
+        foreach (var argument in (string[])["serve", "--port", "0", "--model", model, "--prefill", "1", "--decode", "2",
+            "--threads", threads.ToString(CultureInfo.InvariantCulture), "--no-prefix-cache", "--kv-memory", "1GiB",
+            .. blocking ? (string[])["--blocking-migration"] : []])
+            start.ArgumentList.Add(argument);
+        var process = Process.Start(start)!;
+        process.ErrorDataReceived += (_, line) => terminal.Say(line.Data ?? "");
+        process.BeginErrorReadLine();
+        while (await process.StandardOutput.ReadLineAsync(cancellationToken) is { } line)
+        {
+            if (!line.StartsWith("Krewe is ready at ", StringComparison.Ordinal)) continue;
+            var address = line["Krewe is ready at ".Length..].Split(' ')[0];
+            return new BenchCluster(process, new Uri(address[..address.IndexOf("v1", StringComparison.Ordinal)]));
+        }
+
+        process.Kill(entireProcessTree: true);
+        process.Dispose();
+        throw new InvalidOperationException("The benchmark's cluster did not come up; see its lines above.");
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Http.Dispose();
+        _process.Kill(entireProcessTree: true);
+        await _process.WaitForExitAsync();
+        _process.Dispose();
+    }
+}

@@ -1,0 +1,23 @@
+using Krewe.Abstractions;
+using Krewe.Control.Migration;
+using Orleans;
+
+namespace Krewe.Grains;
+
+/// <summary>The shell of <see cref="MigrationPool"/>: one turn per report.</summary>
+internal sealed class PoolGrain(MigrationPolicy policy, DrainPolicy drains, TimeProvider time) : Grain, IPoolGrain
+{
+    private readonly MigrationPool _pool = new(policy, drains);
+
+    public Task<PoolAnswer> ExchangeAsync(PoolReport report)
+    {
+        var orders = _pool.Exchange(report, time.GetUtcNow());
+        return Task.FromResult(new PoolAnswer(orders, _pool.Wishes));
+    }
+
+    public Task SetWishAsync(string workerId, WorkerWish wish)
+    {
+        _pool.SetWish(workerId, wish);
+        return Task.CompletedTask;
+    }
+}
