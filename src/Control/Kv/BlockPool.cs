@@ -51,6 +51,13 @@ public sealed class BlockPool
     /// <summary>References to a block: entries of all block tables that name it.</summary>
     public int References(BlockId block) => _references[block.Value];
 
+    /// <summary>Evictable blocks, the next to be evicted first. Valid until the pool changes.</summary>
+    public IEnumerable<BlockId> InEvictionOrder()
+    {
+        for (var block = _newer[TotalBlocks]; block != TotalBlocks; block = _newer[block])
+            yield return new BlockId(block);
+    }
+
     /// <summary>
     /// Makes the table hold <paramref name="blocks"/> blocks, or, with too few available, changes nothing.
     /// </summary>

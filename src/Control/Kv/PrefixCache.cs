@@ -37,6 +37,18 @@ public sealed class PrefixCache
     /// <summary>Blocks that can be found.</summary>
     public int Count => _blocks.Count;
 
+    /// <summary>Hashes of all blocks that can be found, any order.</summary>
+    public IEnumerable<PrefixHash> Hashes => _blocks.Keys;
+
+    /// <summary>Told of each block that can be found from now on.</summary>
+    public Action<PrefixHash, BlockId>? Inserted { get; set; }
+
+    /// <summary>Told of each block that is forgotten, while its bytes are still there.</summary>
+    public Action<PrefixHash, BlockId>? Evicted { get; set; }
+
+    /// <summary>The hash under which the block can be found; null when it cannot.</summary>
+    public PrefixHash? HashOf(BlockId block) => _hashes.TryGetValue(block, out var hash) ? hash : null;
+
     /// <summary>The longest resident prefix of <paramref name="hashes"/>.</summary>
     public PrefixHit Peek(ReadOnlySpan<PrefixHash> hashes)
     {
@@ -81,6 +93,7 @@ public sealed class PrefixCache
         _blocks.Add(hash, block);
         _hashes.Add(block, hash);
         _pool.Keep(block);
+        Inserted?.Invoke(hash, block);
     }
 
     /// <summary>Throws <see cref="IntegrityException"/> unless cache and pool agree on which blocks are kept.</summary>
@@ -104,6 +117,8 @@ public sealed class PrefixCache
 
     private void Forget(BlockId block)
     {
-        if (_hashes.Remove(block, out var hash)) _blocks.Remove(hash);
+        if (!_hashes.Remove(block, out var hash)) return;
+        _blocks.Remove(hash);
+        Evicted?.Invoke(hash, block);
     }
 }

@@ -26,6 +26,9 @@ internal sealed partial class StepCompute(IModelRunner runner, ILogger logger) :
     private readonly StepBatch _batch = new();
     private readonly TokenSampler _sampler = new(runner.VocabularySize);
 
+    /// <summary>What the runner waits for in the next steps; null for nothing.</summary>
+    public ILayerGate? Gate { get; set; }
+
     /// <summary>Computes the rows; afterwards each part has a fault, a logit row, or neither.</summary>
     public void Run(Span<StepPart> parts)
     {
@@ -88,6 +91,7 @@ internal sealed partial class StepCompute(IModelRunner runner, ILogger logger) :
     private void Fill(Span<StepPart> parts)
     {
         _batch.Clear();
+        _batch.Gate = Gate;
         foreach (ref var part in parts)
         {
             var sequence = part.Sequence;

@@ -98,6 +98,7 @@ internal sealed unsafe class CpuStep : IStepProgram, IDisposable
                 break;
             case 2:
                 StoreKeysAndValues(weights, layer, thread);
+                if (thread == 0) _batch.Gate?.WaitForLayer(layer);
                 break;
             case 3:
                 if (last && thread == 0) KeepLogitRows();

@@ -68,6 +68,7 @@ internal sealed unsafe class ReferenceModelRunner : IModelRunner
             value => (double)value);
         for (var layer = 0; layer < _config.Layers; layer++)
         {
+            batch.Gate?.WaitForLayer(layer);
             var normed = Normalized(hidden, WeightNames.InLayer(layer, WeightNames.AttentionNorm));
             var attention = Attend(normed, layer, batch.Positions[row], batch.SlotMapping[row], blockTable);
             Add(hidden, Product(attention, WeightNames.InLayer(layer, WeightNames.AttentionOutput), hidden.Length));

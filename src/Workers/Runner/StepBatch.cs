@@ -40,10 +40,20 @@ public sealed class StepBatch
     /// <summary>[LogitRowCount] rows whose logits are wanted, ascending.</summary>
     public int[] LogitRows { get; private set; } = new int[16];
 
+    /// <summary>
+    /// Holds the runner up before a layer's attention while blocks that it reads are still being restored; null when
+    /// all are there.
+    /// </summary>
+    public ILayerGate? Gate { get; set; }
+
     /// <summary>Output, [LogitRowCount x VocabularySize], row-major; the runner grows it.</summary>
     public float[] Logits { get; private set; } = [];
 
-    public void Clear() => RowCount = SequenceCount = LogitRowCount = BlockTableCount = 0;
+    public void Clear()
+    {
+        RowCount = SequenceCount = LogitRowCount = BlockTableCount = 0;
+        Gate = null;
+    }
 
     /// <summary>
     /// Adds the rows of one sequence: <paramref name="tokens"/> at positions <paramref name="firstPosition"/> and up.
