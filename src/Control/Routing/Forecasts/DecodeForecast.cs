@@ -36,7 +36,7 @@ internal static class DecodeForecast
     /// <summary>
     /// After the last prefill step only that step's KV is still on its way: whole blocks travel while prefill runs.
     /// </summary>
-    public static double HandoffTailMs(RouteRequest request, RouteWorker prefill, RouteWorker decode, int computed)
+    public static double HandoffTailMs(RouteWorker prefill, RouteWorker decode, int computed)
     {
         if (prefill == decode) return 0;
         var tail = Math.Min(computed, prefill.StepBudgetTokens);

@@ -64,7 +64,7 @@ public sealed class KrewePolicy : RoutePolicy
         var side = shared ?? Decode(request, decode);
         var plan = PrefillForecast.Of(request, prefill);
         var ttft = request.WaitedMs + plan.QueueMs + plan.WorkMs;
-        var tail = DecodeForecast.HandoffTailMs(request, prefill, decode, request.PrefillTokens - plan.KnownTokens);
+        var tail = DecodeForecast.HandoffTailMs(prefill, decode, request.PrefillTokens - plan.KnownTokens);
         var tpot = side.StepMs + ((tail + side.WaitMs) / side.Tokens);
         var misses = ttft > request.TtftSloMs || tpot > request.TpotSloMs;
         var stalled = prefill.TakesDecode ? prefill.DecodingSequences : 0;
