@@ -12,8 +12,8 @@ namespace Krewe.Control.Prefixes;
 /// <remarks>
 /// A block is kept by 64 of its 128 hash bits: among ten million blocks some two are confused with a chance of 3 in a
 /// million, and that would cost one wrong estimate. Hashes are chained, so no tree is needed: block i's hash names its
-/// whole prefix. A holder is one worker's present content; a worker that comes back or sends a snapshot opens a new one,
-/// and the old one's blocks are swept away, a shard at a time, by the updates that follow.
+/// whole prefix. A holder is one worker's present content; a worker that comes back or sends a snapshot opens a new
+/// one, and the old one's blocks are swept away, a shard at a time, by the updates that follow.
 /// </remarks>
 public sealed partial class PrefixIndex
 {
@@ -71,7 +71,8 @@ public sealed partial class PrefixIndex
         }
     }
 
-    /// <summary>Begins a worker's content, empty; <paramref name="slot"/> may be <see cref="Hidden"/> at first.</summary>
+    /// <summary>Begins a worker's content, empty.</summary>
+    /// <param name="slot">Under which its hits are told; <see cref="Hidden"/> while it fills up.</param>
     public int Open(int slot)
     {
         while (_freeHolders.Count == 0 && _holdersUsed == HoldersMax && _sweepShard >= 0) SweepShard();

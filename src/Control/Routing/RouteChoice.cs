@@ -3,8 +3,8 @@ using Krewe.Abstractions;
 namespace Krewe.Control.Routing;
 
 /// <summary>
-/// A policy's answer: two workers (equal = no handoff), or a refusal. A struct without text: the decision path allocates
-/// nothing; <see cref="IRoutingPolicy.Explain"/> makes the words when somebody reads them.
+/// A policy's answer: two workers (equal = no handoff), or a refusal. A struct without text: the decision path
+/// allocates nothing; <see cref="IRoutingPolicy.Explain"/> makes the words when somebody reads them.
 /// </summary>
 public readonly record struct RouteChoice
 {

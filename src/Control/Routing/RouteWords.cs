@@ -18,7 +18,8 @@ internal static class RouteWords
         if (choice.RestoreTokens > 0) words.Append(culture, $" ({choice.RestoreTokens} restored)");
         if (choice.PullFromSlot is { } slot)
             words.Append(culture, $" ({choice.PullTokens} pulled from {NameOf(slot, table)})");
-        words.Append(culture, $"; {decode.Worker.WorkerId}: {decode.Sequences} sequences, {decode.KvUsage:0%} KV in use");
+        words.Append(culture, $"; {decode.Worker.WorkerId}: {decode.Sequences} sequences");
+        words.Append(culture, $", {decode.KvUsage:0%} KV in use");
         if (!double.IsNaN(choice.TtftMs)) words.Append(culture, $"; predicted TTFT {choice.TtftMs:0.#} ms");
         if (!double.IsNaN(choice.TpotMs)) words.Append(culture, $", TPOT {choice.TpotMs:0.##} ms");
         return words.ToString();

@@ -52,6 +52,9 @@ public sealed class RouteWorker
 
     // Load, by the newest report.
 
+    /// <summary>When the report was made, on the clock of <see cref="RouteRequest.NowUs"/>; 0 = does not age.</summary>
+    public long ReportedUs { get; set; }
+
     /// <summary>Blocks that no sequence and no lease holds (free or evictable).</summary>
     public int AvailableBlocks { get; set; }
 
@@ -90,7 +93,9 @@ public sealed class RouteWorker
     /// <summary>Computes a request's prefill and decode in one place, without a handoff.</summary>
     public bool TakesWhole => Role is WorkerRole.Mixed || (Role is WorkerRole.Decode && PrefillsLocally);
 
-    /// <summary>A decode worker that also takes whole requests: short prompts that a handoff would not pay for.</summary>
+    /// <summary>
+    /// A decode worker that also takes whole requests: short prompts that a handoff would not pay for.
+    /// </summary>
     public bool PrefillsLocally { get; set; }
 
     /// <summary>Prompt tokens in front of a new request.</summary>
@@ -105,10 +110,16 @@ public sealed class RouteWorker
     /// <summary>Context tokens that decode steps will attend to.</summary>
     public long DecodingContextTokens => ContextTokens + DispatchedContextTokens;
 
-    /// <summary>Predicted time until a new prompt is begun.</summary>
-    public double QueueMs =>
-        (WaitingPrefillMs > 0 ? WaitingPrefillMs : Steps.PrefillMs(WaitingTokens, 0, StepBudgetTokens))
-        + DispatchedPrefillMs;
+    /// <summary>
+    /// Predicted time until a prompt that comes now is begun: what the report left, less what was computed since, and
+    /// what was dispatched.
+    /// </summary>
+    public double QueueMs(long nowUs)
+    {
+        var reported = WaitingPrefillMs > 0 ? WaitingPrefillMs : Steps.PrefillMs(WaitingTokens, 0, StepBudgetTokens);
+        var sinceMs = ReportedUs > 0 ? (nowUs - ReportedUs) / 1000.0 : 0;
+        return Math.Max(0, reported - sinceMs) + DispatchedPrefillMs;
+    }
 
     /// <summary>Blocks in use and promised, of all.</summary>
     public double KvUsage => 1 - ((double)FreeBlocks / TotalBlocks);

@@ -126,7 +126,7 @@ public class PrefixIndexTests
         Assert.Equal(99, hits.Slots.Length);
     }
 
-    /// <summary>Against a dictionary that is obviously right, over prefixes that grow and shrink at their ends.</summary>
+    /// <summary>Against plain sets that are obviously right; prefixes grow and shrink at their ends.</summary>
     [Theory, InlineData(1), InlineData(2), InlineData(3), InlineData(4)]
     public void Any_history_gives_what_a_plain_dictionary_gives(int seed)
     {

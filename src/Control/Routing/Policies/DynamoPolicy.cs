@@ -16,7 +16,7 @@ public sealed class DynamoPolicy(ulong seed, bool lmetric) : TwoStagePolicy
 
     public override PrefixUse Prefix => PrefixUse.Hits;
 
-    protected override string Rule => lmetric ? "prefill blocks times decode blocks" : "prefill blocks plus decode blocks";
+    protected override string Rule => lmetric ? "prefill times decode blocks" : "prefill plus decode blocks";
 
     protected override RouteWorker PickPrefill(RouteRequest request, ReadOnlySpan<RouteWorker> workers)
     {

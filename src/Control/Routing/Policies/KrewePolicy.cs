@@ -9,7 +9,7 @@ namespace Krewe.Control.Routing;
 /// <remarks>
 /// With B sequences decoding beside it on each side, N output tokens and arrivals a ms and worker of a:
 /// <code>
-/// ttft   = waited + queue + load + prefill of the rest          PrefillForecast: load or recompute, by tier
+/// ttft   = waited + queue + load + prefill of the rest + step mates    PrefillForecast: load or recompute, by tier
 /// tpot   = step with it + (handoff tail + wait for room) / N    DecodeForecast
 /// own    = ttft + N * tpot
 /// others = work * a * (queue + work)     whoever arrives while the prefill worker has this queue waits that longer
@@ -21,7 +21,7 @@ namespace Krewe.Control.Routing;
 /// </remarks>
 public sealed class KrewePolicy : RoutePolicy
 {
-    private readonly ArrivalRate _arrivals = new();
+    private readonly OfferedLoad _load = new();
 
     public override string Name => "krewe";
 
@@ -30,9 +30,10 @@ public sealed class KrewePolicy : RoutePolicy
     protected override RouteChoice Pick(RouteRequest request, RouteCandidates candidates)
     {
         var prefills = candidates.Prefills;
-        var arrivals = _arrivals.Observe(request.NowUs) / prefills.Length;
+        _load.Pass(request.NowUs);
+        var arrivals = new Arrivals(_load.RequestsPerMs / prefills.Length, _load.TokensPerMs / prefills.Length);
         var decode = BestDecode(request, candidates.Decodes);
-        var best = new Offer(true, default);
+        var best = new Offer(true, 0, default);
         foreach (var worker in prefills)
         {
             var whole = worker.TakesWhole && worker.BlocksFor(request.ContextTokens) <= worker.TotalBlocks;
@@ -46,8 +47,12 @@ public sealed class KrewePolicy : RoutePolicy
         }
 
         var choice = best.Choice;
-        var guessed = choice.Prefill!.Steps.IsGuess || choice.Decode!.Steps.IsGuess;
-        if (!request.MayRefuse || !best.Misses || guessed) return choice;
+        if (!best.Misses || !request.MayRefuse || !IsHopeless(request, best, prefills.Length))
+        {
+            _load.Count(request.PrefillTokens - choice.HitTokens, best.WorkMs);
+            return choice;
+        }
+
         var phase = choice.TtftMs > request.TtftSloMs ? RoutePhase.Prefill : RoutePhase.Decode;
         return RouteChoice.Refuse(ErrorCode.Overloaded, phase, "no pair of workers meets the SLO") with
         {
@@ -56,24 +61,37 @@ public sealed class KrewePolicy : RoutePolicy
         };
     }
 
+    /// <summary>
+    /// Late because of others, so that it would be late and make others late; or late even alone, and the pool has no
+    /// time to give away. Never on guessed costs.
+    /// </summary>
+    private bool IsHopeless(RouteRequest request, in Offer offer, int prefillWorkers)
+    {
+        var (prefill, decode) = (offer.Choice.Prefill!, offer.Choice.Decode!);
+        if (prefill.Steps.IsGuess || decode.Steps.IsGuess) return false;
+        var alone = request.WaitedMs + offer.WorkMs <= request.TtftSloMs
+            && decode.Steps.DecodeMs(1, request.MeanContextTokens) <= request.TpotSloMs;
+        return alone || _load.BusyWorkersWith(offer.WorkMs) > prefillWorkers;
+    }
+
     /// <param name="shared">The decode side, when it is the same for many prefill workers.</param>
     private static void Consider(
-        ref Offer best, RouteRequest request, RouteWorker prefill, RouteWorker decode, double arrivals,
+        ref Offer best, RouteRequest request, RouteWorker prefill, RouteWorker decode, Arrivals arrivals,
         DecodeSide? shared)
     {
         var side = shared ?? Decode(request, decode);
-        var plan = PrefillForecast.Of(request, prefill);
-        var ttft = request.WaitedMs + plan.QueueMs + plan.WorkMs;
+        var plan = PrefillForecast.Of(request, prefill, arrivals.TokensPerMs);
+        var ttft = request.WaitedMs + plan.TtftMs;
         var tail = DecodeForecast.HandoffTailMs(prefill, decode, request.PrefillTokens - plan.KnownTokens);
         var tpot = side.StepMs + ((tail + side.WaitMs) / side.Tokens);
         var misses = ttft > request.TtftSloMs || tpot > request.TpotSloMs;
         var stalled = prefill.TakesDecode ? prefill.DecodingSequences : 0;
         var cost = ttft + (side.Tokens * tpot)
-            + (plan.WorkMs * ((arrivals * (plan.QueueMs + plan.WorkMs)) + stalled))
+            + (plan.WorkMs * ((arrivals.RequestsPerMs * (plan.QueueMs + plan.WorkMs)) + stalled))
             + side.OthersMs;
         // A pair that meets the SLOs before one that does not; then the least delay.
         if (best.Choice.Prefill is not null && (misses == best.Misses ? cost >= best.Choice.Cost : misses)) return;
-        best = new Offer(misses, new RouteChoice
+        best = new Offer(misses, plan.WorkMs, new RouteChoice
         {
             Prefill = prefill,
             Decode = decode,
@@ -115,5 +133,8 @@ public sealed class KrewePolicy : RoutePolicy
         public double CostMs => (Tokens * StepMs) + WaitMs + OthersMs;
     }
 
-    private readonly record struct Offer(bool Misses, RouteChoice Choice);
+    /// <summary>What comes to one prefill worker.</summary>
+    private readonly record struct Arrivals(double RequestsPerMs, double TokensPerMs);
+
+    private readonly record struct Offer(bool Misses, double WorkMs, RouteChoice Choice);
 }

@@ -3,9 +3,9 @@ using Krewe.Abstractions;
 namespace Krewe.Control.Routing;
 
 /// <summary>
-/// Mooncake's Algorithm 1 (FAST'25): least predicted TTFT = transfer + queue + prefill behind the prefix; a worker whose
-/// prefix is short against the best one's pulls that, which copies hot prefixes; decode by least predicted TPOT; early
-/// rejection when either misses its SLO.
+/// Mooncake's Algorithm 1 (FAST'25): least predicted TTFT = transfer + queue + prefill behind the prefix; a worker
+/// whose prefix is short against the best one's pulls that, which copies hot prefixes; decode by least predicted TPOT;
+/// early rejection when either misses its SLO.
 /// </summary>
 public sealed class MooncakePolicy : RoutePolicy
 {
@@ -40,7 +40,8 @@ public sealed class MooncakePolicy : RoutePolicy
 
         best = best with { Decode = decode, TpotMs = Tpot(request, decode), Rule = "least predicted TTFT" };
         var guessed = prefill.Steps.IsGuess || decode.Steps.IsGuess;
-        if (!request.MayRefuse || guessed || (best.TtftMs <= request.TtftSloMs && best.TpotMs <= request.TpotSloMs)) return best;
+        var meets = best.TtftMs <= request.TtftSloMs && best.TpotMs <= request.TpotSloMs;
+        if (!request.MayRefuse || guessed || meets) return best;
         var phase = best.TtftMs > request.TtftSloMs ? RoutePhase.Prefill : RoutePhase.Decode;
         return RouteChoice.Refuse(ErrorCode.Overloaded, phase, "rejected early") with
         {
@@ -65,7 +66,7 @@ public sealed class MooncakePolicy : RoutePolicy
             HitTokens = known,
             PullTokens = pull,
             PullFromSlot = pull > 0 ? hits.BestSlot : null,
-            TtftMs = request.WaitedMs + transfer + worker.QueueMs
+            TtftMs = request.WaitedMs + transfer + worker.QueueMs(request.NowUs)
                 + worker.Steps.PrefillMs(request.PrefillTokens - known, known, worker.StepBudgetTokens),
         };
     }
