@@ -116,10 +116,13 @@ public sealed class RouteWorker
     /// </summary>
     public double QueueMs(long nowUs)
     {
-        var reported = WaitingPrefillMs > 0 ? WaitingPrefillMs : Steps.PrefillMs(WaitingTokens, 0, StepBudgetTokens);
         var sinceMs = ReportedUs > 0 ? (nowUs - ReportedUs) / 1000.0 : 0;
-        return Math.Max(0, reported - sinceMs) + DispatchedPrefillMs;
+        return Math.Max(DispatchedPrefillMs, ReportedQueueMs - sinceMs);
     }
+
+    /// <summary>The same as if nothing had been computed since the report.</summary>
+    public double ReportedQueueMs => DispatchedPrefillMs
+        + (WaitingPrefillMs > 0 ? WaitingPrefillMs : Steps.PrefillMs(WaitingTokens, 0, StepBudgetTokens));
 
     /// <summary>Blocks in use and promised, of all.</summary>
     public double KvUsage => 1 - ((double)FreeBlocks / TotalBlocks);

@@ -21,6 +21,11 @@ namespace Krewe.Control.Routing;
 /// </remarks>
 public sealed class KrewePolicy : RoutePolicy
 {
+    /// <summary>
+    /// A limit is met with a tenth of the prediction in hand: step-time models err by up to about that (Vidur's 9 %).
+    /// </summary>
+    private const double Margin = 0.1;
+
     private readonly OfferedLoad _load = new();
 
     public override string Name => "krewe";
@@ -69,7 +74,7 @@ public sealed class KrewePolicy : RoutePolicy
     {
         var (prefill, decode) = (offer.Choice.Prefill!, offer.Choice.Decode!);
         if (prefill.Steps.IsGuess || decode.Steps.IsGuess) return false;
-        var alone = request.WaitedMs + offer.WorkMs <= request.TtftSloMs
+        var alone = request.WaitedMs + ((1 + Margin) * offer.WorkMs) <= request.TtftSloMs
             && decode.Steps.DecodeMs(1, request.MeanContextTokens) <= request.TpotSloMs;
         return alone || _load.BusyWorkersWith(offer.WorkMs) > prefillWorkers;
     }
@@ -84,7 +89,7 @@ public sealed class KrewePolicy : RoutePolicy
         var ttft = request.WaitedMs + plan.TtftMs;
         var tail = DecodeForecast.HandoffTailMs(prefill, decode, request.PrefillTokens - plan.KnownTokens);
         var tpot = side.StepMs + ((tail + side.WaitMs) / side.Tokens);
-        var misses = ttft > request.TtftSloMs || tpot > request.TpotSloMs;
+        var misses = ttft + (Margin * plan.TtftMs) > request.TtftSloMs || tpot > request.TpotSloMs;
         var stalled = prefill.TakesDecode ? prefill.DecodingSequences : 0;
         var cost = ttft + (side.Tokens * tpot)
             + (plan.WorkMs * ((arrivals.RequestsPerMs * (plan.QueueMs + plan.WorkMs)) + stalled))

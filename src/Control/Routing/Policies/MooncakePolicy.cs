@@ -66,7 +66,7 @@ public sealed class MooncakePolicy : RoutePolicy
             HitTokens = known,
             PullTokens = pull,
             PullFromSlot = pull > 0 ? hits.BestSlot : null,
-            TtftMs = request.WaitedMs + transfer + worker.QueueMs(request.NowUs)
+            TtftMs = request.WaitedMs + transfer + worker.ReportedQueueMs
                 + worker.Steps.PrefillMs(request.PrefillTokens - known, known, worker.StepBudgetTokens),
         };
     }
