@@ -1,15 +1,14 @@
 using System.Collections.Immutable;
 using Krewe.Abstractions;
-using Krewe.EmbeddedOrleans;
 using Krewe.EmbeddedOrleans.Tests;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
 using Orleans;
+using Orleans.Runtime;
 
 namespace Krewe.Grains.Tests;
 
 /// <summary>
-/// The real grains on the embedded host, with a silo of fakes round them and time in the test's hand.
+/// The real grains on the host of this build, with a silo of fakes round them and time in the test's hand.
 /// </summary>
 internal sealed class GrainCluster : IAsyncDisposable
 {
@@ -18,14 +17,7 @@ internal sealed class GrainCluster : IAsyncDisposable
 
     public static readonly ClusterOptions Options = new() { MaxAttempts = 2 };
 
-    private readonly ServiceProvider _services;
-
-    private GrainCluster(Action<IServiceCollection, GrainCluster> configure)
-    {
-        var services = new ServiceCollection();
-        configure(services, this);
-        _services = services.BuildServiceProvider();
-    }
+    private ITestHost? _host;
 
     public ManualTimeProvider Time { get; } = new();
 
@@ -33,33 +25,30 @@ internal sealed class GrainCluster : IAsyncDisposable
 
     public FakeClusterView View { get; } = new();
 
-    public IEmbeddedGrainDirectory Directory => _services.GetRequiredService<IEmbeddedGrainDirectory>();
+    private ITestHost Host => _host ?? throw new InvalidOperationException("The host has not started.");
 
-    /// <summary>Starts the host, with one prefill and one decode worker attached unless told otherwise.</summary>
+    /// <summary>
+    /// Starts the host, with one prefill and one decode worker attached unless told otherwise. Records lie in
+    /// <paramref name="folder"/>, or in memory.
+    /// </summary>
     public static async Task<GrainCluster> StartAsync(
         GrainOptions? options = null,
-        GrainStorage? storage = null,
+        string? folder = null,
         Action<IServiceCollection>? addServices = null,
         params WorkerDescriptor[] workers)
     {
-        var cluster = new GrainCluster((services, self) =>
-        {
-            addServices?.Invoke(services);
-            services.AddSingleton<TimeProvider>(self.Time);
-            services.AddSingleton<IAttemptPort>(self.Port);
-            services.AddSingleton<IClusterView>(self.View);
-            services.AddSingleton(Options);
-            services.AddKreweGrains(options);
-            services.AddEmbeddedOrleans(host =>
+        var cluster = new GrainCluster();
+        cluster._host = await TestHost.StartAsync(
+            services =>
             {
-                host.GrainAssemblies.Add(typeof(IAttemptPort).Assembly);
-                host.Storage = storage ?? new GrainStorage.Memory();
-                // Fake time runs far ahead of a call that is held up: only a test's own patience may end it.
-                host.ResponseTimeout = TimeSpan.FromDays(1);
-            });
-        });
-        foreach (var service in cluster._services.GetServices<IHostedService>())
-            await service.StartAsync(CancellationToken.None);
+                addServices?.Invoke(services);
+                services.AddSingleton<TimeProvider>(cluster.Time);
+                services.AddSingleton<IAttemptPort>(cluster.Port);
+                services.AddSingleton<IClusterView>(cluster.View);
+                services.AddSingleton(Options);
+                services.AddKreweGrains(options);
+            },
+            folder);
         await cluster.AttachAsync(workers.Length > 0 ? workers : [Prefill(0), Decode(0)]);
         return cluster;
     }
@@ -76,7 +65,7 @@ internal sealed class GrainCluster : IAsyncDisposable
 
     public IDecodeWorkerGrain DecodeGrain(int number) => Grains.GetGrain<IDecodeWorkerGrain>($"decode-{number}");
 
-    public IGrainFactory Grains => _services.GetRequiredService<IGrainFactory>();
+    public IGrainFactory Grains => Host.Grains;
 
     public async Task AttachAsync(params WorkerDescriptor[] workers)
     {
@@ -156,15 +145,30 @@ internal sealed class GrainCluster : IAsyncDisposable
         .. (await DecodeGrain(0).GetAsync()).Leases,
     ];
 
-    /// <summary>The number of live request grains.</summary>
-    public int LiveRequests => Directory.ActivationCountByGrainType.GetValueOrDefault("request");
+    /// <summary>The number of live grains.</summary>
+    public async Task<int> CountGrainsAsync() => (await Host.CountActivationsAsync()).Values.Sum();
 
-    public async ValueTask DisposeAsync()
+    /// <summary>The number of live request grains.</summary>
+    public async Task<int> CountRequestsAsync() =>
+        (await Host.CountActivationsAsync()).GetValueOrDefault("request");
+
+    /// <summary>
+    /// Moves time on and waits until the periodic timers that fired are set anew: Orleans sets one when its tick's turn
+    /// has ended, and time must not outrun that.
+    /// </summary>
+    public async Task AdvanceAsync(TimeSpan by)
     {
-        foreach (var service in _services.GetServices<IHostedService>())
-            await service.StopAsync(CancellationToken.None).WaitAsync(Patience);
-        await _services.DisposeAsync();
+        var armed = Time.TimerCount;
+        Time.Advance(by);
+        for (var i = 0; Time.TimerCount < armed && i < 100; i++)
+            await Task.Delay(TimeSpan.FromMilliseconds(2));
     }
+
+    public Task WhenDeactivatedAsync(IAddressable grain) => Host.WhenDeactivatedAsync(grain).WaitAsync(Patience);
+
+    public Task DeactivateIdleAsync(TimeSpan idle) => Host.DeactivateIdleAsync(idle).WaitAsync(Patience);
+
+    public ValueTask DisposeAsync() => Host.DisposeAsync();
 
     private static WorkerDescriptor Worker(string id, WorkerRole role, ulong incarnation) => new()
     {

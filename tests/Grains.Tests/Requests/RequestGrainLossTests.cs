@@ -129,7 +129,7 @@ public class RequestGrainLossTests
         var failed = cluster.Port.NextAsync<StreamFailed>();
         while (!failed.IsCompleted)
         {
-            cluster.Time.Advance(GrainCluster.Options.HeartbeatInterval);
+            await cluster.AdvanceAsync(GrainCluster.Options.HeartbeatInterval);
             await cluster.RecordAsync("r");
         }
 
@@ -147,7 +147,7 @@ public class RequestGrainLossTests
         var until = forgotten!.ExpiresAt + (3 * GrainCluster.Options.HandoffLease);
         while (cluster.Time.GetUtcNow() < until)
         {
-            cluster.Time.Advance(TimeSpan.FromSeconds(1));
+            await cluster.AdvanceAsync(TimeSpan.FromSeconds(1));
             // The grain's turn after the tick, so that time does not outrun the renewals.
             Assert.Equal("Dispatched", (await cluster.RecordAsync("r")).Phase);
             Assert.Equal(2, (await cluster.LeasesAsync()).Count(lease => lease.Key.RequestId == "r"));

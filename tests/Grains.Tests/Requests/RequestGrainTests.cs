@@ -1,5 +1,4 @@
 using Krewe.Abstractions;
-using Krewe.EmbeddedOrleans;
 
 namespace Krewe.Grains.Tests.Requests;
 
@@ -48,7 +47,7 @@ public class RequestGrainTests
     {
         await using var cluster = await GrainCluster.StartAsync(workers: GrainCluster.Prefill(0));
         await AssertRefusedAsync(cluster, "r", ErrorCode.NoWorkers);
-        await cluster.Directory.WhenDeactivatedAsync(cluster.Request("r")).WaitAsync(GrainCluster.Patience);
+        await cluster.WhenDeactivatedAsync(cluster.Request("r"));
         Assert.Null(await cluster.Request("r").GetRecordAsync());
 
         await cluster.AttachAsync(GrainCluster.Decode(0));
@@ -128,8 +127,8 @@ public class RequestGrainTests
         Assert.Equal(alive with { Log = [] }, stored with { Log = [] });
         // Late words of a worker, and reading, keep no grain in memory.
         await cluster.ReportAsync("r", RequestReportKind.Released, plan, plan.Decode);
-        await cluster.Directory.WhenDeactivatedAsync(cluster.Request("r")).WaitAsync(GrainCluster.Patience);
-        Assert.Equal(0, cluster.LiveRequests);
+        await cluster.WhenDeactivatedAsync(cluster.Request("r"));
+        Assert.Equal(0, await cluster.CountRequestsAsync());
     }
 
     [Fact]
@@ -155,10 +154,10 @@ public class RequestGrainTests
         var folder = Directory.CreateTempSubdirectory("krewe-grains-");
         try
         {
-            await using (var cluster = await GrainCluster.StartAsync(storage: new GrainStorage.Folder(folder.FullName)))
+            await using (var cluster = await GrainCluster.StartAsync(folder: folder.FullName))
                 await cluster.BeginAsync("r");
 
-            await using var next = await GrainCluster.StartAsync(storage: new GrainStorage.Folder(folder.FullName));
+            await using var next = await GrainCluster.StartAsync(folder: folder.FullName);
             var record = await next.RecordAsync("r");
             Assert.Equal((RequestOutcome.Failed, ErrorCode.Internal), (record.Outcome, record.Error));
             await AssertRefusedAsync(next, "r", ErrorCode.DuplicateRequestId);
@@ -173,7 +172,7 @@ public class RequestGrainTests
     public async Task After_many_requests_no_grain_and_no_lease_is_left()
     {
         await using var cluster = await GrainCluster.StartAsync();
-        var before = cluster.Directory.ActivationCount;
+        var before = await cluster.CountGrainsAsync();
         string[] ids = [.. Enumerable.Range(0, 200).Select(i => $"r{i}")];
         await Task.WhenAll(ids.Select(async (id, i) =>
         {
@@ -184,12 +183,12 @@ public class RequestGrainTests
                 await cluster.ReportAsync(id, RequestReportKind.Finished, plan);
         }));
         Assert.Empty(await cluster.LeasesAsync());
-        Assert.Equal(200, cluster.LiveRequests);
+        Assert.Equal(200, await cluster.CountRequestsAsync());
 
         cluster.Time.Advance(new GrainOptions().RecordKeep);
         foreach (var id in ids)
-            await cluster.Directory.WhenDeactivatedAsync(cluster.Request(id)).WaitAsync(GrainCluster.Patience);
-        Assert.Equal(before, cluster.Directory.ActivationCount);
+            await cluster.WhenDeactivatedAsync(cluster.Request(id));
+        Assert.Equal(before, await cluster.CountGrainsAsync());
     }
 
     private static async Task<KreweException> AssertRefusedAsync(GrainCluster cluster, string id, ErrorCode code)
@@ -202,6 +201,6 @@ public class RequestGrainTests
     private static async Task LeaveMemoryAsync(GrainCluster cluster, string id)
     {
         cluster.Time.Advance(new GrainOptions().RecordKeep);
-        await cluster.Directory.WhenDeactivatedAsync(cluster.Request(id)).WaitAsync(GrainCluster.Patience);
+        await cluster.WhenDeactivatedAsync(cluster.Request(id));
     }
 }

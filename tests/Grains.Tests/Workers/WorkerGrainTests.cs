@@ -11,14 +11,14 @@ public class WorkerGrainTests
     public async Task An_unknown_worker_is_lost_grants_nothing_and_stays_out_of_memory()
     {
         await using var cluster = await GrainCluster.StartAsync();
-        var before = cluster.Directory.ActivationCount;
+        var before = await cluster.CountGrainsAsync();
         var grain = cluster.DecodeGrain(9);
         Assert.Null(await grain.LeaseAsync(Key, 1, 3, Life));
         var record = await grain.GetAsync();
         Assert.Equal((WorkerState.Lost, "decode-9"), (record.State, record.WorkerId));
         Assert.Null(record.Descriptor);
-        await cluster.Directory.WhenDeactivatedAsync(grain).WaitAsync(GrainCluster.Patience);
-        Assert.Equal(before, cluster.Directory.ActivationCount);
+        await cluster.WhenDeactivatedAsync(grain);
+        Assert.Equal(before, await cluster.CountGrainsAsync());
     }
 
     [Fact]
@@ -73,11 +73,11 @@ public class WorkerGrainTests
         var grain = cluster.DecodeGrain(0);
         await grain.LeaseAsync(Key, 1, 3, TimeSpan.FromDays(2));
         cluster.Time.Advance(TimeSpan.FromDays(1));
-        await cluster.Directory.DeactivateIdleAsync(TimeSpan.FromMinutes(1)).WaitAsync(GrainCluster.Patience);
+        await cluster.DeactivateIdleAsync(TimeSpan.FromMinutes(1));
         Assert.Single((await grain.GetAsync()).Leases);
 
         await grain.DetachAsync(GrainCluster.Decode(0).Worker, "killed");
-        await cluster.Directory.WhenDeactivatedAsync(grain).WaitAsync(GrainCluster.Patience);
+        await cluster.WhenDeactivatedAsync(grain);
         Assert.Equal(WorkerState.Lost, (await grain.GetAsync()).State);
     }
 }
