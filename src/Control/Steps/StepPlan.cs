@@ -13,12 +13,17 @@ public sealed class StepPlan
     public List<int> Preempted { get; } = [];
 
     /// <summary>
+    /// Those of <see cref="Preempted"/> whose blocks are worth copying to the tier below before they go.
+    /// </summary>
+    public List<int> Spilled { get; } = [];
+
+    /// <summary>
     /// Waiting sequences that take blocks for all their known tokens now. Rows = 0: admitted by reserving alone (its KV
     /// is pulled).
     /// </summary>
     public List<PlannedRows> Admitted { get; } = [];
 
-    /// <summary>Rows of sequences that ran before this step: decodes first.</summary>
+    /// <summary>Rows of sequences that ran before this step: decodes first, each list in its order.</summary>
     public List<PlannedRows> Continued { get; } = [];
 
     /// <summary>True when the step does nothing at all.</summary>
@@ -27,6 +32,7 @@ public sealed class StepPlan
     internal void Clear()
     {
         Preempted.Clear();
+        Spilled.Clear();
         Admitted.Clear();
         Continued.Clear();
     }
