@@ -9,8 +9,8 @@ public sealed class BenchScenarioTests
     {
         var chart = Path.GetTempFileName();
         var run = await Run.Krewe(
-            ["bench", "stall", "--json", "--threads", "2", "--streams", "2", "--prompt-tokens", "300", "--slo-itl", "20",
-                "--kv-memory", "64MiB", "--chart", chart]);
+            ["bench", "stall", "--json", "--threads", "2", "--streams", "2", "--prompt-tokens", "300",
+                "--slo-itl", "20", "--kv-memory", "64MiB", "--chart", chart]);
 
         Assert.Equal((ExitCode.Success, ""), (run.ExitCode, run.Error));
         using var json = JsonDocument.Parse(run.Out);
