@@ -50,8 +50,8 @@ internal sealed class EngineSettings
 
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[_device, _threads, _pin, _weights, _kvMemory, _kvFormat, _stepTokens, _maxRunning,
-            _noPrefixCache, _holdFile])
+        foreach (var option in (Option[])[_device, _threads, _pin, _weights, _kvMemory, _kvFormat, _stepTokens,
+            _maxRunning, _noPrefixCache, _holdFile])
             command.Add(option);
     }
 
