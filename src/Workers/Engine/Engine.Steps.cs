@@ -49,7 +49,7 @@ internal sealed partial class Engine
         _snapshot.ReceivingSequences = 0;
         foreach (var sequence in _sequences.Values)
         {
-            if (sequence.Stage == SequenceStage.Receiving) _snapshot.ReceivingSequences++;
+            if (sequence.Stage is SequenceStage.Receiving or SequenceStage.Fetching) _snapshot.ReceivingSequences++;
         }
 
         // Counting a sequence's own blocks matters only when one may have to be preempted in this step.
@@ -104,19 +104,23 @@ internal sealed partial class Engine
             return;
         }
 
-        sequence.Stage = SequenceStage.Running;
-        _running.Add(sequence);
-        if (!sequence.PrefillReported)
-        {
-            sequence.PrefillReported = true;
-            var hit = (uint)sequence.ComputedTokens;
-            _outbox.Tell(sequence.Owner, sequence.Key, SequenceEventKind.PrefillStarted,
-                change => change.PrefixHitTokens = hit);
-        }
+        if (BeginFetch(sequence)) return;
+        Run(sequence);
 
         // An earlier admission of this step may have evicted what this one was to hit: the rows are then a first chunk.
         _planned.Add(PartOf(sequence, rows));
         OfferFilledBlocks(sequence);
+    }
+
+    private void Run(Sequence sequence)
+    {
+        sequence.Stage = SequenceStage.Running;
+        _running.Add(sequence);
+        if (sequence.PrefillReported) return;
+        sequence.PrefillReported = true;
+        var hit = (uint)sequence.ComputedTokens;
+        _outbox.Tell(sequence.Owner, sequence.Key, SequenceEventKind.PrefillStarted,
+            change => change.PrefixHitTokens = hit);
     }
 
     private void Compute()
@@ -139,6 +143,7 @@ internal sealed partial class Engine
         _steps++;
         var ms = (float)_time.GetElapsedTime(begun).TotalMilliseconds;
         _stepMs += (ms - _stepMs) * (_steps == 1 ? 1f : 0.1f);
+        MeasurePrefill(parts, ms / 1000);
     }
 
     private void Advance(in StepPart part)

@@ -100,7 +100,7 @@ internal sealed partial class Engine : IAsyncDisposable
     }
 
     /// <summary>Throws unless every block is accounted for by the live sequences.</summary>
-    internal void CheckIntegrity() => _kv.CheckIntegrity(_sequences.Values);
+    internal void CheckIntegrity() => _kv.CheckIntegrity(_sequences.Values, _exports.Values);
 
     [SuppressMessage("Design", "CA1031:Do not catch general exception types",
         Justification = "The thread's last frame: the error reaches the worker's host through Completion.")]
@@ -138,6 +138,9 @@ internal sealed partial class Engine : IAsyncDisposable
             case EngineCommand.PullerLost lost: LosePuller(lost); break;
             case EngineCommand.SendEnded ended: EndSend(ended); break;
             case EngineCommand.PullEnded ended: EndPull(ended.Key, ended.Result); break;
+            case EngineCommand.PrefixWanted wanted: PinPrefix(wanted); break;
+            case EngineCommand.PrefixReleased released: UnpinPrefix(released); break;
+            case EngineCommand.FetchEnded ended: EndFetch(ended); break;
             default: throw new ArgumentOutOfRangeException(nameof(command), command, "A command without a handler.");
         }
     }
@@ -174,7 +177,7 @@ internal sealed partial class Engine : IAsyncDisposable
         {
             if (sequence.Stage is SequenceStage.Running or SequenceStage.Waiting && !sequence.Pulls)
                 missing += sequence.KnownTokens - sequence.ComputedTokens;
-            if (sequence.Stage is SequenceStage.Holding or SequenceStage.Receiving) leases++;
+            if (sequence.Stage is SequenceStage.Holding or SequenceStage.Receiving or SequenceStage.Fetching) leases++;
         }
 
         return new EngineLoad
@@ -192,6 +195,7 @@ internal sealed partial class Engine : IAsyncDisposable
             DecodeTokens = _decodeTokens,
             StepMs = _stepMs,
             Draining = _draining,
+            FetchedBlocks = _fetchedBlocks,
         };
     }
 }

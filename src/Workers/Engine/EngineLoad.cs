@@ -34,6 +34,9 @@ internal sealed record EngineLoad
 
     public bool Draining { get; init; }
 
+    /// <summary>Blocks pulled from other workers' prefix caches instead of being computed.</summary>
+    public long FetchedBlocks { get; init; }
+
     public LoadReport ToReport(ulong sequence) => new()
     {
         Sequence = sequence,

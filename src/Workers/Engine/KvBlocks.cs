@@ -77,9 +77,15 @@ internal sealed class KvBlocks
         sequence.ComputedTokens = sequence.InsertedBlocks = 0;
     }
 
-    public void CheckIntegrity(IEnumerable<Sequence> sequences)
+    /// <summary>Holds the resident ones of a chain's first blocks for somebody else.</summary>
+    public void Pin(BlockTable table, ReadOnlySpan<PrefixHash> hashes) => _cache.Match(table, hashes);
+
+    public void Unpin(BlockTable table) => _pool.Release(table);
+
+    /// <param name="pinned">Tables of <see cref="Pin"/>.</param>
+    public void CheckIntegrity(IEnumerable<Sequence> sequences, IEnumerable<BlockTable> pinned)
     {
-        _pool.CheckIntegrity(sequences.Select(sequence => sequence.Blocks));
+        _pool.CheckIntegrity(sequences.Select(sequence => sequence.Blocks).Concat(pinned));
         _cache.CheckIntegrity();
     }
 
@@ -97,7 +103,7 @@ internal sealed class KvBlocks
     /// Hashes of the blocks that a match may use. A sequence that samples here must compute at least its last token;
     /// one that is pulled gets its next token from the source and can use every full block.
     /// </summary>
-    private ReadOnlySpan<PrefixHash> Matchable(Sequence sequence)
+    public ReadOnlySpan<PrefixHash> Matchable(Sequence sequence)
     {
         if (sequence.Chain is not { } chain) return [];
         chain.Cover(sequence.Tokens);

@@ -30,6 +30,7 @@ internal sealed class Sequence
         PromptLogprobs = start.Sampling.HasPromptLogprobs && Part != SequencePart.Decode
             ? (int)start.Sampling.PromptLogprobs
             : null;
+        (PrefixSource, PrefixSourceTokens) = (start.PrefixSource, (int)Math.Min(start.PrefixTokens, int.MaxValue));
         LeaseLife = TimeSpan.FromMilliseconds(start.LeaseMs);
         PromptCount = start.PromptTokens.Count;
         OutputMax = (int)Math.Min(start.MaxOutputTokens, int.MaxValue);
@@ -126,8 +127,14 @@ internal sealed class Sequence
     /// <summary>Tokens that the prefix cache gave at the newest admission.</summary>
     public int PrefixHitTokens { get; set; }
 
-    /// <summary>Decode part: the running pull, to be cancelled; null before and after.</summary>
+    /// <summary>The running pull or prefix fetch, to be cancelled; null before and after.</summary>
     public IActivePull? ActivePull { get; set; }
+
+    /// <summary>A worker that is said to hold the prefix; null when there is none, or it was tried.</summary>
+    public DataAddress? PrefixSource { get; set; }
+
+    /// <summary>Tokens of the prefix that it holds.</summary>
+    public int PrefixSourceTokens { get; }
 
     /// <summary>Prefill part: this side of the handoff.</summary>
     public HandoffSource? Source { get; set; }

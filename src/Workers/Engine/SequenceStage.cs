@@ -11,6 +11,12 @@ internal enum SequenceStage
     /// </summary>
     Receiving,
 
+    /// <summary>
+    /// Holds blocks for its whole context; a fetch from another worker writes some of them. Not computed, not freed.
+    /// Next: Running.
+    /// </summary>
+    Fetching,
+
     /// <summary>Computes in every step, prefill or decode; may be preempted back to Waiting.</summary>
     Running,
 

@@ -62,6 +62,8 @@ public sealed partial class WorkerHost
         {
             DataMessage.BodyOneofCase.Hello => new PullerConnection(
                 channel, first.Hello, identity, engine.Post, hold, _time, handoffLog),
+            DataMessage.BodyOneofCase.FetchPrefix => new PrefixConnection(
+                channel, first.FetchPrefix, identity, engine.Post, _time, handoffLog),
             _ => null,
         });
         engine.Start();
