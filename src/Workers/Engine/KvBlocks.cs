@@ -94,8 +94,7 @@ internal sealed class KvBlocks
     /// </summary>
     private int MatchPresent(Sequence sequence)
     {
-        sequence.PresentBlocks = BlockRuns.Of(
-            _cache.MatchAny(sequence.Blocks, Matchable(sequence)), HandoffLimits.PresentRunsMax);
+        sequence.PresentBlocks = BlockRuns.Of(_cache.MatchAny(sequence.Blocks, Matchable(sequence)));
         return sequence.PresentBlocks.SkipFrom(0);
     }
 
