@@ -48,7 +48,8 @@ internal sealed partial class Engine
         _snapshot.ReceivingSequences = 0;
         foreach (var sequence in _sequences.Values)
         {
-            if (sequence.Stage is SequenceStage.Receiving or SequenceStage.Restoring) _snapshot.ReceivingSequences++;
+            if (sequence.Stage is SequenceStage.Receiving or SequenceStage.Restoring or SequenceStage.Fetching)
+                _snapshot.ReceivingSequences++;
         }
 
         // Counting a sequence's own blocks matters only when one may have to be preempted in this step.
@@ -133,6 +134,7 @@ internal sealed partial class Engine
         }
 
         if (BeginRestore(sequence, rows)) return;
+        if (sequence.Restore is null && BeginFetch(sequence)) return;
         Run(sequence);
 
         // An earlier admission of this step may have evicted what this one was to hit: the rows are then a first chunk.
