@@ -223,8 +223,8 @@ internal sealed partial class Engine : IAsyncDisposable
             Migrations = _outgoing.Count + _incoming,
             MigratedIn = _migratedIn,
             MigratedOut = _migratedOut,
-            HeadOfLineBlocks = _waiting.Min is { } first
-                ? Math.Max(0, _kv.BlocksFor(first.KnownTokens) - _kv.AvailableBlocks)
+            HeadOfLineBlocks = _waiting.Count > 0
+                ? Math.Max(0, _kv.BlocksFor(_waiting[0].KnownTokens) - _kv.AvailableBlocks)
                 : 0,
         };
     }

@@ -67,7 +67,7 @@ internal sealed class HandoffNode : IAsyncDisposable
         var model = ModelFolder.Open(directory);
         return new HandoffNode(model, ModelRunners.Create(
             model, WorkerDevice.Cpu, kvFormat: null, settings.Geometry.BlockTokens, settings.KvMemoryBytes,
-            settings.Threads, share), settings, transport, time, logger);
+            settings.Threads, shareKv: share), settings, transport, time, logger);
     }
 
     public DataAddress AddressOf(int port) => new()
