@@ -176,6 +176,7 @@ public static class SiloHost
         services.AddSingleton<IAttemptPort, AttemptPort>();
         services.AddSingleton<IKvPort, KvPort>();
         services.AddSingleton<IKvFeed, KvGrainFeed>();
+        services.AddSingleton<IKvFeed, PrefixDirectoryFeed>();
         services.AddSingleton<IMigrationPort, MigrationPort>();
         services.AddSingleton<HelloPolicy>();
         services.AddSingleton<LinkListener>();
