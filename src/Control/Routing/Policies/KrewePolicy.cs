@@ -93,9 +93,11 @@ public sealed class KrewePolicy : RoutePolicy
         DecodeSide? shared)
     {
         var side = shared ?? Decode(request, decode);
-        // Most workers of a large cell lose by their queue alone.
+        // Most workers of a large cell lose by their queue and the tokens they have not.
         var scale = Scale.Of(request, side.Tokens);
-        var least = (scale.First * (request.WaitedMs + prefill.QueueMs(request.NowUs)))
+        var known = prefill.PullsPrefixes ? request.Hits.BestTokens : request.Hits[prefill.Slot].Total;
+        var leastWorkMs = (request.PrefillTokens - known) * prefill.Costs.PrefillTokenMs;
+        var least = (scale.First * (request.WaitedMs + prefill.QueueMs(request.NowUs) + leastWorkMs))
             + (scale.Further * ((side.Tokens * side.StepMs) + side.OthersMs));
         if (!best.Misses && least >= best.Choice.Cost) return;
         var plan = PrefillForecast.Of(request, prefill, arrivals.TokensPerMs);
@@ -126,14 +128,15 @@ public sealed class KrewePolicy : RoutePolicy
 
     private static DecodeSide BestDecode(RouteRequest request, ReadOnlySpan<RouteWorker> workers)
     {
-        var best = Decode(request, workers[0]);
-        foreach (var worker in workers[1..])
+        var tokens = DecodeForecast.OutputTokens(request);
+        var (best, bestMs) = (workers[0], double.PositiveInfinity);
+        foreach (var worker in workers)
         {
-            var side = Decode(request, worker);
-            if (side.CostMs < best.CostMs) best = side;
+            var costMs = DecodeForecast.CostMs(request, worker, tokens);
+            if (costMs < bestMs) (best, bestMs) = (worker, costMs);
         }
 
-        return best;
+        return Decode(request, best);
     }
 
     private static DecodeSide Decode(RouteRequest request, RouteWorker worker)
@@ -146,10 +149,7 @@ public sealed class KrewePolicy : RoutePolicy
 
     /// <summary>A decode worker's half of a pair's cost.</summary>
     private readonly record struct DecodeSide(
-        RouteWorker Worker, int Tokens, double StepMs, double WaitMs, double OthersMs)
-    {
-        public double CostMs => (Tokens * StepMs) + WaitMs + OthersMs;
-    }
+        RouteWorker Worker, int Tokens, double StepMs, double WaitMs, double OthersMs);
 
     /// <summary>
     /// What a ms of delay is worth, before the first token and after it: a share of the limit that it uses up. Without
