@@ -159,6 +159,7 @@ public static class SiloHost
         GatewayRoutes.Map(
             app,
             app.Services.GetRequiredService<GenerateEndpoints>(),
+            app.Services.GetRequiredService<ResumeEndpoint>(),
             app.Services.GetRequiredService<InfoEndpoints>());
         app.Services.GetRequiredService<DecisionEndpoints>().Map(app);
         return app;
@@ -180,6 +181,10 @@ public static class SiloHost
         services.AddSingleton<Door>();
         services.AddSingleton<RequestReader>();
         services.AddSingleton<Generator>();
+        services.AddSingleton<AnswerKinds>();
+        services.AddSingleton<AnswerRuns>();
+        services.AddSingleton<KeptAnswers>();
+        services.AddSingleton<ResumeEndpoint>();
         services.AddSingleton<ReadinessProbe>();
         services.AddSingleton<GenerateEndpoints>();
         services.AddSingleton<InfoEndpoints>();

@@ -43,12 +43,16 @@ internal sealed class SiloSettings(int usualLinkPort)
     private readonly Option<TimeSpan?> _tpotSlo = Setting.OptionalSeconds(
         "--slo-tpot", "Mean time of each further token to aim at. Default: none.");
 
+    private readonly UsualOption<TimeSpan> _resumeWindow = Setting.Seconds(
+        "--resume-window", "How long a resumable request runs without a client, and its answer is kept.",
+        TimeSpan.FromMinutes(1));
+
     private readonly ClusterSettings _cluster = new();
 
     public void AddTo(Command command)
     {
         foreach (var option in (Option[])[_port, _linkPort, _host, _model, _servedName, _data, _id, _drain,
-            _recordKeep, _policy, _ttftSlo, _tpotSlo])
+            _recordKeep, _resumeWindow, _policy, _ttftSlo, _tpotSlo])
             command.Add(option);
         _cluster.AddTo(command);
     }
@@ -63,6 +67,7 @@ internal sealed class SiloSettings(int usualLinkPort)
         ServedModelName = result.GetValue(_servedName),
         DataDirectory = result.GetValue(_data),
         RecordKeep = _recordKeep.Read(result),
+        ResumeWindow = _resumeWindow.Read(result),
         DrainGrace = _drain.Read(result),
         RoutingPolicy = result.GetValue(_policy),
         TtftSlo = result.GetValue(_ttftSlo),

@@ -86,6 +86,9 @@ internal sealed class KvBlocks
         if (sequence.Chain is not { } chain) return [];
         chain.Cover(sequence.Tokens);
         var usable = sequence.Pulls ? sequence.KnownTokens : sequence.KnownTokens - 1;
+
+        // A row gives the log-probability of the token behind it: it must be computed, cached or not.
+        if (sequence.ScoresPrompt) usable = Math.Min(usable, sequence.ScoredPromptTokens - 1);
         return chain.Hashes[..(usable / _blockTokens)];
     }
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using Krewe.Abstractions;
+using Krewe.Abstractions.Wire;
 
 namespace Krewe.Workers;
 
@@ -12,6 +13,9 @@ internal struct StepPart(Sequence sequence, int rows)
 
     /// <summary>Its row in the logits; null when the chunk does not reach the last known token.</summary>
     public int? LogitRow;
+
+    /// <summary>The logits of its first row, and then of every row; null when only the last one's are wanted.</summary>
+    public int? PromptLogitRow;
 
     /// <summary>Set when this sequence, and only this one, could not be computed.</summary>
     public string? Fault;
@@ -41,8 +45,18 @@ internal sealed partial class StepCompute(IModelRunner runner, ILogger logger) :
     /// <summary>
     /// Draws the next token of a part that has a logit row. Throws <see cref="KreweException"/> on no numbers.
     /// </summary>
-    public SampledToken Sample(in StepPart part) => _sampler.Sample(
-        part.Sequence, _batch.Logits.AsSpan(part.LogitRow!.Value * runner.VocabularySize, runner.VocabularySize));
+    public SampledToken Sample(in StepPart part) => _sampler.Sample(part.Sequence, Logits(part.LogitRow!.Value));
+
+    /// <summary>
+    /// Log-probabilities of the prompt token at <paramref name="index"/>, whose row before it is in the part, which has
+    /// not been counted as computed yet. Throws <see cref="KreweException"/> on no numbers.
+    /// </summary>
+    public TokenLogprobs ScorePrompt(in StepPart part, int index)
+    {
+        var sequence = part.Sequence;
+        var row = part.PromptLogitRow!.Value + index - 1 - sequence.ComputedTokens;
+        return _sampler.Score(Logits(row), sequence.Tokens[index], sequence.PromptLogprobs!.Value);
+    }
 
     public void Dispose() => _sampler.Dispose();
 
@@ -86,6 +100,9 @@ internal sealed partial class StepCompute(IModelRunner runner, ILogger logger) :
         }
     }
 
+    private ReadOnlySpan<float> Logits(int row) =>
+        _batch.Logits.AsSpan(row * runner.VocabularySize, runner.VocabularySize);
+
     private static string Describe(Exception fault) => $"The engine could not compute a step: {fault.Message}";
 
     private void Fill(Span<StepPart> parts)
@@ -96,9 +113,13 @@ internal sealed partial class StepCompute(IModelRunner runner, ILogger logger) :
         {
             var sequence = part.Sequence;
             var end = sequence.ComputedTokens + part.Rows;
-            part.LogitRow = _batch.Add(
+            var samples = end == sequence.KnownTokens;
+            var logitRows = sequence.ScoresPrompt ? part.Rows : samples ? 1 : 0;
+            var first = _batch.Add(
                 sequence.Tokens[sequence.ComputedTokens..end], sequence.ComputedTokens, sequence.Blocks.Span,
-                runner.Kv.Geometry.BlockTokens, wantLogits: end == sequence.KnownTokens);
+                runner.Kv.Geometry.BlockTokens, logitRows);
+            part.PromptLogitRow = sequence.ScoresPrompt ? first : null;
+            part.LogitRow = samples ? first + logitRows - 1 : null;
         }
     }
 
