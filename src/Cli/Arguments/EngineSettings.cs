@@ -50,12 +50,15 @@ internal sealed class EngineSettings
         Description = "Do not keep KV blocks for later requests with the same prefix.",
     };
 
+    private readonly UsualOption<KvTransport> _kvTransport = Setting.Choice(
+        "--kv-transport", "How KV travels between workers: auto takes shared memory where it can.", Usual.KvTransport);
+
     private readonly Option<string?> _holdFile = new("--test-hold-file") { Hidden = true };
 
     public void AddTo(Command command)
     {
         foreach (var option in (Option[])[_device, _threads, _kvMemory, _kvFormat, _stepTokens, _sloItl,
-            _maxRunning, _eviction, _noPrefixCache, _holdFile])
+            _maxRunning, _eviction, _noPrefixCache, _kvTransport, _holdFile])
             command.Add(option);
     }
 
@@ -72,6 +75,7 @@ internal sealed class EngineSettings
         MaxRunningSequences = _maxRunning.Read(result),
         Eviction = _eviction.Read(result),
         PrefixCache = !result.GetValue(_noPrefixCache),
+        KvTransport = _kvTransport.Read(result),
         TestHoldFile = result.GetValue(_holdFile),
     };
 
@@ -86,6 +90,7 @@ internal sealed class EngineSettings
             "--slo-itl", Text((int)(options.InterTokenSlo?.TotalMilliseconds ?? 0)),
             "--max-running", Text(options.MaxRunningSequences),
             "--eviction", Setting.Name(options.Eviction),
+            "--kv-transport", Setting.Name(options.KvTransport),
         ];
         if (options.KvFormat is { } format) arguments.AddRange(["--kv-format", Setting.Name(format)]);
         if (!options.PrefixCache) arguments.Add("--no-prefix-cache");

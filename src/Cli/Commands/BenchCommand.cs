@@ -20,6 +20,8 @@ internal sealed class BenchCommand : Command
         Add(new BenchStallCommand(terminal));
         Add(new BenchReuseCommand(terminal));
         Add(new BenchPrefixCommand(terminal));
+        Add(new BenchHandoffCommand(terminal));
+        Add(new BenchHandoffSourceCommand(terminal));
     }
 
     private sealed class LayerCommand : Command

@@ -30,7 +30,7 @@ internal sealed partial class Engine
         foreach (var handle in _plan.Spilled) SpillPreempted(_considered[handle]);
         foreach (var handle in _plan.Preempted) Preempt(_considered[handle]);
         _planned.Clear();
-        foreach (var rows in _plan.Continued) _planned.Add(new StepPart(_considered[rows.Handle], rows.Rows));
+        foreach (var rows in _plan.Continued) _planned.Add(PartOf(_considered[rows.Handle], rows.Rows));
         foreach (var rows in _plan.Admitted) Admit(_considered[rows.Handle], rows.Rows);
         if (_planned.Count > 0) Compute();
         return true;
@@ -142,7 +142,7 @@ internal sealed partial class Engine
         }
 
         // An earlier admission of this step may have evicted what this one was to hit: the rows are then a first chunk.
-        _planned.Add(new StepPart(sequence, rows));
+        _planned.Add(PartOf(sequence, rows));
         OfferFilledBlocks(sequence);
     }
 
@@ -153,15 +153,17 @@ internal sealed partial class Engine
         foreach (var part in _planned) _kv.Grow(part.Sequence);
         var work = WorkOfPlanned();
         var parts = CollectionsMarshal.AsSpan(_planned);
+        var progress = BeginProgress(parts);
 
         // :: Step 4
-        _compute.Run(parts);
+        _compute.Run(parts, progress);
         foreach (ref var part in parts)
         {
             if (part.Fault is { } fault) Fail(part.Sequence, ErrorCode.EngineFault, fault);
             else Advance(part);
         }
 
+        progress?.Finish();
         _steps++;
         var ms = _time.GetElapsedTime(begun).TotalMilliseconds;
         _stepTime.Observe(work, ms);
@@ -174,6 +176,7 @@ internal sealed partial class Engine
         var decodes = sequence.SampledCount > 0 && part.Rows == 1;
         if (decodes) _decodeTokens++;
         else _prefillTokens += part.Rows;
+        if (part.PromptLogitRow is not null && !TryScorePrompt(part)) return;
         sequence.ComputedTokens += part.Rows;
         _kv.InsertFull(sequence);
         if (part.LogitRow is null)

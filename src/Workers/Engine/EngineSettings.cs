@@ -25,6 +25,9 @@ internal sealed record EngineSettings
 
     public EvictionPolicy Eviction { get; init; } = EvictionPolicy.ReuseCost;
 
+    /// <summary>Null = a sequence with a constraint is refused.</summary>
+    public IConstraintFactory? Constraints { get; init; }
+
     /// <summary>How long a puller may wait for a sequence that this worker does not know (yet).</summary>
     public TimeSpan PullerWaitLimit { get; init; } = new ClusterOptions().HandoffLease;
 }
