@@ -52,7 +52,8 @@ internal sealed class InfoEndpoints(
     public async Task RequestAsync(HttpContext context)
     {
         var asked = (string)context.Request.RouteValues["id"]!;
-        var record = await grains.GetGrain<IRequestGrain>(AnswerKinds.RequestIdOf(asked)).GetRecordAsync() ?? throw new KreweException(
+        var grain = grains.GetGrain<IRequestGrain>(AnswerKinds.RequestIdOf(asked));
+        var record = await grain.GetRecordAsync() ?? throw new KreweException(
             ErrorCode.NotFound,
             $"No request '{asked}' is known. Each answer has its id in x-request-id; old ones are forgotten.",
             "id");

@@ -13,7 +13,7 @@ internal sealed class RequestStreams(IGrainFactory grains, StreamCounters counte
 
     public int Count => _streams.Count;
 
-    /// <summary>Opens the stream of a new sequence. Throws <see cref="KreweException"/> when its id is in use.</summary>
+    /// <summary>Opens a new sequence's stream. Throws <see cref="KreweException"/> when its id is in use.</summary>
     public RequestStream Open(RequestSpec spec)
     {
         var requestId = spec.RequestId;

@@ -3,7 +3,7 @@ using Krewe.Abstractions.Wire;
 
 namespace Krewe.Workers;
 
-/// <summary>Log-probabilities of prompt tokens: every prompt row's logits are wanted, not only the last one's.</summary>
+/// <summary>Log-probabilities of prompt tokens: each prompt row's logits are wanted, not only the last one's.</summary>
 internal sealed partial class Engine
 {
     /// <summary>Logits of one sequence's prompt rows in one step, in floats (16 MiB): bounds what they cost.</summary>

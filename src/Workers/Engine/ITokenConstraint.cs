@@ -1,15 +1,15 @@
 namespace Krewe.Workers;
 
 /// <summary>
-/// What one sequence's output must look like: which tokens may come next, given those that came. Its state is a function
-/// of the specification and the output tokens alone, so that a stream goes on identically wherever it is continued.
-/// Used by the engine thread only.
+/// What one sequence's output must look like: which tokens may come next, given those that came. Its state is a
+/// function of the specification and the output tokens alone, so that a stream goes on identically wherever it is
+/// continued. Used by the engine thread only.
 /// </summary>
 internal interface ITokenConstraint
 {
     /// <summary>
-    /// One bit a token of the vocabulary, lowest first. Stop tokens are among them, allowed where the output may end. At
-    /// least one bit is set. Valid until the next call.
+    /// One bit a token of the vocabulary, lowest first. Stop tokens are among them, allowed where the output may end.
+    /// At least one bit is set. Valid until the next call.
     /// </summary>
     ReadOnlySpan<ulong> Allowed { get; }
 

@@ -21,7 +21,8 @@ internal sealed class TextFormat(AnswerContext context) : IAnswerFormat
     {
         IReadOnlyList<int> tokens = delta.Token is { } token ? [token] : [];
         IReadOnlyList<Wire.TokenLogprobs> logprobs = delta.Logprobs is { } of ? [of] : [];
-        return [ToEvent([Choice(sequence, sequence, delta.Text, tokens, logprobs, delta.End)], context.Continuous(usage))];
+        var choice = Choice(sequence, sequence, delta.Text, tokens, logprobs, delta.End);
+        return [ToEvent([choice], context.Continuous(usage))];
     }
 
     public IEnumerable<AnswerEvent> Close(AnswerUsage usage) => context.Request.IncludeUsage

@@ -10,7 +10,7 @@ namespace Krewe.Silo.Gateway.Requests;
 /// <param name="DrawnSeed">The seed when the client gives none.</param>
 /// <param name="ArrivedAt">UTC.</param>
 /// <param name="Deadline">UTC.</param>
-/// <param name="Answer">What <see cref="RequestSpec.Answer"/> becomes; null for a request that cannot be resumed.</param>
+/// <param name="Answer">For <see cref="RequestSpec.Answer"/>; null for a request that nobody can resume.</param>
 internal sealed record Arrival(
     string RequestId, long DrawnSeed, DateTimeOffset ArrivedAt, DateTimeOffset Deadline, string? Answer = null);
 
