@@ -3,7 +3,7 @@ using Xunit.Abstractions;
 
 namespace Krewe.EndToEnd.Tests;
 
-/// <summary>The official JavaScript clients, unchanged: openai 6 and 7, @langchain/openai (Node/clients.mjs).</summary>
+/// <summary>The official JavaScript clients, unchanged: openai 6 and 7, @langchain/openai (tools/node-clients).</summary>
 public sealed class NodeClientTests(SplitCluster fixture, ITestOutputHelper output)
     : ClusterTest(fixture, output), IClassFixture<SplitCluster>
 {
@@ -33,7 +33,7 @@ public sealed class NodeClientTests(SplitCluster fixture, ITestOutputHelper outp
 }
 
 /// <summary>
-/// A test that needs Node and the packages of tests/EndToEnd.Tests/Node, which .ci/run installs: skipped, saying so,
+/// A test that needs Node and the packages of tools/node-clients, which .ci/run installs: skipped, saying so,
 /// where they are not.
 /// </summary>
 [AttributeUsage(AttributeTargets.Method)]
@@ -42,11 +42,11 @@ public sealed class NodeFactAttribute : FactAttribute
     public NodeFactAttribute()
     {
         if (!Directory.Exists(Path.Combine(Folder, "node_modules", "openai7")))
-            Skip = "needs Node.js and: npm install --no-package-lock --prefix tests/EndToEnd.Tests/Node";
+            Skip = "needs Node.js and: npm install --no-package-lock --prefix tools/node-clients";
     }
 
     /// <summary>Where the script and its packages are.</summary>
-    public static string Folder { get; } = Path.Combine(RepositoryRoot(), "tests", "EndToEnd.Tests", "Node");
+    public static string Folder { get; } = Path.Combine(RepositoryRoot(), "tools", "node-clients");
 
     private static string RepositoryRoot()
     {
