@@ -77,7 +77,7 @@ public sealed class DialectTests
             ],
             names[^4..]);
         Assert.All(names[4..^4], name => Assert.Equal("response.output_text.delta", name));
-        Assert.Equal(names, events.Select(item => item.Text("type")));
+        Assert.Equal(names, events.Select(item => item.Text("type")!));
         Assert.Equal(Enumerable.Range(0, events.Count), events.Select(item => item.Int("sequence_number")));
         Assert.Equal(SiloHarness.Answer, string.Concat(events.ToArray()[4..^4].Select(item => item.Text("delta"))));
         Assert.Equal(SiloHarness.Answer, events[^1].Text("response.output.0.content.0.text"));
@@ -157,15 +157,15 @@ public sealed class DialectTests
         Assert.Contains(words, error.Text("error.message"), StringComparison.Ordinal);
     }
 
-    private static async Task<(string?[] Names, List<JsonElement> Events)> StreamAsync(
+    private static async Task<(string[] Names, List<JsonElement> Events)> StreamAsync(
         SiloHarness harness, string path, string body)
     {
         using var stream = new EventStream(await harness.PostStreamAsync(path, body));
-        List<string?> names = [];
+        List<string> names = [];
         List<JsonElement> events = [];
         while (await stream.NextAsync() is { } data)
         {
-            names.Add(stream.Name);
+            names.Add(stream.Name ?? "");
             using var document = JsonDocument.Parse(data);
             events.Add(document.RootElement.Clone());
         }
