@@ -168,21 +168,25 @@ internal sealed class SimulatedSilo(FaultWorld world)
 
     private RequestEvent Route(SimulatedRequest request, ChooseRoute choose)
     {
-        var query = new RouteQuery(
-            request.Prompt.Length + request.Stream.Count,
-            request.Prompt.Length + request.MaxOutputTokens,
-            choose.Excluded);
-        return _policy.Choose(query, [.. world.Workers.Select(Candidate)]) switch
+        var table = new RouteTable();
+        foreach (var worker in world.Workers) table.Add(slot => Candidate(slot, worker));
+        var query = new RouteRequest
         {
-            RouteChosen chosen => new RouteFound(
-                world.UtcNow, new RoutePlan(choose.Epoch, chosen.Prefill, chosen.Decode, 0, chosen.Reason)),
-            RouteRefused refused => new RouteMissing(world.UtcNow, choose.Epoch, refused.Code, refused.Message),
-            var other => throw new InvalidOperationException($"A choice that is not known: {other}."),
+            PrefillTokens = request.Prompt.Length + request.Stream.Count,
+            ContextTokens = request.Prompt.Length + request.MaxOutputTokens,
+            Excluded = choose.Excluded,
         };
+        var choice = _policy.Choose(query, table);
+        var why = _policy.Explain(query, choice, table);
+        return choice.Refusal is { } code
+            ? new RouteMissing(world.UtcNow, choose.Epoch, code, why)
+            : new RouteFound(world.UtcNow, new RoutePlan(
+                choose.Epoch, choice.Prefill!.Worker, choice.Decode!.Worker, 0, why));
     }
 
-    private static RouteCandidate Candidate(SimulatedWorker worker) => new()
+    private static RouteWorker Candidate(int slot, SimulatedWorker worker) => new()
     {
+        Slot = slot,
         Worker = worker.Identity,
         Role = worker.Role,
         State = worker.Control is null ? WorkerState.Lost : WorkerState.Ready,
@@ -191,10 +195,6 @@ internal sealed class SimulatedSilo(FaultWorld world)
         MaxContextTokens = int.MaxValue,
         AvailableBlocks = worker.Pool.AvailableBlocks,
         RunningSequences = worker.SequenceCount,
-        WaitingSequences = 0,
-        WaitingTokens = 0,
-        DispatchedSequences = 0,
-        DispatchedTokens = 0,
     };
 
     private RequestEvent Acquire(SimulatedRequest request, RoutePlan plan)
