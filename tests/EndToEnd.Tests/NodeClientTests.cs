@@ -3,7 +3,7 @@ using Xunit.Abstractions;
 
 namespace Krewe.EndToEnd.Tests;
 
-/// <summary>The official JavaScript clients, unchanged: openai 6 and 7, @langchain/openai (tools/node-clients).</summary>
+/// <summary>Official JavaScript clients, unchanged: openai 6 and 7, @langchain/openai (tools/node-clients).</summary>
 public sealed class NodeClientTests(SplitCluster fixture, ITestOutputHelper output)
     : ClusterTest(fixture, output), IClassFixture<SplitCluster>
 {
