@@ -125,15 +125,17 @@ internal sealed partial class Engine
         var begun = _time.GetTimestamp();
         foreach (var part in _planned) _kv.Grow(part.Sequence);
         var parts = _planned.ToArray();
+        var progress = BeginProgress(parts);
 
         // :: Step 4
-        _compute.Run(parts);
+        _compute.Run(parts, progress);
         foreach (ref var part in parts.AsSpan())
         {
             if (part.Fault is { } fault) Fail(part.Sequence, ErrorCode.EngineFault, fault);
             else Advance(part);
         }
 
+        progress?.Finish();
         _steps++;
         var ms = (float)_time.GetElapsedTime(begun).TotalMilliseconds;
         _stepMs += (ms - _stepMs) * (_steps == 1 ? 1f : 0.1f);

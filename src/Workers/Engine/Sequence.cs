@@ -117,6 +117,12 @@ internal sealed class Sequence
     /// <summary>Its KV came from another worker: prefill is that worker's to report.</summary>
     public bool WasPulled { get; set; }
 
+    /// <summary>Decode part: blocks that were here before the pull.</summary>
+    public BlockRuns PresentBlocks { get; set; } = BlockRuns.None;
+
+    /// <summary>Prefill part: the step under way that fills blocks of this sequence; null between steps.</summary>
+    public StepProgress? Progress { get; set; }
+
     /// <summary>Tokens that the prefix cache gave at the newest admission.</summary>
     public int PrefixHitTokens { get; set; }
 

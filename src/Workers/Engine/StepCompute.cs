@@ -34,9 +34,14 @@ internal sealed partial class StepCompute(IModelRunner runner, ILogger logger) :
     public ILayerGate? Gate { get; set; }
 
     /// <summary>Computes the rows; afterwards each part has a fault, a logit row, or neither.</summary>
-    public void Run(Span<StepPart> parts)
+    /// <param name="observer">Follows the layers; after a fault it is told of none any more.</param>
+    public void Run(Span<StepPart> parts, ILayerObserver? observer = null)
     {
+        _batch.Observer = observer;
         if (TryRun(parts) is not { } fault) return;
+
+        // What follows computes one sequence after the other: a layer stored for one says nothing of the others.
+        _batch.Observer = null;
         LogFault(logger, parts.Length, fault);
         if (parts.Length == 1) parts[0].Fault = Describe(fault);
         else RunAlone(parts);

@@ -40,6 +40,9 @@ public sealed class StepBatch
     /// <summary>[LogitRowCount] rows whose logits are wanted, ascending.</summary>
     public int[] LogitRows { get; private set; } = new int[16];
 
+    /// <summary>Told of each layer whose K and V are stored; a runner may leave it out.</summary>
+    public ILayerObserver? Observer { get; set; }
+
     /// <summary>
     /// Holds the runner up before a layer's attention while blocks that it reads are still being restored; null when
     /// all are there.
