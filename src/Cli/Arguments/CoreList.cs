@@ -27,8 +27,9 @@ internal static class CoreList
         var used = 0;
         return Array.ConvertAll(workers, worker =>
         {
+            var own = worker.PinnedCores.Skip(used).Take(worker.Threads);
             used += worker.Threads;
-            return worker with { PinnedCores = [.. worker.PinnedCores.Skip(used - worker.Threads).Take(worker.Threads)] };
+            return worker with { PinnedCores = [.. own] };
         });
     }
 

@@ -43,7 +43,7 @@ internal sealed class BenchSettings
 
     private readonly Option<long?> _readBytes = Setting.OptionalBytes(
         "--read-memory",
-        "Buffer of the read-bandwidth loop. Default: as large as the model's matrices, so that caches help both alike.");
+        "Buffer of the read-bandwidth loop. Default: as large as the model's matrices; caches help both alike.");
 
     private readonly Option<bool> _json = new("--json") { Description = "Print one JSON object instead of a table." };
 

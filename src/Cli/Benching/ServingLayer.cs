@@ -125,8 +125,8 @@ internal sealed class ServingLayer : IAsyncDisposable
         using var lines = new StreamReader(await response.Content.ReadAsStreamAsync(cancellationToken));
         while (await lines.ReadLineAsync(cancellationToken) is { } line)
         {
-            if (!line.StartsWith(DataMark, StringComparison.Ordinal) || line.EndsWith(EndMark, StringComparison.Ordinal))
-                continue;
+            if (!line.StartsWith(DataMark, StringComparison.Ordinal)) continue;
+            if (line.EndsWith(EndMark, StringComparison.Ordinal)) continue;
             for (var tokens = TokensOf(line.AsMemory(DataMark.Length)); tokens > 0; tokens--)
                 window.Arrive(stream);
         }

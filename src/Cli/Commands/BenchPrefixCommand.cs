@@ -74,9 +74,7 @@ internal sealed class BenchPrefixCommand : Command
         var table = new Table().AddColumns("blocks", "eviction", "blocks found", "prefill time saved");
         foreach (var row in figures)
         {
-            table.AddRow(
-                FormattableString.Invariant($"{row.Blocks}"), row.Eviction,
-                FormattableString.Invariant($"{row.HitRate:P2}"), FormattableString.Invariant($"{row.SavedShare:P2}"));
+            table.AddRow($"{row.Blocks}", row.Eviction, $"{row.HitRate:P2}", $"{row.SavedShare:P2}");
         }
 
         _terminal.Ansi().Write(table);

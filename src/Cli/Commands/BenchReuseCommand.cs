@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
 using Krewe.Models;
-using Microsoft.Extensions.Logging;
 
 namespace Krewe.Cli;
 
@@ -44,12 +43,12 @@ internal sealed class BenchReuseCommand : Command
 
     private void Print(ReuseReport report)
     {
-        _terminal.Out.WriteLine(FormattableString.Invariant(
-            $"{report.Model}, {report.Threads} threads: first token of a turn of {report.FirstTurnTokens} tokens after {
-            report.FirstTtftMs:0.0} ms"));
-        _terminal.Out.WriteLine(FormattableString.Invariant(
-            $"second turn, {report.SecondTurnTokens} tokens: {report.SecondTtftMs:0.0} ms, {report.Ratio:P1
-            } of the first's; without the cache {report.SecondTtftWithoutCacheMs:0.0} ms"));
+        _terminal.Out.WriteLine(
+            $"{report.Model}, {report.Threads} threads: first token of a turn of {report.FirstTurnTokens} tokens "
+            + $"after {report.FirstTtftMs:0.0} ms");
+        _terminal.Out.WriteLine(
+            $"second turn, {report.SecondTurnTokens} tokens: {report.SecondTtftMs:0.0} ms, {report.Ratio:P1} of the "
+            + $"first's; without the cache {report.SecondTtftWithoutCacheMs:0.0} ms");
         _terminal.Out.WriteLine(report.SameTokens ? "same tokens with and without" : "THE TOKENS DIFFER");
     }
 }

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
 using Krewe.Models;
-using Microsoft.Extensions.Logging;
 
 namespace Krewe.Cli;
 
@@ -76,17 +75,16 @@ internal sealed class BenchStallCommand : Command
 
     private void Print(StallReport report)
     {
-        _terminal.Out.WriteLine(FormattableString.Invariant(
-            $"{report.Model}, {report.Threads} threads: {report.PromptTokens} tokens arrive among {report.Streams
-            } streams; step budget {report.StepBudgetMs:0} ms"));
+        _terminal.Out.WriteLine(
+            $"{report.Model}, {report.Threads} threads: {report.PromptTokens} tokens arrive among {report.Streams} "
+            + $"streams; step budget {report.StepBudgetMs:0} ms");
         foreach (var run in (StallFigures[])[report.StallFree, report.WholePrompt])
         {
-            _terminal.Out.WriteLine(FormattableString.Invariant(
-                $"{run.Batching}: gap P99 {run.P99DuringMs:0.0} ms (before {run.P99BeforeMs:0.0}), longest {
-                run.MaxDuringMs:0.0} ms; the prompt's first token after {run.TtftMs:0} ms"));
+            _terminal.Out.WriteLine(
+                $"{run.Batching}: gap P99 {run.P99DuringMs:0.0} ms (before {run.P99BeforeMs:0.0}), longest "
+                + $"{run.MaxDuringMs:0.0} ms; the prompt's first token after {run.TtftMs:0} ms");
         }
 
-        _terminal.Out.WriteLine(FormattableString.Invariant(
-            $"stall-free P99 by the step's budget: {report.P99ByBudget:0.00}"));
+        _terminal.Out.WriteLine($"stall-free P99 by the step's budget: {report.P99ByBudget:0.00}");
     }
 }

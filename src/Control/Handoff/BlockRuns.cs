@@ -26,18 +26,14 @@ public sealed class BlockRuns
     /// <summary>Blocks 0 .. <paramref name="blocks"/> - 1.</summary>
     public static BlockRuns Prefix(int blocks) => blocks == 0 ? None : new BlockRuns([new BlockRun(0, blocks)]);
 
-    /// <summary>
-    /// The set of these blocks, which must ascend. At most <paramref name="runsMax"/> runs are kept, the first ones:
-    /// a set that is told to a peer must fit into a message, and a block left out only travels once more.
-    /// </summary>
-    public static BlockRuns Of(IEnumerable<int> blocks, int runsMax = int.MaxValue)
+    /// <summary>The set of these blocks, which must ascend.</summary>
+    public static BlockRuns Of(IEnumerable<int> blocks)
     {
         var runs = ImmutableArray.CreateBuilder<BlockRun>();
         foreach (var block in blocks)
         {
             if (runs.Count > 0 && runs[^1].End == block) runs[^1] = runs[^1] with { Count = runs[^1].Count + 1 };
-            else if (runs.Count < runsMax) runs.Add(new BlockRun(block, 1));
-            else break;
+            else runs.Add(new BlockRun(block, 1));
         }
 
         return new BlockRuns(runs.ToImmutable());

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Krewe.Control.Kv;
 
 /// <summary>
@@ -11,5 +13,12 @@ public sealed class IntegrityException(string message) : Exception(message)
     public static void Check(bool condition, string message)
     {
         if (!condition) throw new IntegrityException(message);
+    }
+
+    /// <summary>The same with a message that is formatted only where it is needed.</summary>
+    public static void Check(
+        bool condition, [InterpolatedStringHandlerArgument(nameof(condition))] ref IntegrityMessage message)
+    {
+        if (!condition) throw new IntegrityException(message.ToStringAndClear());
     }
 }

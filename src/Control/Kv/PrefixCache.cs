@@ -24,6 +24,9 @@ public readonly record struct PrefixHit(int Blocks, int EvictableBlocks);
 /// </remarks>
 public sealed class PrefixCache
 {
+    /// <summary>Runs of resident blocks that <see cref="MatchAny"/> takes.</summary>
+    public const int RunsMax = 4096;
+
     private readonly BlockPool _pool;
     private readonly Dictionary<PrefixHash, BlockId> _blocks;
     private readonly Dictionary<BlockId, PrefixHash> _hashes;
@@ -79,16 +82,19 @@ public sealed class PrefixCache
     /// <summary>
     /// Fills an empty table with one block for each hash: the resident one, wherever in the chain it is, or a new one.
     /// Returns the indices of the resident ones. For whoever computes none of the blocks and so needs no whole prefix.
+    /// Resident blocks behind <see cref="RunsMax"/> gaps are left out: a set that is told to a peer must fit into a
+    /// message.
     /// </summary>
     public List<int> MatchAny(BlockTable table, ReadOnlySpan<PrefixHash> hashes)
     {
         IntegrityException.Check(table.Count == 0, "Blocks are matched into a table that holds some already.");
 
         // Held first: a new block for an early gap must not evict a later hit.
-        var (hits, held) = (new List<int>(), new BlockTable());
+        var (hits, held, runs) = (new List<int>(), new BlockTable(), 0);
         for (var i = 0; i < hashes.Length; i++)
         {
             if (!_blocks.TryGetValue(hashes[i], out var block)) continue;
+            if ((hits.Count == 0 || hits[^1] != i - 1) && ++runs > RunsMax) break;
             _pool.Share(held, block);
             hits.Add(i);
         }
@@ -106,10 +112,12 @@ public sealed class PrefixCache
     /// <summary>What <see cref="MatchAny"/> would find now.</summary>
     public PrefixHit PeekAny(ReadOnlySpan<PrefixHash> hashes)
     {
-        var (hits, evictable) = (0, 0);
-        foreach (var hash in hashes)
+        var (hits, evictable, runs, last) = (0, 0, 0, -2);
+        for (var i = 0; i < hashes.Length; i++)
         {
-            if (!_blocks.TryGetValue(hash, out var block)) continue;
+            if (!_blocks.TryGetValue(hashes[i], out var block)) continue;
+            if (last != i - 1 && ++runs > RunsMax) break;
+            last = i;
             hits++;
             if (_pool.References(block) == 0) evictable++;
         }

@@ -39,7 +39,6 @@ public sealed partial class PrefixIndex
             Deepen(hashes, DeviceBit | HostBit, words, _host);
         }
 
-        First(hashes, AnyTier, words, _matched);
         for (var word = 0; word < words; word++)
         {
             for (var bits = _matched[word]; bits != 0; bits &= bits - 1)
@@ -65,6 +64,7 @@ public sealed partial class PrefixIndex
     {
         var active = _active.AsSpan(0, words);
         var count = First(hashes, tiers, words, active);
+        if (tiers == AnyTier) active.CopyTo(_matched);
         for (var low = 0; count > 0;)
         {
             // All active ones hold the block at low.

@@ -9,6 +9,8 @@ namespace Krewe.Control.Routing;
 /// </summary>
 public sealed class RouteWorker
 {
+    private StepCosts _steps = StepCosts.ColdStart;
+
     /// <summary>Place in per-worker arrays (prefix hits, a policy's own state); reused after the worker left.</summary>
     public required int Slot { get; init; }
 
@@ -33,7 +35,14 @@ public sealed class RouteWorker
     public int MaxSequences { get; set; } = 256;
 
     // Costs.
-    public StepCosts Steps { get; set; } = StepCosts.ColdStart;
+    public StepCosts Steps
+    {
+        get => _steps;
+        set => _steps = value;
+    }
+
+    /// <summary>The same without a copy: a decision reads it a thousand times.</summary>
+    internal ref readonly StepCosts Costs => ref _steps;
 
     public double KvBytesPerToken { get; set; }
 
@@ -126,7 +135,7 @@ public sealed class RouteWorker
 
     /// <summary>The same as if nothing had been computed since the report.</summary>
     public double ReportedQueueMs => DispatchedPrefillMs
-        + (WaitingPrefillMs > 0 ? WaitingPrefillMs : Steps.PrefillMs(WaitingTokens, 0, StepBudgetTokens));
+        + (WaitingPrefillMs > 0 ? WaitingPrefillMs : _steps.PrefillMs(WaitingTokens, 0, StepBudgetTokens));
 
     /// <summary>Blocks in use and promised, of all.</summary>
     public double KvUsage => 1 - ((double)FreeBlocks / TotalBlocks);

@@ -4,8 +4,9 @@ namespace Krewe.Kernels;
 
 /// <summary>
 /// The outer-product micro-kernels. Each output is one accumulator: its bias, then one fused multiply-add for each
-/// input in ascending order (of INT8 weights: from zero, then once times scale plus bias). That chain is the same in all of them, so that it makes no difference to a row which one
-/// ran. Shapes are rows x panels; 8 to 16 accumulators hide the multiply-add's latency.
+/// input in ascending order (of INT8 weights: from zero, then once times scale plus bias). That chain is the same in all
+/// of them, so that it makes no difference to a row which one ran. Shapes are rows x panels; 8 to 16 accumulators hide
+/// the multiply-add's latency.
 /// </summary>
 internal static unsafe class LinearKernels<TOps, TV, TW>
     where TOps : ILanes<TV>
@@ -16,8 +17,8 @@ internal static unsafe class LinearKernels<TOps, TV, TW>
     /// then lags behind. Found by trying.</summary>
     private const nint PrefetchBytes = 8192;
 
-    /// <summary>The same for one and two rows, which read four streams at once: 8 KiB in all. A tenth of the bandwidth on
-    /// a fifth-generation Xeon.</summary>
+    /// <summary>The same for one and two rows, which read four streams at once: 8 KiB in all. A tenth of the bandwidth
+    /// on a fifth-generation Xeon.</summary>
     private const nint StreamPrefetchBytes = 2048;
 
     /// <summary>One row: bound by memory, four streams of weights.</summary>

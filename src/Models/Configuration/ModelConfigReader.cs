@@ -23,10 +23,14 @@ internal static class ModelConfigReader
     private static readonly string[] RefusedFields =
     [
         "quantization_config", "compression_config", "num_experts", "num_local_experts", "vision_config",
-            "logits_scaling",
-        "final_logit_softcapping", "attn_logit_softcapping", "embedding_multiplier", "residual_multiplier",
-        "attention_multiplier", "attention_chunk_size", "rope_local_base_freq",
+        "logits_scaling", "logit_scale", "final_logit_softcapping", "attn_logit_softcapping", "embedding_multiplier",
+        "residual_multiplier", "attention_multiplier", "attention_chunk_size", "rope_local_base_freq", "clip_qkv",
+        "no_rope_layers", "kv_lora_rank",
     ];
+
+    // The same, where false says that the variant is not used.
+    private static readonly string[] RefusedFlags =
+        ["mlp_bias", "qk_layernorm", "use_qk_norm", "alibi", "parallel_attn", "attn_temperature_tuning"];
 
     public static ModelConfig Read(JsonField config)
     {
@@ -103,8 +107,12 @@ internal static class ModelConfigReader
 
         if (config.Optional("hidden_act") is { } activation && activation.AsString() is not ("silu" or "swish"))
             throw activation.Error($"\"hidden_act\" is \"{activation.AsString()}\"; only silu is supported");
-        if (config.Optional("mlp_bias")?.AsBool() == true)
-            throw config.Error("\"mlp_bias\" true is not supported");
+        foreach (var name in RefusedFlags)
+        {
+            if (config.Optional(name)?.AsBool() == true)
+                throw config.Error($"\"{name}\" true is not supported; use a checkpoint without it");
+        }
+
         // Elsewhere the flag also adds a bias to the output projection; Qwen2 has its own fixed rule and no such flag.
         if (architecture != "Qwen2ForCausalLM" && config.Optional("attention_bias")?.AsBool() == true)
             throw config.Error($"\"attention_bias\" true is not supported for {architecture}");

@@ -203,7 +203,8 @@ internal sealed partial class Engine
             if (sequence.LeaseEnd <= Now) (expired ??= []).Add(sequence);
         }
 
-        foreach (var sequence in expired ?? [])
+        if (expired is null) return;
+        foreach (var sequence in expired)
         {
             Fail(sequence, ErrorCode.LeaseExpired,
                 $"Nobody pulled the prefilled blocks for {sequence.LeaseLife.TotalMilliseconds} ms; they were freed.");

@@ -184,6 +184,13 @@ internal sealed partial class Engine
             return;
         }
 
+        // A fetch still writes: it releases when it has ended.
+        if (sequence.ActivePull is { } fetch)
+        {
+            fetch.Cancel("The sequence was ended.");
+            return;
+        }
+
         _kv.Release(sequence);
         _sequences.Remove(sequence.Key);
         _unchecked = true;

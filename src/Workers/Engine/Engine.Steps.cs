@@ -27,6 +27,7 @@ internal sealed partial class Engine
         TakeSnapshot();
         StepPlanner.Plan(_snapshot, _plan);
         if (_plan.IsEmpty) return false;
+        foreach (var handle in _plan.Spilled) SpillPreempted(_considered[handle]);
         foreach (var handle in _plan.Preempted) Preempt(_considered[handle]);
         _planned.Clear();
         foreach (var rows in _plan.Continued) _planned.Add(PartOf(_considered[rows.Handle], rows.Rows));
@@ -47,7 +48,8 @@ internal sealed partial class Engine
         _snapshot.ReceivingSequences = 0;
         foreach (var sequence in _sequences.Values)
         {
-            if (sequence.Stage is SequenceStage.Receiving or SequenceStage.Restoring) _snapshot.ReceivingSequences++;
+            if (sequence.Stage is SequenceStage.Receiving or SequenceStage.Restoring or SequenceStage.Fetching)
+                _snapshot.ReceivingSequences++;
         }
 
         // Counting a sequence's own blocks matters only when one may have to be preempted in this step.
@@ -132,6 +134,7 @@ internal sealed partial class Engine
         }
 
         if (BeginRestore(sequence, rows)) return;
+        if (sequence.Restore is null && BeginFetch(sequence)) return;
         Run(sequence);
 
         // An earlier admission of this step may have evicted what this one was to hit: the rows are then a first chunk.

@@ -115,7 +115,7 @@ internal sealed partial class Engine : IAsyncDisposable
     }
 
     /// <summary>Throws unless every block is accounted for by the live sequences.</summary>
-    internal void CheckIntegrity() => _kv.CheckIntegrity(_sequences.Values);
+    internal void CheckIntegrity() => _kv.CheckIntegrity(_sequences.Values, _exports.Values);
 
     [SuppressMessage("Design", "CA1031:Do not catch general exception types",
         Justification = "The thread's last frame: the error reaches the worker's host through Completion.")]
@@ -157,6 +157,9 @@ internal sealed partial class Engine : IAsyncDisposable
             case EngineCommand.RestoreEnded ended: EndRestore(ended.Key); break;
             case EngineCommand.PullEnded ended: EndPull(ended.Key, ended.Result); break;
             case EngineCommand.Migration migration: Apply(migration); break;
+            case EngineCommand.PrefixWanted wanted: PinPrefix(wanted); break;
+            case EngineCommand.PrefixReleased released: UnpinPrefix(released); break;
+            case EngineCommand.FetchEnded ended: EndFetch(ended); break;
             default: throw new ArgumentOutOfRangeException(nameof(command), command, "A command without a handler.");
         }
     }
@@ -199,7 +202,9 @@ internal sealed partial class Engine : IAsyncDisposable
         {
             if (sequence.Stage is SequenceStage.Running or SequenceStage.Waiting && !sequence.Pulls)
                 missing += sequence.KnownTokens - sequence.ComputedTokens;
-            if (sequence.Stage is SequenceStage.Holding or SequenceStage.Receiving or SequenceStage.Frozen) leases++;
+            if (sequence.Stage is SequenceStage.Holding or SequenceStage.Receiving or SequenceStage.Frozen
+                or SequenceStage.Fetching)
+                leases++;
         }
 
         return new EngineLoad
@@ -226,6 +231,7 @@ internal sealed partial class Engine : IAsyncDisposable
             HeadOfLineBlocks = _waiting.Count > 0
                 ? Math.Max(0, _kv.BlocksFor(_waiting[0].KnownTokens) - _kv.AvailableBlocks)
                 : 0,
+            FetchedBlocks = _fetchedBlocks,
         };
     }
 }

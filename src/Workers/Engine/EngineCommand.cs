@@ -1,6 +1,7 @@
 using Krewe.Abstractions;
 using Krewe.Abstractions.Wire;
 using Krewe.Control.Handoff;
+using Krewe.Control.Kv;
 using SequenceKey = Krewe.Abstractions.SequenceKey;
 using WorkerRole = Krewe.Abstractions.WorkerRole;
 
@@ -50,6 +51,15 @@ internal abstract partial record EngineCommand
 
     /// <summary>A block is to be kept below the device for a while, or no longer.</summary>
     public sealed record Keep(KvKeep Block) : EngineCommand;
+
+    /// <summary>A puller wants these blocks of the prefix cache.</summary>
+    public sealed record PrefixWanted(PrefixConnection Link, PrefixHash[] Hashes) : EngineCommand;
+
+    /// <summary>Its link is over: nobody reads the blocks any more.</summary>
+    public sealed record PrefixReleased(PrefixConnection Link) : EngineCommand;
+
+    /// <summary>A prefix fetch from this worker has ended.</summary>
+    public sealed record FetchEnded(SequenceKey Key, string Holder, PrefixResult Result) : EngineCommand;
 
     public sealed record PullEnded(SequenceKey Key, PullResult Result) : EngineCommand;
 }

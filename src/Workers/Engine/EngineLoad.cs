@@ -55,6 +55,9 @@ internal readonly record struct EngineLoad
     /// <summary>Blocks that the first waiting sequence wants and the pool does not have.</summary>
     public int HeadOfLineBlocks { get; init; }
 
+    /// <summary>Blocks pulled from other workers' prefix caches instead of being computed.</summary>
+    public long FetchedBlocks { get; init; }
+
     public LoadReport ToReport(ulong sequence) => new()
     {
         Sequence = sequence,

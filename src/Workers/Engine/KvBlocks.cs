@@ -95,9 +95,15 @@ internal sealed class KvBlocks
         sequence.ComputedTokens = sequence.InsertedBlocks = 0;
     }
 
-    public void CheckIntegrity(IEnumerable<Sequence> sequences)
+    /// <summary>Holds the resident ones of a chain's first blocks for somebody else.</summary>
+    public void Pin(BlockTable table, ReadOnlySpan<PrefixHash> hashes) => _cache.Match(table, hashes);
+
+    public void Unpin(BlockTable table) => _pool.Release(table);
+
+    /// <param name="pinned">Tables of <see cref="Pin"/>.</param>
+    public void CheckIntegrity(IEnumerable<Sequence> sequences, IEnumerable<BlockTable> pinned)
     {
-        _pool.CheckIntegrity(sequences.Select(sequence => sequence.Blocks));
+        _pool.CheckIntegrity(sequences.Select(sequence => sequence.Blocks).Concat(pinned));
         _cache.CheckIntegrity();
     }
 
@@ -106,8 +112,7 @@ internal sealed class KvBlocks
     /// </summary>
     private int MatchPresent(Sequence sequence)
     {
-        sequence.PresentBlocks = BlockRuns.Of(
-            _cache.MatchAny(sequence.Blocks, Matchable(sequence)), HandoffLimits.PresentRunsMax);
+        sequence.PresentBlocks = BlockRuns.Of(_cache.MatchAny(sequence.Blocks, Matchable(sequence)));
         return sequence.PresentBlocks.SkipFrom(0);
     }
 

@@ -38,6 +38,7 @@ internal sealed class Sequence
         PromptLogprobs = start.Sampling.HasPromptLogprobs && Part != SequencePart.Decode
             ? (int)start.Sampling.PromptLogprobs
             : null;
+        (PrefixSource, PrefixSourceTokens) = (start.PrefixSource, (int)Math.Min(start.PrefixTokens, int.MaxValue));
         LeaseLife = TimeSpan.FromMilliseconds(start.LeaseMs);
         PromptCount = start.PromptTokens.Count;
         OutputMax = (int)Math.Min(start.MaxOutputTokens, int.MaxValue);
@@ -146,11 +147,17 @@ internal sealed class Sequence
     /// <summary>Tokens that the prefix cache gave at the newest admission.</summary>
     public int PrefixHitTokens { get; set; }
 
-    /// <summary>The running pull or migration to here, to be cancelled; null before and after.</summary>
+    /// <summary>The running pull, prefix fetch or migration to here, to be cancelled; null before and after.</summary>
     public IActivePull? ActivePull { get; set; }
 
     /// <summary>The restore that writes some of its blocks; null before and after.</summary>
     public SequenceRestore? Restore { get; set; }
+
+    /// <summary>A worker that is said to hold the prefix; null when there is none, or it was tried.</summary>
+    public DataAddress? PrefixSource { get; set; }
+
+    /// <summary>Tokens of the prefix that it holds.</summary>
+    public int PrefixSourceTokens { get; }
 
     /// <summary>Prefill part: this side of the handoff.</summary>
     public HandoffSource? Source { get; set; }

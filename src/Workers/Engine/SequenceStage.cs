@@ -17,6 +17,12 @@ internal enum SequenceStage
     /// </summary>
     Restoring,
 
+    /// <summary>
+    /// Holds blocks for its whole context; a fetch from another worker writes some of them. Not computed, not freed.
+    /// Next: Running.
+    /// </summary>
+    Fetching,
+
     /// <summary>Computes in every step, prefill or decode; may be preempted back to Waiting.</summary>
     Running,
 

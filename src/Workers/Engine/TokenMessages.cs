@@ -1,3 +1,4 @@
+using Google.Protobuf;
 using Krewe.Abstractions.Wire;
 
 namespace Krewe.Workers;
@@ -30,21 +31,29 @@ internal sealed class TokenMessages
         message.ClearBody();
         lock (_lock)
         {
-            foreach (var run in batch.Runs)
+            // Removed one by one: Clear would throw the lists' memory away.
+            for (var i = batch.Runs.Count - 1; i >= 0; i--)
             {
-                if (_runs.Count == KeptMax) break;
-                run.Key = null;
-                run.Tokens.Clear();
-                run.Logprobs.Clear();
-                run.Finish = FinishReason.Unspecified;
-                _runs.Push(run);
+                var run = batch.Runs[i];
+                batch.Runs.RemoveAt(i);
+                (run.Key, run.FirstIndex, run.Finish) = (null, 0, FinishReason.Unspecified);
+                for (var token = run.Tokens.Count - 1; token >= 0; token--) run.Tokens.RemoveAt(token);
+                for (var logprob = run.Logprobs.Count - 1; logprob >= 0; logprob--) run.Logprobs.RemoveAt(logprob);
+                Keep(_runs, run);
             }
 
-            batch.Runs.Clear();
             batch.Prompts.Clear();
-            if (_batches.Count < KeptMax) _batches.Push(batch);
-            if (_messages.Count < KeptMax) _messages.Push(message);
+            Keep(_batches, batch);
+            Keep(_messages, message);
         }
+    }
+
+    /// <summary>One that still says something, in a field that this class does not know, must not be said again.
+    /// </summary>
+    private static void Keep<T>(Stack<T> kept, T message)
+        where T : IMessage
+    {
+        if (kept.Count < KeptMax && message.CalculateSize() == 0) kept.Push(message);
     }
 
     private T Take<T>(Stack<T> kept)

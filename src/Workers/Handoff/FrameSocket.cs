@@ -19,28 +19,33 @@ internal readonly record struct FrameHead(DataMessage Message, DataFrame Frame, 
 /// </summary>
 internal sealed class FrameSocket(Socket socket) : IDisposable
 {
+    /// <summary>A checksum over so many bytes is worth handing to another thread.</summary>
+    private const int FramedAsideBytes = 64 << 10;
+
     private readonly SemaphoreSlim _sending = new(1, 1);
     private readonly byte[] _received = new byte[DataFrame.HeaderBytes + DataFrame.MessageBytesMax];
 
-    /// <summary>Sends a message and a payload that lies in these parts.</summary>
+    /// <summary>
+    /// Sends a message and a payload that lies in these parts. Calls that follow each other are sent in that order; the
+    /// checksum of one is computed while the one before is sent.
+    /// </summary>
     public async Task SendAsync(DataMessage message, List<Memory<byte>> payload, CancellationToken cancellationToken)
     {
-        var head = new byte[DataFrame.HeaderBytes + message.CalculateSize()];
-        var body = head.AsMemory(DataFrame.HeaderBytes);
-        message.WriteTo(body.Span);
-        var (checksum, bytes) = (Crc32C.Compute(body.Span), 0);
-        foreach (var part in payload)
-        {
-            checksum = Crc32C.Compute(part.Span, checksum);
-            bytes += part.Length;
-        }
-
-        new DataFrame(body.Length, bytes, checksum).Write(head);
-        payload.Insert(0, head);
-        await _sending.WaitAsync(cancellationToken);
+        var bytes = payload.Sum(part => part.Length);
+        var framing = bytes < FramedAsideBytes
+            ? Task.FromResult(Frame(message, payload, bytes))
+            : Task.Run(() => Frame(message, payload, bytes), CancellationToken.None);
         try
         {
-            await socket.SendAllAsync(payload, cancellationToken);
+            await _sending.WaitAsync(cancellationToken);
+            try
+            {
+                await socket.SendAllAsync(await framing, cancellationToken);
+            }
+            finally
+            {
+                _sending.Release();
+            }
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
@@ -48,7 +53,8 @@ internal sealed class FrameSocket(Socket socket) : IDisposable
         }
         finally
         {
-            _sending.Release();
+            // It reads the payload, which its owner may free when this returns.
+            await ((Task)framing).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
@@ -125,6 +131,17 @@ internal sealed class FrameSocket(Socket socket) : IDisposable
         {
             throw Broken(e);
         }
+    }
+
+    private static List<Memory<byte>> Frame(DataMessage message, List<Memory<byte>> payload, int bytes)
+    {
+        var head = new byte[DataFrame.HeaderBytes + message.CalculateSize()];
+        var body = head.AsMemory(DataFrame.HeaderBytes);
+        message.WriteTo(body.Span);
+        var checksum = Crc32C.Compute(body.Span);
+        foreach (var part in payload) checksum = Crc32C.Compute(part.Span, checksum);
+        new DataFrame(body.Length, bytes, checksum).Write(head);
+        return [head, .. payload];
     }
 
     private static IOException Broken(Exception e) => new($"The data link broke: {e.Message}", e);

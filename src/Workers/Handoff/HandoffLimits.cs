@@ -24,9 +24,6 @@ internal static class HandoffLimits
     /// <summary>Largest payload that a peer may announce: one block of a very large model.</summary>
     public const int PayloadBytesMax = 256 << 20;
 
-    /// <summary>Runs of present blocks that a hello names; more would not fit into a message.</summary>
-    public const int PresentRunsMax = 4096;
-
     /// <summary>Signs of life per lease: two may be late before the third expires it.</summary>
     public const int RenewalsPerLease = 3;
 

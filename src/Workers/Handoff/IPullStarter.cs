@@ -43,4 +43,7 @@ internal interface IActivePull
 internal interface IPullStarter
 {
     IActivePull Start(PullRequest request, Action<PullResult> ended);
+
+    /// <summary>Fetches a prefix; reports one <see cref="EngineCommand.FetchEnded"/>.</summary>
+    IActivePull Fetch(PrefixRequest request, Action<PrefixResult> ended);
 }

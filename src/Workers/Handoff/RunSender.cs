@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Krewe.Abstractions;
 using Krewe.Abstractions.Wire;
 using Krewe.Control.Handoff;
@@ -19,6 +20,29 @@ internal sealed class RunSender(IDataChannel channel, KvGeometry geometry)
         BlockRun run, BlockId[] blocks, StepProgress? progress, Func<Task<bool>> goesOn,
         CancellationToken cancellationToken)
     {
+        var sending = Task.CompletedTask;
+        try
+        {
+            await foreach (var piece in PiecesAsync(run, progress, cancellationToken))
+            {
+                if (!await goesOn()) break;
+
+                // One ahead: its checksum is computed while the one before is on its way.
+                var before = sending;
+                var slices = BlockSlice.Of(piece, blocks, run.First, geometry);
+                sending = channel.SendAsync(new DataMessage { Piece = piece.ToWire() }, slices, cancellationToken);
+                await before;
+            }
+        }
+        finally
+        {
+            await sending;
+        }
+    }
+
+    private async IAsyncEnumerable<Piece> PiecesAsync(
+        BlockRun run, StepProgress? progress, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
         for (var layer = 0; layer < geometry.Layers;)
         {
             var ready = progress is null ? geometry.Layers : await progress.WhenBeyondAsync(layer, cancellationToken);
@@ -26,11 +50,8 @@ internal sealed class RunSender(IDataChannel channel, KvGeometry geometry)
             var perPiece = Math.Max(1, channel.PieceBytes / (layers * geometry.LayerBytes));
             for (var block = 0; block < run.Count; block += perPiece)
             {
-                var piece = new Piece(
+                yield return new Piece(
                     run.First + block, Math.Min(perPiece, run.Count - block), layer, layers, run.Count);
-                var slices = BlockSlice.Of(piece, blocks, run.First, geometry);
-                if (!await goesOn()) return;
-                await channel.SendAsync(new DataMessage { Piece = piece.ToWire() }, slices, cancellationToken);
             }
 
             layer += layers;

@@ -69,6 +69,8 @@ public sealed partial class WorkerHost
                 channel, first.Hello, identity, engine.Post, hold, _time, handoffLog),
             DataMessage.BodyOneofCase.Migrate => new MigrationConnection(
                 channel, first.Migrate, identity, engine.Post, hold, _time, handoffLog),
+            DataMessage.BodyOneofCase.FetchPrefix => new PrefixConnection(
+                channel, first.FetchPrefix, identity, engine.Post, _time, handoffLog),
             _ => null,
         });
         engine.Start();

@@ -30,13 +30,6 @@ public sealed class BlockRunsTests
         Assert.Equal(5, BlockRuns.None.NextFrom(3, 5));
     }
 
-    [Fact]
-    public void A_set_of_too_many_runs_keeps_the_first_ones()
-    {
-        var set = BlockRuns.Of([0, 2, 3, 5, 7], runsMax: 2);
-        Assert.Equal([new BlockRun(0, 1), new BlockRun(2, 2)], set.Runs.ToArray());
-    }
-
     [Theory]
     [InlineData(1u)] // half a pair
     [InlineData(4u, 0u)] // empty run

@@ -48,6 +48,22 @@ public sealed class PrefixMatchAnyTests
         cache.CheckIntegrity();
     }
 
+    // A block that the peer is not told of must not be shared either: the pull would write into it.
+    [Fact]
+    public void More_runs_than_a_message_holds_are_neither_promised_nor_shared()
+    {
+        var blocks = (2 * PrefixCache.RunsMax) + 10;
+        var chain = Enumerable.Range(1, blocks).Select(i => new PrefixHash((UInt128)i)).ToArray();
+        var pool = new BlockPool(2 * blocks);
+        var cache = new PrefixCache(pool);
+        Remember(pool, cache, [.. chain.Where((_, i) => i % 2 == 0)]);
+        Assert.Equal(PrefixCache.RunsMax, cache.PeekAny(chain).Blocks);
+        var table = new BlockTable();
+        Assert.Equal(PrefixCache.RunsMax, cache.MatchAny(table, chain).Count);
+        Assert.Equal(blocks, table.Count);
+        pool.CheckIntegrity([table]);
+    }
+
     [Fact]
     public void A_block_that_is_being_sent_stays_in_its_table()
     {

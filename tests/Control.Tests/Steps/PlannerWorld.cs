@@ -22,6 +22,9 @@ internal sealed class PlannerWorld(Planner planner, int seed)
     /// <summary>Long over what any of the drawn loads needs.</summary>
     private const int StepsMax = 20_000;
 
+    /// <summary>Some tens of seconds of virtual time: several times the head start.</summary>
+    private const int FloodStepsMax = 2000;
+
     public static readonly StepTimeCoefficients Time = new()
     {
         StepMs = 4,
@@ -70,7 +73,7 @@ internal sealed class PlannerWorld(Planner planner, int seed)
         for (var i = 0; i < SequencesMax; i++) Arrive(16, 24, priority: 1);
         Arrive(40, 4, priority: 0);
         var patient = _items[^1];
-        for (var step = 0; step < StepsMax && !patient.Ended; step++)
+        for (var step = 0; step < FloodStepsMax && !patient.Ended; step++)
         {
             while (_items.Count(item => !item.Ended) < 2 * SequencesMax) Arrive(16, 24, priority: 1);
             Step(32, 30);

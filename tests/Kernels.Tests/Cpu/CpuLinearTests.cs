@@ -4,7 +4,7 @@ namespace Krewe.Kernels.Tests.Cpu;
 
 public sealed unsafe class CpuLinearTests
 {
-    public static TheoryData<WeightFormat> Formats => [WeightFormat.F32, WeightFormat.F16, WeightFormat.BF16, WeightFormat.Int8];
+    public static TheoryData<WeightFormat> Formats => [.. Enum.GetValues<WeightFormat>()];
 
     [Theory]
     [MemberData(nameof(Formats))]

@@ -94,6 +94,11 @@ public class ModelConfigTests
     [InlineData("model_type", "\"qwen2\"", "\"model_type\" is \"qwen2\"")]
     [InlineData("mlp_bias", "true", "mlp_bias")]
     [InlineData("attention_bias", "true", "attention_bias")]
+    [InlineData("use_qk_norm", "true", "\"use_qk_norm\" true is not supported")]
+    [InlineData("alibi", "true", "alibi")]
+    [InlineData("clip_qkv", "8.0", "clip_qkv")]
+    [InlineData("no_rope_layers", "[1,0,1,0]", "no_rope_layers")]
+    [InlineData("logit_scale", "0.0625", "logit_scale")]
     [InlineData("hidden_act", "\"gelu\"", "\"hidden_act\" is \"gelu\"")]
     [InlineData("quantization_config", "{\"quant_method\":\"gptq\"}", "quantization_config")]
     [InlineData("partial_rotary_factor", "0.5", "partial_rotary_factor")]
@@ -127,6 +132,10 @@ public class ModelConfigTests
         Assert.StartsWith("config.json: ", message, StringComparison.Ordinal);
         Assert.Contains(part, message, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public void A_flag_that_switches_a_variant_off_is_accepted() =>
+        Assert.Equal(64, Read(("mlp_bias", "false"), ("use_qk_norm", "false"), ("alibi", "false")).HiddenSize);
 
     [Fact]
     public void A_window_on_some_layers_is_refused() =>

@@ -4,6 +4,7 @@ using Krewe.Kernels;
 using Krewe.Workers.Tests.Runner;
 using Microsoft.Extensions.Logging.Abstractions;
 using static Krewe.Workers.Tests.EngineBench;
+using KvGeometry = Krewe.Abstractions.KvGeometry;
 using WorkerRole = Krewe.Abstractions.WorkerRole;
 
 namespace Krewe.Workers.Tests;
@@ -54,7 +55,7 @@ public sealed class EngineAllocationTests
 
         public void Deliver(TokenBatch tokens)
         {
-            foreach (var run in tokens.Runs) Tokens += run.Tokens.Count;
+            for (var i = 0; i < tokens.Runs.Count; i++) Tokens += tokens.Runs[i].Tokens.Count;
             var message = _messages.TakeMessage();
             message.Tokens = tokens;
             _messages.GiveBack(message);

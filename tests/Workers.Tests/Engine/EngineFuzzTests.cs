@@ -4,6 +4,7 @@ using Krewe.Kernels;
 using Krewe.Workers.Tests.Runner;
 using Microsoft.Extensions.Logging.Abstractions;
 using static Krewe.Workers.Tests.EngineBench;
+using KvGeometry = Krewe.Abstractions.KvGeometry;
 using WorkerRole = Krewe.Abstractions.WorkerRole;
 
 namespace Krewe.Workers.Tests;

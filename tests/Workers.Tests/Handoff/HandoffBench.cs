@@ -46,9 +46,14 @@ internal sealed class HandoffBench : IAsyncDisposable
             StepBudgetTokens = budget,
             PullerWaitLimit = pullerWait ?? TimeSpan.FromSeconds(10),
         }, _pulls, hold, time, NullLogger.Instance);
-        _server.Start((channel, first) => first.Hello is null
-            ? null
-            : new PullerConnection(channel, first.Hello, Identity, Engine.Post, hold, time, NullLogger.Instance));
+        _server.Start((channel, first) => first.BodyCase switch
+        {
+            DataMessage.BodyOneofCase.Hello => new PullerConnection(
+                channel, first.Hello, Identity, Engine.Post, hold, time, NullLogger.Instance),
+            DataMessage.BodyOneofCase.FetchPrefix => new PrefixConnection(
+                channel, first.FetchPrefix, Identity, Engine.Post, time, NullLogger.Instance),
+            _ => null,
+        });
         Engine.Start();
     }
 

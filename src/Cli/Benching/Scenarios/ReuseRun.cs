@@ -37,14 +37,15 @@ internal sealed class ReuseRun(
     {
         await using var engine = LocalEngine.Create(
             model, options with { PrefixCache = prefixCache }, time, logger);
-        await Turn(engine, "warm-up", BenchPrompts.Of(1, firstTokens, model.Config.VocabularySize), cancellationToken);
+        var warmUp = BenchPrompts.Of(1, firstTokens, model.Config.VocabularySize);
+        await TurnAsync(engine, "warm-up", warmUp, cancellationToken);
         var prompt = BenchPrompts.Of(2, firstTokens, model.Config.VocabularySize);
-        var first = await Turn(engine, "first", prompt, cancellationToken);
+        var first = await TurnAsync(engine, "first", prompt, cancellationToken);
         var more = BenchPrompts.Of(3, newTokens, model.Config.VocabularySize);
-        return (first, await Turn(engine, "second", [.. prompt, .. first.Tokens, .. more], cancellationToken));
+        return (first, await TurnAsync(engine, "second", [.. prompt, .. first.Tokens, .. more], cancellationToken));
     }
 
-    private async Task<StreamClock> Turn(
+    private async Task<StreamClock> TurnAsync(
         LocalEngine engine, string name, int[] prompt, CancellationToken cancellationToken)
     {
         var stream = new StreamClock(engine, time, time.GetTimestamp());

@@ -26,8 +26,8 @@ internal static class StallChart
         void Add(FormattableString text) => svg.Append(text.ToString(CultureInfo.InvariantCulture)).Append('\n');
         Add($"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"720\" height=\"400\" font-family=\"sans-serif\">");
         Add($"<rect width=\"720\" height=\"400\" fill=\"white\"/>");
-        Add($"<text x=\"{Left}\" y=\"20\" font-size=\"14\">A {report.PromptTokens}-token prompt arrives at 0 among {
-            report.Streams} running streams: gap before each of their tokens, ms</text>");
+        var title = $"A {report.PromptTokens}-token prompt arrives among {report.Streams} running streams: gaps, ms";
+        Add($"<text x=\"{Left}\" y=\"20\" font-size=\"14\">{title}</text>");
         for (var decade = decades.Low; decade <= decades.High; decade++)
             Line(Add, Y(Math.Pow(10, decade)), "#ddd", $"{Math.Pow(10, decade):0}");
         Line(Add, Y(report.StepBudgetMs), "#888", "budget");
@@ -37,8 +37,8 @@ internal static class StallChart
         Dots(Add, report.StallFree, "#0072b2", 1, X, Y);
         foreach (var ms in (double[])[from, 0, to])
         {
-            Add($"<text x=\"{X(ms):0.#}\" y=\"{Bottom + 16}\" font-size=\"11\" text-anchor=\"middle\">{
-                ms / 1000:0.0} s</text>");
+            var place = $"x=\"{X(ms):0.#}\" y=\"{Bottom + 16}\" font-size=\"11\" text-anchor=\"middle\"";
+            Add($"<text {place}>{ms / 1000:0.0} s</text>");
         }
 
         Add($"</svg>");
@@ -59,7 +59,7 @@ internal static class StallChart
             add($"<circle cx=\"{x(gap.AtMs):0.#}\" cy=\"{y(gap.GapMs):0.#}\" r=\"2\" fill=\"{colour}\"/>");
         var legend = Left + (320 * place);
         add($"<circle cx=\"{legend}\" cy=\"38\" r=\"4\" fill=\"{colour}\"/>");
-        add($"<text x=\"{legend + 10}\" y=\"42\" font-size=\"12\">{figures.Batching}: P99 {
-            figures.P99DuringMs:0} ms, prompt's first token after {figures.TtftMs / 1000:0.0} s</text>");
+        var text = $"{figures.Batching}: P99 {figures.P99DuringMs:0} ms, first token at {figures.TtftMs / 1000:0.0} s";
+        add($"<text x=\"{legend + 10}\" y=\"42\" font-size=\"12\">{text}</text>");
     }
 }

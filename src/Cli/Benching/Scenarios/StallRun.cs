@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Krewe.Abstractions;
 using Krewe.Models;
 using Krewe.Workers;
@@ -28,7 +29,9 @@ internal sealed record StallFigures
     /// <summary>The long prompt's time to its first token.</summary>
     public required double TtftMs { get; init; }
 
-    internal required IReadOnlyList<TokenGap> Gaps { get; init; }
+    /// <summary>Every gap, in the order of their ends; for the chart.</summary>
+    [JsonIgnore]
+    public IReadOnlyList<TokenGap> Gaps { get; init; } = [];
 }
 
 /// <summary>
@@ -61,11 +64,11 @@ internal sealed class StallRun(ModelFolder model, WorkerOptions options, StallSi
         var ready = streams.Select(stream => stream.ReachAsync(sizes.TokensBefore)).ToArray();
         var most = engine.MaxContextTokens - RunningPromptTokens;
         var running = streams.Select((stream, i) =>
-            Follow(stream, StreamClock.Name("running", i), i, RunningPromptTokens, most, leaving.Token)).ToArray();
+            FollowAsync(stream, StreamClock.Name("running", i), i, RunningPromptTokens, most, leaving.Token)).ToArray();
         await Task.WhenAll(ready).WaitAsync(cancellationToken);
         var arrived = time.GetElapsedTime(epoch);
         var late = new StreamClock(engine, time, epoch);
-        await Follow(late, "long", sizes.Streams, sizes.PromptTokens, 1, cancellationToken);
+        await FollowAsync(late, "long", sizes.Streams, sizes.PromptTokens, 1, cancellationToken);
         var ttft = late.Arrivals[0] - arrived;
         await leaving.CancelAsync();
         await Task.WhenAll(running);
@@ -76,13 +79,13 @@ internal sealed class StallRun(ModelFolder model, WorkerOptions options, StallSi
     {
         for (var round = 0; round < 3; round++)
         {
-            await Task.WhenAll(WarmUpTokens.Select((tokens, i) => Follow(
+            await Task.WhenAll(WarmUpTokens.Select((tokens, i) => FollowAsync(
                 new StreamClock(engine, time, epoch: 0), StreamClock.Name($"warm-up-{round}", i), i,
                 Math.Min(tokens, sizes.PromptTokens), 24, cancellationToken)));
         }
     }
 
-    private async Task Follow(
+    private async Task FollowAsync(
         StreamClock stream, string name, int seed, int promptTokens, int outputTokens, CancellationToken leaving)
     {
         try

@@ -10,7 +10,7 @@ internal static class DecodeForecast
         request.ExpectedOutputTokens > 0 ? request.ExpectedOutputTokens : UsualOutputTokens;
 
     /// <summary>The decode step with this sequence in it.</summary>
-    public static double StepMs(RouteRequest request, RouteWorker worker) => worker.Steps.DecodeMs(
+    public static double StepMs(RouteRequest request, RouteWorker worker) => worker.Costs.DecodeMs(
         worker.DecodingSequences + 1, worker.DecodingContextTokens + request.MeanContextTokens);
 
     /// <summary>
@@ -22,7 +22,7 @@ internal static class DecodeForecast
         double missing = request.PrefillTokens + worker.BlockTokens - worker.FreeTokens;
         var crowd = worker.DecodingSequences + 1 - worker.MaxSequences;
         if (missing <= 0 && crowd <= 0) return 0;
-        var lifeMs = OutputTokens(request) * worker.Steps.DecodeMs(
+        var lifeMs = OutputTokens(request) * worker.Costs.DecodeMs(
             worker.DecodingSequences, worker.DecodingContextTokens);
         var forRoom = missing * lifeMs / Math.Max(1, worker.DecodingContextTokens);
         var forPlace = crowd * lifeMs / Math.Max(1, worker.DecodingSequences);
@@ -31,7 +31,18 @@ internal static class DecodeForecast
 
     /// <summary>What every token of this sequence adds to the step of each other one there.</summary>
     public static double BurdenMs(RouteRequest request, RouteWorker worker) =>
-        worker.Steps.DecodeSequenceMs + (request.MeanContextTokens * worker.Steps.DecodeContextMs);
+        worker.Costs.DecodeSequenceMs + (request.MeanContextTokens * worker.Costs.DecodeContextMs);
+
+    /// <summary>The delay that it adds to itself and to the others there: steps, wait and burden.</summary>
+    public static double CostMs(RouteRequest request, RouteWorker worker, int tokens)
+    {
+        ref readonly var costs = ref worker.Costs;
+        var sequences = worker.DecodingSequences;
+        var context = request.MeanContextTokens;
+        var stepMs = costs.DecodeMs(sequences + 1, worker.DecodingContextTokens + context);
+        var burdenMs = costs.DecodeSequenceMs + (context * costs.DecodeContextMs);
+        return (tokens * (stepMs + (burdenMs * sequences))) + WaitMs(request, worker);
+    }
 
     /// <summary>
     /// After the last prefill step only that step's KV is still on its way: whole blocks travel while prefill runs.

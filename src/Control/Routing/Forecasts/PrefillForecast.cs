@@ -38,8 +38,8 @@ internal readonly record struct PrefillForecast(
         if (pulls)
             offers[count++] = Offer(KvTier.Remote, device, request.Hits.BestTokens, worker, worker.LinkBytesPerMs);
         var costs = new PrefillCost(
-            (worker.Steps.PrefillTokenMs + (worker.Steps.PrefillFixedMs / worker.StepBudgetTokens)) / 1000,
-            worker.Steps.PrefillPairMs / 1000);
+            (worker.Costs.PrefillTokenMs + (worker.Costs.PrefillFixedMs / worker.StepBudgetTokens)) / 1000,
+            worker.Costs.PrefillPairMs / 1000);
         var chosen = TierRule.Choose(device, request.PrefillTokens, offers[..count], costs);
         return chosen is { } offer
             ? Compute(request, worker, tokensPerMs, Math.Min(offer.Tokens, usable), offer, device)
@@ -50,7 +50,7 @@ internal readonly record struct PrefillForecast(
         RouteRequest request, RouteWorker worker, double tokensPerMs, int known, TierOffer loaded, int device)
     {
         var tokens = request.PrefillTokens - known;
-        var compute = worker.Steps.PrefillMs(tokens, known, worker.StepBudgetTokens);
+        var compute = worker.Costs.PrefillMs(tokens, known, worker.StepBudgetTokens);
         var queue = worker.QueueMs(request.NowUs);
         var (restore, pull) = (loaded.Tokens, loaded.Tier) switch
         {
@@ -71,9 +71,9 @@ internal readonly record struct PrefillForecast(
     {
         var budget = worker.StepBudgetTokens;
         var inLastStep = (uint)(worker.OutstandingTokens + tokens) % (uint)budget;
-        var lastStepMs = worker.Steps.PrefillFixedMs + (inLastStep * worker.Steps.PrefillTokenMs);
+        var lastStepMs = worker.Costs.PrefillFixedMs + (inLastStep * worker.Costs.PrefillTokenMs);
         var coming = tokensPerMs * Math.Max(0, untilMs - lastStepMs);
-        return Math.Min(budget - inLastStep, coming) * worker.Steps.PrefillTokenMs;
+        return Math.Min(budget - inLastStep, coming) * worker.Costs.PrefillTokenMs;
     }
 
     private static TierOffer Offer(KvTier tier, int from, int to, RouteWorker worker, double bytesPerMs)

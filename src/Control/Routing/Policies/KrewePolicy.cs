@@ -42,21 +42,21 @@ public sealed class KrewePolicy : RoutePolicy
     {
         var prefills = candidates.Prefills;
         _load.Pass(request.NowUs);
-        var arrivals = new Arrivals(
-            _load.RequestsPerMs / prefills.Length, _load.TokensPerMs / prefills.Length,
-            Math.Min(MostPrefillShare, _load.BusyWorkersWith(0) / prefills.Length));
+        var terms = TermsOf(request, prefills.Length);
         var decode = BestDecode(request, candidates.Decodes);
         var best = new Offer(true, 0, default);
         foreach (var worker in prefills)
         {
-            var whole = worker.TakesWhole && worker.Holds(request.ContextTokens);
-            Consider(ref best, request, worker, whole ? worker : decode.Worker, arrivals, whole ? null : decode);
+            if (worker.TakesWhole && worker.Holds(request.ContextTokens))
+                Consider(ref best, request, worker, Decode(request, worker), terms);
+            else
+                Consider(ref best, request, worker, decode, terms);
         }
 
         foreach (var worker in candidates.Decodes)
         {
             if (worker is { PrefillsLocally: true, TakesPrefill: false })
-                Consider(ref best, request, worker, worker, arrivals, null);
+                Consider(ref best, request, worker, Decode(request, worker), terms);
         }
 
         var choice = best.Choice;
@@ -87,26 +87,25 @@ public sealed class KrewePolicy : RoutePolicy
         return alone || _load.BusyWorkersWith(offer.WorkMs) > prefillWorkers;
     }
 
-    /// <param name="shared">The decode side, when it is the same for many prefill workers.</param>
     private static void Consider(
-        ref Offer best, RouteRequest request, RouteWorker prefill, RouteWorker decode, Arrivals arrivals,
-        DecodeSide? shared)
+        ref Offer best, RouteRequest request, RouteWorker prefill, in DecodeSide side, in Terms terms)
     {
-        var side = shared ?? Decode(request, decode);
-        // Most workers of a large cell lose by their queue alone.
-        var scale = Scale.Of(request, side.Tokens);
-        var least = (scale.First * (request.WaitedMs + prefill.QueueMs(request.NowUs)))
-            + (scale.Further * ((side.Tokens * side.StepMs) + side.OthersMs));
+        // Most workers of a large cell lose by their queue and the tokens they have not.
+        var known = prefill.PullsPrefixes ? request.Hits.BestTokens : request.Hits[prefill.Slot].Total;
+        var leastWorkMs = (request.PrefillTokens - known) * prefill.Costs.PrefillTokenMs;
+        var least = (terms.First * (request.WaitedMs + prefill.QueueMs(request.NowUs) + leastWorkMs))
+            + (terms.Further * ((side.Tokens * side.StepMs) + side.OthersMs));
         if (!best.Misses && least >= best.Choice.Cost) return;
-        var plan = PrefillForecast.Of(request, prefill, arrivals.TokensPerMs);
+        var plan = PrefillForecast.Of(request, prefill, terms.TokensPerMs);
         var ttft = request.WaitedMs + plan.TtftMs;
+        var decode = side.Worker;
         var tail = DecodeForecast.HandoffTailMs(prefill, decode, request.PrefillTokens - plan.KnownTokens);
-        var step = prefill == decode ? side.StepMs / (1 - arrivals.PrefillShare) : side.StepMs;
+        var step = prefill == decode ? side.StepMs / (1 - terms.PrefillShare) : side.StepMs;
         var tpot = step + ((tail + side.WaitMs) / side.Tokens);
         var misses = ttft + (Margin * plan.TtftMs) > request.TtftSloMs || tpot > request.TpotSloMs;
         var stalled = prefill.TakesDecode ? prefill.DecodingSequences : 0;
-        var cost = (scale.First * (ttft + (plan.WorkMs * arrivals.RequestsPerMs * (plan.QueueMs + plan.WorkMs))))
-            + (scale.Further * ((side.Tokens * tpot) + (plan.WorkMs * stalled) + side.OthersMs));
+        var cost = (terms.First * (ttft + (plan.WorkMs * terms.RequestsPerMs * (plan.QueueMs + plan.WorkMs))))
+            + (terms.Further * ((side.Tokens * tpot) + (plan.WorkMs * stalled) + side.OthersMs));
         // A pair that meets the SLOs before one that does not; then the least delay.
         if (best.Choice.Prefill is not null && (misses == best.Misses ? cost >= best.Choice.Cost : misses)) return;
         best = new Offer(misses, plan.WorkMs, new RouteChoice
@@ -126,14 +125,15 @@ public sealed class KrewePolicy : RoutePolicy
 
     private static DecodeSide BestDecode(RouteRequest request, ReadOnlySpan<RouteWorker> workers)
     {
-        var best = Decode(request, workers[0]);
-        foreach (var worker in workers[1..])
+        var tokens = DecodeForecast.OutputTokens(request);
+        var (best, bestMs) = (workers[0], double.PositiveInfinity);
+        foreach (var worker in workers)
         {
-            var side = Decode(request, worker);
-            if (side.CostMs < best.CostMs) best = side;
+            var costMs = DecodeForecast.CostMs(request, worker, tokens);
+            if (costMs < bestMs) (best, bestMs) = (worker, costMs);
         }
 
-        return best;
+        return Decode(request, best);
     }
 
     private static DecodeSide Decode(RouteRequest request, RouteWorker worker)
@@ -146,25 +146,30 @@ public sealed class KrewePolicy : RoutePolicy
 
     /// <summary>A decode worker's half of a pair's cost.</summary>
     private readonly record struct DecodeSide(
-        RouteWorker Worker, int Tokens, double StepMs, double WaitMs, double OthersMs)
+        RouteWorker Worker, int Tokens, double StepMs, double WaitMs, double OthersMs);
+
+    private Terms TermsOf(RouteRequest request, int prefillWorkers)
     {
-        public double CostMs => (Tokens * StepMs) + WaitMs + OthersMs;
+        var limited = !double.IsPositiveInfinity(request.TtftSloMs + request.TpotSloMs);
+        return new Terms(
+            limited ? 1 / request.TtftSloMs : 1,
+            limited ? 1 / (request.TpotSloMs * DecodeForecast.OutputTokens(request)) : 1,
+            _load.RequestsPerMs / prefillWorkers,
+            _load.TokensPerMs / prefillWorkers,
+            Math.Min(MostPrefillShare, _load.BusyWorkersWith(0) / prefillWorkers));
     }
 
-    /// <summary>
-    /// What a ms of delay is worth, before the first token and after it: a share of the limit that it uses up. Without
-    /// both limits every ms is worth the same.
-    /// </summary>
-    private readonly record struct Scale(double First, double Further)
-    {
-        public static Scale Of(RouteRequest request, int tokens) =>
-            double.IsPositiveInfinity(request.TtftSloMs + request.TpotSloMs)
-                ? new Scale(1, 1)
-                : new Scale(1 / request.TtftSloMs, 1 / (request.TpotSloMs * tokens));
-    }
-
-    /// <summary>What comes to one prefill worker.</summary>
-    private readonly record struct Arrivals(double RequestsPerMs, double TokensPerMs, double PrefillShare);
+    /// <summary>What all pairs of one choice have in common.</summary>
+    /// <param name="First">
+    /// What a ms of delay before the first token is worth: the share of the limit that it uses up. Without both limits
+    /// every ms is worth the same.
+    /// </param>
+    /// <param name="Further">The same after the first token, spread over the output.</param>
+    /// <param name="RequestsPerMs">Requests that come to one prefill worker.</param>
+    /// <param name="TokensPerMs">Their tokens.</param>
+    /// <param name="PrefillShare">Share of its time that prefill takes from a worker that does both.</param>
+    private readonly record struct Terms(
+        double First, double Further, double RequestsPerMs, double TokensPerMs, double PrefillShare);
 
     private readonly record struct Offer(bool Misses, double WorkMs, RouteChoice Choice);
 }

@@ -3,6 +3,7 @@ using Krewe.Abstractions.Wire;
 using Krewe.Kernels;
 using Krewe.Models;
 using Microsoft.Extensions.Logging.Abstractions;
+using KvGeometry = Krewe.Abstractions.KvGeometry;
 using SequenceKey = Krewe.Abstractions.Wire.SequenceKey;
 using WorkerRole = Krewe.Abstractions.WorkerRole;
 
