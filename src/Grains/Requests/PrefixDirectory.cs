@@ -7,7 +7,7 @@ namespace Krewe.Grains;
 
 /// <summary>
 /// This silo's prefix index: written by workers' KV events, read by routing, under one lock that nobody holds for
-/// longer than a batch of events. Workers that tell nothing are believed to have what they were sent.
+/// longer than a batch of events. Until any worker tells of its blocks, all are believed to have what they were sent.
 /// </summary>
 public sealed class PrefixDirectory
 {
@@ -53,17 +53,12 @@ public sealed class PrefixDirectory
         }
     }
 
-    /// <summary>Applies changes of the worker's content, in order; without <see cref="Begin"/> nothing.</summary>
-    public void Apply(WorkerIncarnation worker, ReadOnlySpan<PrefixChange> changes)
+    /// <summary>Runs updates of the worker's content under the lock; without <see cref="Begin"/> nothing.</summary>
+    public void Update(WorkerIncarnation worker, Action<PrefixIndex, int> update)
     {
         lock (_gate)
         {
-            if (!_contents.TryGetValue(worker, out var content)) return;
-            foreach (var change in changes)
-            {
-                if (change.IsStored) _index.Add(content.Holder, change.Hash, change.Tier);
-                else _index.Remove(content.Holder, change.Hash, change.Tier);
-            }
+            if (_contents.TryGetValue(worker, out var content)) update(_index, content.Holder);
         }
     }
 
@@ -115,6 +110,3 @@ public sealed class PrefixDirectory
 
     private readonly record struct Content(int Holder, int Slot, bool IsComplete);
 }
-
-/// <summary>A worker has a block in one of its tiers from now on, or no longer.</summary>
-public readonly record struct PrefixChange(PrefixHash Hash, KvTier Tier, bool IsStored);
