@@ -138,6 +138,7 @@ public static class SiloHost
         GatewayRoutes.Map(
             app,
             app.Services.GetRequiredService<GenerateEndpoints>(),
+            app.Services.GetRequiredService<ResumeEndpoint>(),
             app.Services.GetRequiredService<InfoEndpoints>());
         return app;
     }
@@ -158,6 +159,10 @@ public static class SiloHost
         services.AddSingleton<Door>();
         services.AddSingleton<RequestReader>();
         services.AddSingleton<Generator>();
+        services.AddSingleton<AnswerKinds>();
+        services.AddSingleton<AnswerRuns>();
+        services.AddSingleton<KeptAnswers>();
+        services.AddSingleton<ResumeEndpoint>();
         services.AddSingleton<ReadinessProbe>();
         services.AddSingleton<GenerateEndpoints>();
         services.AddSingleton<InfoEndpoints>();

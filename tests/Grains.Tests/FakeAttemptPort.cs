@@ -32,11 +32,11 @@ internal sealed class FakeAttemptPort : IAttemptPort
         _calls.Writer.TryWrite(new Dispatched(spec, plan));
     }
 
-    public void Abort(string requestId, RoutePlan plan, string reason) =>
-        _calls.Writer.TryWrite(new Aborted(requestId, plan, reason));
+    public void Abort(RequestSpec spec, RoutePlan plan, string reason) =>
+        _calls.Writer.TryWrite(new Aborted(spec.RequestId, plan, reason));
 
-    public void Fail(string requestId, ErrorCode code, string message) =>
-        _calls.Writer.TryWrite(new StreamFailed(requestId, code, message));
+    public void Fail(RequestSpec spec, ErrorCode code, string message) =>
+        _calls.Writer.TryWrite(new StreamFailed(spec.RequestId, code, message));
 
     /// <summary>The next call, which must be a <typeparamref name="TCall"/>.</summary>
     public async Task<TCall> NextAsync<TCall>()

@@ -51,4 +51,7 @@ public enum ErrorCode
     PortInUse,
 
     Internal,
+
+    // Added later: numbers travel between silos and are never moved.
+    IdempotencyKeyReused,
 }

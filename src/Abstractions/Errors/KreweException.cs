@@ -18,4 +18,8 @@ public sealed class KreweException(
     /// <summary>The request field that is wrong, as the client spelled its path; null when no field is.</summary>
     [Id(1)]
     public string? Parameter { get; } = parameter;
+
+    /// <summary>When it makes sense to try again; null when the code's own rule holds.</summary>
+    [Id(2)]
+    public TimeSpan? RetryAfter { get; init; }
 }

@@ -3,8 +3,8 @@ using Orleans;
 namespace Krewe.Abstractions;
 
 /// <summary>
-/// One request's life: plan, attempts, outcome. Key = request id. Placed on the silo whose gateway took the request in.
-/// One turn per state change; tokens never pass here.
+/// The life of one sequence of a request: plan, attempts, outcome. Key = <see cref="RequestSpec.GrainKey"/>. Placed on
+/// the silo whose gateway took the request in. One turn per state change; tokens never pass here.
 /// </summary>
 public interface IRequestGrain : IGrainWithStringKey
 {
@@ -15,6 +15,18 @@ public interface IRequestGrain : IGrainWithStringKey
     /// The same with <see cref="ErrorCode.ClientClosedRequest"/> when it was cancelled meanwhile.
     /// </summary>
     Task<RoutePlan> StartAsync(RequestSpec spec);
+
+    /// <summary>
+    /// The same for a sequence that was started before and whose owner is gone: it is computed again from its first
+    /// token, under epochs above all that the old owner can have used. Throws <see cref="KreweException"/>
+    /// (DuplicateRequestId) while it is running.
+    /// </summary>
+    Task<RoutePlan> ResumeAsync(RequestSpec spec);
+
+    /// <summary>
+    /// What was asked for, of a request that can be resumed and is not forgotten; null for any other.
+    /// </summary>
+    Task<RequestSpec?> GetSpecAsync();
 
     /// <summary>Applies one state change; one of an older epoch is counted and dropped.</summary>
     Task ReportAsync(RequestReport report);

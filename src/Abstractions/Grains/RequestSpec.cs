@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using Orleans;
 
 namespace Krewe.Abstractions;
@@ -34,10 +35,20 @@ public sealed record SamplingSpec
 
     /// <summary>Null = no log-probabilities; 0 = the sampled token's only.</summary>
     [Id(9)] public int? TopLogprobs { get; init; }
+
+    /// <summary>Keys the generator beside the seed: which of the answers to one prompt this is.</summary>
+    [Id(10)] public int Choice { get; init; }
+
+    /// <summary>The same as <see cref="TopLogprobs"/> for each prompt token but the first.</summary>
+    [Id(11)] public int? PromptLogprobs { get; init; }
+
+    /// <summary>What the output must look like, as text that the workers understand; "" = anything.</summary>
+    [Id(12)] public string Constraint { get; init; } = "";
 }
 
 /// <summary>
-/// What a client asked for, after validation, template and tokenizer: all that decides the answer's tokens.
+/// What a client asked for, after validation, template and tokenizer: all that decides the tokens of one sequence. A
+/// request for several answers has one of these for each.
 /// </summary>
 [GenerateSerializer, Immutable]
 public sealed record RequestSpec
@@ -68,4 +79,20 @@ public sealed record RequestSpec
     [Id(10)] public required DateTimeOffset ArrivedAt { get; init; }
 
     [Id(11)] public required DateTimeOffset Deadline { get; init; }
+
+    /// <summary>Which of the request's sequences, from 0.</summary>
+    [Id(12)] public int Choice { get; init; }
+
+    /// <summary>
+    /// What the gateway needs to write the answer again, in its own words; null for a request that nobody can resume.
+    /// Only the first sequence has it.
+    /// </summary>
+    [Id(13)] public string? Answer { get; init; }
+
+    /// <summary>Key of the grain that keeps this sequence: the request's id for the first one.</summary>
+    public string GrainKey => GrainKeyOf(RequestId, Choice);
+
+    /// <summary>A request's id has no slash, so no other request has this key.</summary>
+    public static string GrainKeyOf(string requestId, int choice) =>
+        choice == 0 ? requestId : string.Create(CultureInfo.InvariantCulture, $"{requestId}/{choice}");
 }

@@ -42,6 +42,11 @@ public sealed record SiloOptions
     /// <summary>How long an ended request's grain stays in memory for readers of its record.</summary>
     public TimeSpan RecordKeep { get; init; } = TimeSpan.FromMinutes(1);
 
+    /// <summary>
+    /// How long a request that its client may resume runs on without a reader, and how long its answer is kept then.
+    /// </summary>
+    public TimeSpan ResumeWindow { get; init; } = TimeSpan.FromMinutes(1);
+
     /// <summary>Largest request body in bytes.</summary>
     public long MaxRequestBytes { get; init; } = 32L << 20;
 
@@ -60,6 +65,8 @@ public sealed record SiloOptions
         if (MaxRequestBytes < 1024) yield return $"MaxRequestBytes is {MaxRequestBytes}; it must be at least 1024.";
         if (RecordKeep <= TimeSpan.Zero)
             yield return $"RecordKeep is {RecordKeep.TotalSeconds} s; it must be positive.";
+        if (ResumeWindow <= TimeSpan.Zero)
+            yield return $"ResumeWindow is {ResumeWindow.TotalSeconds} s; it must be positive.";
         if (DrainGrace < TimeSpan.Zero)
             yield return $"DrainGrace is {DrainGrace.TotalSeconds} s; it must not be negative.";
         foreach (var error in Cluster.Validate()) yield return error;

@@ -25,6 +25,19 @@ public enum WorkerDevice
     Reference,
 }
 
+/// <summary>How KV blocks travel to other workers.</summary>
+public enum KvTransport
+{
+    /// <summary>Shared memory where the two workers can map it (one host, one user), else TCP.</summary>
+    Auto,
+
+    /// <summary>TCP, also within one host.</summary>
+    Tcp,
+
+    /// <summary>Shared memory, or an error.</summary>
+    Shared,
+}
+
 /// <summary>Settings of one worker process.</summary>
 public sealed record WorkerOptions
 {
@@ -68,6 +81,9 @@ public sealed record WorkerOptions
 
     /// <summary>Port of the data link; 0 takes a free one.</summary>
     public int DataPort { get; init; }
+
+    /// <summary>How blocks travel from and to this worker.</summary>
+    public KvTransport KvTransport { get; init; } = KvTransport.Auto;
 
     /// <summary>
     /// For fault tests: a file whose content names a phase (queued, computing, handoff, before-commit, decoding). The

@@ -40,12 +40,15 @@ internal sealed class EngineSettings
         Description = "Do not keep KV blocks for later requests with the same prefix.",
     };
 
+    private readonly UsualOption<KvTransport> _kvTransport = Setting.Choice(
+        "--kv-transport", "How KV travels between workers: auto takes shared memory where it can.", Usual.KvTransport);
+
     private readonly Option<string?> _holdFile = new("--test-hold-file") { Hidden = true };
 
     public void AddTo(Command command)
     {
         foreach (var option in (Option[])[_device, _threads, _kvMemory, _kvFormat, _stepTokens, _maxRunning,
-            _noPrefixCache, _holdFile])
+            _noPrefixCache, _kvTransport, _holdFile])
             command.Add(option);
     }
 
@@ -60,6 +63,7 @@ internal sealed class EngineSettings
         StepBudgetTokens = _stepTokens.Read(result),
         MaxRunningSequences = _maxRunning.Read(result),
         PrefixCache = !result.GetValue(_noPrefixCache),
+        KvTransport = _kvTransport.Read(result),
         TestHoldFile = result.GetValue(_holdFile),
     };
 
@@ -72,6 +76,7 @@ internal sealed class EngineSettings
             "--kv-memory", options.KvMemoryBytes.ToString(CultureInfo.InvariantCulture),
             "--step-tokens", Text(options.StepBudgetTokens),
             "--max-running", Text(options.MaxRunningSequences),
+            "--kv-transport", Setting.Name(options.KvTransport),
         ];
         if (options.KvFormat is { } format) arguments.AddRange(["--kv-format", Setting.Name(format)]);
         if (!options.PrefixCache) arguments.Add("--no-prefix-cache");

@@ -32,12 +32,16 @@ internal sealed class SiloSettings(int usualLinkPort)
     private readonly UsualOption<TimeSpan> _recordKeep = Setting.Seconds(
         "--record-keep", "How long an ended request's record stays in memory.", TimeSpan.FromMinutes(1));
 
+    private readonly UsualOption<TimeSpan> _resumeWindow = Setting.Seconds(
+        "--resume-window", "How long a resumable request runs without a client, and its answer is kept.",
+        TimeSpan.FromMinutes(1));
+
     private readonly ClusterSettings _cluster = new();
 
     public void AddTo(Command command)
     {
         foreach (var option in (Option[])[_port, _linkPort, _host, _model, _servedName, _data, _id, _drain,
-            _recordKeep])
+            _recordKeep, _resumeWindow])
             command.Add(option);
         _cluster.AddTo(command);
     }
@@ -52,6 +56,7 @@ internal sealed class SiloSettings(int usualLinkPort)
         ServedModelName = result.GetValue(_servedName),
         DataDirectory = result.GetValue(_data),
         RecordKeep = _recordKeep.Read(result),
+        ResumeWindow = _resumeWindow.Read(result),
         DrainGrace = _drain.Read(result),
         Cluster = _cluster.Read(result),
     };

@@ -17,6 +17,8 @@ internal sealed class BenchCommand : Command
         Add(new LayerCommand(
             terminal, "engine", "The same steps in kernels, model runner and engine.",
             (run, logger, cancellationToken) => run.EngineAsync(logger, cancellationToken)));
+        Add(new BenchHandoffCommand(terminal));
+        Add(new BenchHandoffSourceCommand(terminal));
     }
 
     private sealed class LayerCommand : Command

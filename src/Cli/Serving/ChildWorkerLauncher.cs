@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Reflection;
 using Krewe.Abstractions;
 
 namespace Krewe.Cli;
@@ -12,19 +11,7 @@ internal sealed class ChildWorkerLauncher(Terminal terminal) : IWorkerLauncher
 {
     public IWorkerProcess Start(WorkerOptions options)
     {
-        var start = new ProcessStartInfo
-        {
-            FileName = Environment.ProcessPath!,
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            UseShellExecute = false,
-        };
-        // "dotnet krewe.dll" and the native executable are both ways to run this program.
-        if (Path.GetFileNameWithoutExtension(start.FileName) == "dotnet")
-            start.ArgumentList.Add(Assembly.GetExecutingAssembly().Location);
-        foreach (var argument in WorkerArguments.From(options)) start.ArgumentList.Add(argument);
-        start.ArgumentList.Add("--supervised");
+        var start = OwnProgram.With([.. WorkerArguments.From(options), "--supervised"]);
         return new Child(options.WorkerId, Process.Start(start)!, terminal);
     }
 

@@ -13,7 +13,8 @@ public static class HandoffMachine
     public static SourceStep Apply(HandoffSource state, SourceEvent happened) => happened switch
     {
         SourceEvent.BlocksFilled filled => Fill(state, filled.Filled),
-        SourceEvent.PullerArrived puller => Attach(state, puller.FirstBlock),
+        SourceEvent.PrefillEnded => Fill(state with { Finished = true }, state.Blocks),
+        SourceEvent.PullerArrived puller => Attach(state, puller.Present),
         SourceEvent.CreditGranted credit => Grant(state, credit.Blocks),
         SourceEvent.SendEnded => FreeWhenQuiet(state with { Sending = Math.Max(0, state.Sending - 1) }, []),
         SourceEvent.CommitArrived => CommitSource(state),
@@ -24,7 +25,7 @@ public static class HandoffMachine
     public static TargetStep Apply(HandoffTarget state, TargetEvent happened) => happened switch
     {
         TargetEvent.LinkUp => LinkTarget(state),
-        TargetEvent.BlockArrived block => TakeBlock(state, block.Index),
+        TargetEvent.BlocksArrived blocks => TakeBlocks(state, blocks.Run),
         TargetEvent.DoneArrived done => CommitTarget(state, done.Blocks),
         TargetEvent.LinkClosed => CloseTarget(state),
         TargetEvent.Ended ended => EndTarget(state, ended.Code, ended.Reason),
@@ -40,19 +41,19 @@ public static class HandoffMachine
             ? new(state, [])
             : Send(state with { Filled = Math.Clamp(filled, state.Filled, state.Blocks) });
 
-    private static SourceStep Attach(HandoffSource state, int firstBlock)
+    private static SourceStep Attach(HandoffSource state, BlockRuns present)
     {
         if (state.Stage == HandoffStage.Aborted)
             return new(state, [new SourceEffect.RefusePuller("The source has given this sequence up.")]);
         if (state.Stage != HandoffStage.Reserved)
             return new(state, [new SourceEffect.RefusePuller("Another link pulls this sequence already.")]);
-        if (firstBlock < 0 || firstBlock > state.Blocks)
+        if (present.End > state.Blocks)
         {
             return new(state, [new SourceEffect.RefusePuller(
-                $"First block {firstBlock} is outside the sequence's {state.Blocks} blocks.")]);
+                $"The target says that it has block {present.End - 1} of a sequence of {state.Blocks}.")]);
         }
 
-        return Send(state with { Stage = HandoffStage.Copying, Next = firstBlock });
+        return Send(state with { Stage = HandoffStage.Copying, Present = present, Next = present.SkipFrom(0) });
     }
 
     // A hostile or broken peer's credits must not overflow into a negative number: more than all blocks is never
@@ -62,18 +63,25 @@ public static class HandoffMachine
             ? new(state, [])
             : Send(state with { Credit = (int)Math.Min((long)state.Credit + blocks, state.Blocks) });
 
-    /// <summary>Sends what is filled, wanted and credited; after the last block, the end of prefill.</summary>
+    /// <summary>Sends what is filled, missing and credited; when nothing is left, the end of prefill.</summary>
     private static SourceStep Send(HandoffSource state)
     {
         if (state.Stage != HandoffStage.Copying) return new(state, []);
         var effects = ImmutableArray.CreateBuilder<SourceEffect>();
         while (state.Credit > 0 && state.Next < state.Filled)
         {
-            effects.Add(new SourceEffect.SendBlock(state.Next));
-            state = state with { Next = state.Next + 1, Credit = state.Credit - 1, Sending = state.Sending + 1 };
+            var end = state.Present.NextFrom(state.Next, state.Filled);
+            var run = new BlockRun(state.Next, Math.Min(end - state.Next, state.Credit));
+            effects.Add(new SourceEffect.SendBlocks(run));
+            state = state with
+            {
+                Next = state.Present.SkipFrom(run.End),
+                Credit = state.Credit - run.Count,
+                Sending = state.Sending + 1,
+            };
         }
 
-        if (state.Next == state.Blocks && state.Filled == state.Blocks)
+        if (state.Next == state.Blocks && state.Finished)
         {
             effects.Add(new SourceEffect.SendDone());
             state = state with { Stage = HandoffStage.Frozen };
@@ -109,24 +117,29 @@ public static class HandoffMachine
     private static TargetStep LinkTarget(HandoffTarget state)
     {
         if (state.Stage != HandoffStage.Reserved) return new(state, []);
-        var credit = Math.Min(state.Window, state.Blocks - state.Next);
+        var credit = Math.Min(state.Window, state.Missing);
         return new(
-            state with { Stage = HandoffStage.Copying, Receiving = true, Credited = state.Next + credit },
+            state with { Stage = HandoffStage.Copying, Receiving = true, Credited = credit },
             credit > 0 ? [new TargetEffect.GrantCredit(credit)] : []);
     }
 
-    private static TargetStep TakeBlock(HandoffTarget state, int index)
+    private static TargetStep TakeBlocks(HandoffTarget state, BlockRun run)
     {
         if (state.Stage != HandoffStage.Copying) return new(state, []);
-        if (index != state.Next || index >= state.Credited)
+        if (!state.Expects(run))
         {
-            return EndTarget(state, ErrorCode.HandoffCorrupt,
-                $"Block {index} arrived where block {state.Next} of {state.Credited} credited ones was due.");
+            return EndTarget(state, ErrorCode.HandoffCorrupt, $"Blocks {run.First} to {run.End - 1} arrived where "
+                + $"block {state.Next} was due; {state.Credited - state.Arrived} were asked for.");
         }
 
-        state = state with { Next = state.Next + 1 };
-        if (state.Credited == state.Blocks) return new(state, []);
-        return new(state with { Credited = state.Credited + 1 }, [new TargetEffect.GrantCredit(1)]);
+        var credit = Math.Min(run.Count, state.Missing - state.Credited);
+        state = state with
+        {
+            Next = state.Present.SkipFrom(run.End),
+            Arrived = state.Arrived + run.Count,
+            Credited = state.Credited + credit,
+        };
+        return new(state, credit > 0 ? [new TargetEffect.GrantCredit(credit)] : []);
     }
 
     private static TargetStep CommitTarget(HandoffTarget state, int blocks)
@@ -135,7 +148,7 @@ public static class HandoffMachine
         if (blocks != state.Blocks || state.Next != state.Blocks)
         {
             return EndTarget(state, ErrorCode.HandoffCorrupt,
-                $"The source ended after {blocks} blocks; {state.Next} of {state.Blocks} are here.");
+                $"The source ended after {blocks} blocks; {state.Arrived} of {state.Missing} came.");
         }
 
         return new(state with { Stage = HandoffStage.Committed }, [new TargetEffect.Commit()]);

@@ -14,9 +14,16 @@ public sealed record HandoffSource
     public required int Blocks { get; init; }
 
     /// <summary>
-    /// Blocks [0, Filled) will not be written any more. Equal to <see cref="Blocks"/> when prefill is done.
+    /// Blocks [0, Filled) may be sent: they are not written any more, or by the step under way alone, whose finished
+    /// layers the sender waits for.
     /// </summary>
     public int Filled { get; init; }
+
+    /// <summary>The first token is known: prefill is over and every block is final.</summary>
+    public bool Finished { get; init; }
+
+    /// <summary>Blocks that the target has already; they are never sent.</summary>
+    public BlockRuns Present { get; init; } = BlockRuns.None;
 
     /// <summary>Next block to send; those before it were sent or were on the target already.</summary>
     public int Next { get; init; }
@@ -24,7 +31,7 @@ public sealed record HandoffSource
     /// <summary>Blocks that the target still has room to take.</summary>
     public int Credit { get; init; }
 
-    /// <summary>Sends that may still read a block.</summary>
+    /// <summary>Runs whose sends may still read a block.</summary>
     public int Sending { get; init; }
 
     /// <summary>
@@ -44,17 +51,21 @@ public abstract record SourceEvent
     }
 
     /// <summary>
-    /// Prefill filled blocks up to <paramref name="Filled"/>; all of them (with the tail) when it is done.
+    /// Prefill has filled blocks up to <paramref name="Filled"/>, or does so in the step that begins now; the sender
+    /// then follows its layers.
     /// </summary>
     public sealed record BlocksFilled(int Filled) : SourceEvent;
 
-    /// <summary>A target said hello; it has the blocks before <paramref name="FirstBlock"/>.</summary>
-    public sealed record PullerArrived(int FirstBlock) : SourceEvent;
+    /// <summary>Prefill is over: all blocks, the tail included, are filled and the first token is known.</summary>
+    public sealed record PrefillEnded : SourceEvent;
+
+    /// <summary>A target said hello; it has the blocks <paramref name="Present"/>.</summary>
+    public sealed record PullerArrived(BlockRuns Present) : SourceEvent;
 
     /// <summary>The target has room for <paramref name="Blocks"/> more.</summary>
     public sealed record CreditGranted(int Blocks) : SourceEvent;
 
-    /// <summary>One send will not read its block any more, whether it got through or not.</summary>
+    /// <summary>One run's send will not read its blocks any more, whether it got through or not.</summary>
     public sealed record SendEnded : SourceEvent;
 
     public sealed record CommitArrived : SourceEvent;
@@ -74,8 +85,8 @@ public abstract record SourceEffect
     {
     }
 
-    /// <summary>Send this block; <see cref="SourceEvent.SendEnded"/> must follow.</summary>
-    public sealed record SendBlock(int Index) : SourceEffect;
+    /// <summary>Send these blocks; one <see cref="SourceEvent.SendEnded"/> must follow.</summary>
+    public sealed record SendBlocks(BlockRun Run) : SourceEffect;
 
     /// <summary>Send the end of prefill with the first token.</summary>
     public sealed record SendDone : SourceEffect;

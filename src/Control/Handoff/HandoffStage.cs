@@ -13,8 +13,9 @@ public enum HandoffStage
     Reserved,
 
     /// <summary>
-    /// Full blocks travel. Source still writes the growing tail and reads full blocks to send them; target writes each
-    /// block once, in order, and reads none. Only the source computes.
+    /// Blocks travel. Source still writes the growing tail and, of the chunk under way, the layers that have not been
+    /// offered; it reads what was offered to send it. Target writes each block once, in order, and reads none. Only the
+    /// source computes.
     /// </summary>
     Copying,
 

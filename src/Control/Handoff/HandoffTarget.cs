@@ -16,10 +16,19 @@ public sealed record HandoffTarget
     /// <summary>Blocks it lets travel at once.</summary>
     public required int Window { get; init; }
 
+    /// <summary>Blocks that it had before the handoff: never written, others may be reading them.</summary>
+    public required BlockRuns Present { get; init; }
+
     /// <summary>Next block to arrive; those before it are here.</summary>
     public required int Next { get; init; }
 
-    /// <summary>Blocks it has given credit for, counted from 0.</summary>
+    /// <summary>Blocks that must come.</summary>
+    public int Missing => Blocks - Present.Count;
+
+    /// <summary>Blocks that came.</summary>
+    public int Arrived { get; init; }
+
+    /// <summary>Blocks it has given credit for, those that came included.</summary>
     public int Credited { get; init; }
 
     /// <summary>True while the link may still write into a block.</summary>
@@ -30,15 +39,20 @@ public sealed record HandoffTarget
     /// </summary>
     public bool Freed { get; init; }
 
-    /// <summary>A target that has reserved its blocks and holds the first <paramref name="present"/> already.</summary>
-    public static HandoffTarget Begin(int blocks, int present, int window) => new()
+    /// <summary>A target that has reserved its blocks and holds <paramref name="present"/> of them already.</summary>
+    public static HandoffTarget Begin(int blocks, BlockRuns present, int window) => new()
     {
         Stage = HandoffStage.Reserved,
         Blocks = blocks,
         Window = window,
-        Next = present,
-        Credited = present,
+        Present = present,
+        Next = present.SkipFrom(0),
     };
+
+    /// <summary>Whether this run may be written now: the next one, missing here, asked for.</summary>
+    public bool Expects(BlockRun run) =>
+        Stage == HandoffStage.Copying && run.First == Next && run.Count > 0
+        && run.Count <= Credited - Arrived && run.Count <= Present.NextFrom(Next, Blocks) - Next;
 }
 
 /// <summary>What happens to the target.</summary>
@@ -51,8 +65,8 @@ public abstract record TargetEvent
     /// <summary>The link to the source is up: bytes may arrive.</summary>
     public sealed record LinkUp : TargetEvent;
 
-    /// <summary>A block arrived whole and its checksum holds.</summary>
-    public sealed record BlockArrived(int Index) : TargetEvent;
+    /// <summary>A run arrived whole, all layers, and its checksums hold.</summary>
+    public sealed record BlocksArrived(BlockRun Run) : TargetEvent;
 
     /// <summary>The source has sent everything: KV of <paramref name="Blocks"/> blocks.</summary>
     public sealed record DoneArrived(int Blocks) : TargetEvent;

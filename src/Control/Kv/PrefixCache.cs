@@ -3,7 +3,7 @@ using Krewe.Abstractions;
 namespace Krewe.Control.Kv;
 
 /// <summary>What a match would find now, without taking it.</summary>
-/// <param name="Blocks">Blocks of the prefix that are resident.</param>
+/// <param name="Blocks">Blocks that are resident.</param>
 /// <param name="EvictableBlocks">Those of them that would stop being evictable.</param>
 public readonly record struct PrefixHit(int Blocks, int EvictableBlocks);
 
@@ -76,16 +76,57 @@ public sealed class PrefixCache
     }
 
     /// <summary>
-    /// Makes the full, computed block at <paramref name="index"/> findable. When another block has that content
-    /// already, the table takes that one and its own is freed: equal hashes mean equal bits (DESIGN section 6). So a
-    /// caller must not be sending the block at that moment.
+    /// Fills an empty table with one block for each hash: the resident one, wherever in the chain it is, or a new one.
+    /// Returns the indices of the resident ones. For whoever computes none of the blocks and so needs no whole prefix.
     /// </summary>
-    public void Insert(BlockTable table, int index, PrefixHash hash)
+    public List<int> MatchAny(BlockTable table, ReadOnlySpan<PrefixHash> hashes)
+    {
+        IntegrityException.Check(table.Count == 0, "Blocks are matched into a table that holds some already.");
+
+        // Held first: a new block for an early gap must not evict a later hit.
+        var (hits, held) = (new List<int>(), new BlockTable());
+        for (var i = 0; i < hashes.Length; i++)
+        {
+            if (!_blocks.TryGetValue(hashes[i], out var block)) continue;
+            _pool.Share(held, block);
+            hits.Add(i);
+        }
+
+        for (var (i, hit) = (0, 0); i < hashes.Length; i++)
+        {
+            if (hit < hits.Count && hits[hit] == i) _pool.Share(table, held[hit++]);
+            else IntegrityException.Check(_pool.TryGrow(table, i + 1), "The plan promised a block that is not there.");
+        }
+
+        _pool.Release(held);
+        return hits;
+    }
+
+    /// <summary>What <see cref="MatchAny"/> would find now.</summary>
+    public PrefixHit PeekAny(ReadOnlySpan<PrefixHash> hashes)
+    {
+        var (hits, evictable) = (0, 0);
+        foreach (var hash in hashes)
+        {
+            if (!_blocks.TryGetValue(hash, out var block)) continue;
+            hits++;
+            if (_pool.References(block) == 0) evictable++;
+        }
+
+        return new PrefixHit(hits, evictable);
+    }
+
+    /// <summary>
+    /// Makes the full, computed block at <paramref name="index"/> findable. When another block has that content
+    /// already, the table takes that one and its own is freed: equal hashes mean equal bits (DESIGN section 6).
+    /// </summary>
+    /// <param name="keepOwn">The block may be being sent: it stays in the table and is not made findable.</param>
+    public void Insert(BlockTable table, int index, PrefixHash hash, bool keepOwn = false)
     {
         var block = table[index];
         if (_blocks.TryGetValue(hash, out var known))
         {
-            if (known != block) _pool.Replace(table, index, known);
+            if (known != block && !keepOwn) _pool.Replace(table, index, known);
             return;
         }
 

@@ -5,7 +5,7 @@ namespace Krewe.Control.Links;
 
 /// <summary>
 /// Head of a frame on the data link, 20 bytes little-endian: magic "KRWD", message bytes, payload bytes, CRC-32C over
-/// message and payload, reserved 0. The message (data.proto) and the payload (one KV block or nothing) follow.
+/// message and payload, reserved 0. The message (data.proto) and the payload (slices of KV blocks or nothing) follow.
 /// </summary>
 /// <param name="MessageBytes">Bytes of the DataMessage.</param>
 /// <param name="PayloadBytes">Raw bytes after it.</param>
@@ -37,7 +37,7 @@ public readonly record struct DataFrame(int MessageBytes, int PayloadBytes, uint
     }
 
     /// <summary>
-    /// Reads a head. <paramref name="payloadBytesMax"/> is what the receiver has room for (one block's bytes). Throws
+    /// Reads a head. <paramref name="payloadBytesMax"/> is the most that any payload has. Throws
     /// <see cref="FrameException"/> on another magic, a size over its limit, or reserved bits that are set.
     /// </summary>
     public static DataFrame Read(ReadOnlySpan<byte> source, int payloadBytesMax)
@@ -58,9 +58,12 @@ public readonly record struct DataFrame(int MessageBytes, int PayloadBytes, uint
     /// <summary>
     /// Throws <see cref="FrameException"/> when message and payload do not have this head's checksum.
     /// </summary>
-    public void Verify(ReadOnlySpan<byte> message, ReadOnlySpan<byte> payload)
+    public void Verify(ReadOnlySpan<byte> message, ReadOnlySpan<byte> payload) =>
+        Verify(Of(message, payload).Checksum);
+
+    /// <summary>The same, of a CRC-32C that was computed while the bytes arrived.</summary>
+    public void Verify(uint actual)
     {
-        var actual = Of(message, payload).Checksum;
         if (actual != Checksum)
         {
             throw new FrameException(

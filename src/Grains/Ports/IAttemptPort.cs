@@ -16,11 +16,11 @@ public interface IAttemptPort
     void Dispatch(RequestSpec spec, RoutePlan plan);
 
     /// <summary>Tells every worker of the plan to free what it holds of this epoch.</summary>
-    void Abort(string requestId, RoutePlan plan, string reason);
+    void Abort(RequestSpec spec, RoutePlan plan, string reason);
 
     /// <summary>
     /// Ends the owner's stream with an error: the request's one terminal event when it did not finish. Without effect
     /// when the stream has ended or was never opened.
     /// </summary>
-    void Fail(string requestId, ErrorCode code, string message);
+    void Fail(RequestSpec spec, ErrorCode code, string message);
 }

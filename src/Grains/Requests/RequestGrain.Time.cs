@@ -117,10 +117,11 @@ internal sealed partial class RequestGrain
         await before;
         try
         {
-            stored.State.Spec = _state.IsTerminal ? null : _spec;
+            // Prompts are not kept, but for whom that was asked for: exactness makes any answer again.
+            stored.State.Spec = _state.IsTerminal && _spec!.Answer is null ? null : _spec;
             stored.State.Record = _state.ToRecord(_spec!);
             await stored.WriteStateAsync();
-            if (stored.State.Record.Outcome is not null && retention.Keep(_spec!.RequestId) is { } oldest)
+            if (stored.State.Record.Outcome is not null && retention.Keep(_spec!.GrainKey) is { } oldest)
                 await GrainFactory.GetGrain<IRequestGrain>(oldest).ForgetAsync();
         }
         catch (Exception error)

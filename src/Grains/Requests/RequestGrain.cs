@@ -29,6 +29,12 @@ internal sealed partial class RequestGrain(
     TimeProvider time,
     ILogger<RequestGrain> log) : Grain, IRequestGrain, IDisposable
 {
+    /// <summary>
+    /// Epochs that one owner may use without writing the record: attempts are far fewer, so a new owner that begins so
+    /// much higher is above all of them.
+    /// </summary>
+    private const int EpochsOfAnOwnerMax = 1 << 16;
+
     private RequestState _state = RequestState.New;
 
     /// <summary>
@@ -48,6 +54,34 @@ internal sealed partial class RequestGrain(
 
         if (_state.IsTerminal)
             throw Refusal();
+        return await BeginAsync(spec);
+    }
+
+    public async Task<RoutePlan> ResumeAsync(RequestSpec spec)
+    {
+        if (_spec is not null && !_state.IsTerminal)
+        {
+            throw new KreweException(
+                ErrorCode.DuplicateRequestId, $"The request '{spec.RequestId}' is running; it has an owner.");
+        }
+
+        await _saved;
+        _state = RequestState.New with
+        {
+            Epoch = Math.Max(_state.Epoch, stored.State.Record?.Epoch ?? 0) + EpochsOfAnOwnerMax,
+        };
+        return await BeginAsync(spec);
+    }
+
+    public Task<RequestSpec?> GetSpecAsync()
+    {
+        var spec = _spec ?? stored.State.Spec;
+        if (_spec is null) DeactivateOnIdle();
+        return Task.FromResult(spec is { Answer: not null } ? spec : null);
+    }
+
+    private async Task<RoutePlan> BeginAsync(RequestSpec spec)
+    {
         // :: Step 3
         _spec = spec;
         _leases = new RequestLeases(GrainFactory, spec, cluster, log);
@@ -144,10 +178,10 @@ internal sealed partial class RequestGrain(
                         _ = _leases!.ReleaseAsync(release.Lease);
                         break;
                     case Abort abort:
-                        port.Abort(_spec!.RequestId, abort.Plan, abort.Reason);
+                        port.Abort(_spec!, abort.Plan, abort.Reason);
                         break;
                     case TellFailure failure:
-                        port.Fail(_spec!.RequestId, failure.Code, failure.Message);
+                        port.Fail(_spec!, failure.Code, failure.Message);
                         break;
                     case PersistRecord:
                         _ = SaveAsync();

@@ -78,7 +78,7 @@ internal sealed class RequestLeases(IGrainFactory grains, RequestSpec spec, Clus
         _ => throw new ArgumentOutOfRangeException(nameof(lease), lease.Phase, "A phase without a grain."),
     };
 
-    private SequenceKey KeyOf(LeaseHold lease) => new(spec.RequestId, 0, lease.Epoch);
+    private SequenceKey KeyOf(LeaseHold lease) => new(spec.RequestId, spec.Choice, lease.Epoch);
 
     private int BlocksOf(WorkerPhase phase)
     {

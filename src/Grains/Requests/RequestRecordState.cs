@@ -9,7 +9,9 @@ namespace Krewe.Grains;
 [GenerateSerializer]
 internal sealed class RequestRecordState
 {
-    /// <summary>All that is needed to go on with the stream; null once it has ended: prompts are not kept.</summary>
+    /// <summary>
+    /// All that is needed to go on with the stream; null once it has ended, unless the client wants to resume it later.
+    /// </summary>
     [Id(0)]
     public RequestSpec? Spec { get; set; }
 

@@ -44,6 +44,15 @@ internal static class LogitScan
         }
     }
 
+    /// <summary>How many logits are larger.</summary>
+    public static int CountAbove(ReadOnlySpan<float> logits, float value)
+    {
+        var count = 0;
+        foreach (var logit in logits)
+            count += logit > value ? 1 : 0;
+        return count;
+    }
+
     /// <summary>NaN when any element is.</summary>
     private static float Max(ReadOnlySpan<float> logits)
     {

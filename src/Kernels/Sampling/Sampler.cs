@@ -45,22 +45,26 @@ public sealed unsafe class Sampler : IDisposable
     /// <param name="prompt">Tokens before the output; read for the repetition penalty.</param>
     /// <param name="output">Tokens before this one; read for the penalties.</param>
     /// <param name="forbidden">Tokens that may not be chosen (stop tokens before the minimum length).</param>
+    /// <param name="allowed">One bit a token, lowest first; a token whose bit is 0 may not be chosen. Empty = every one
+    /// may.</param>
     /// <exception cref="InvalidLogitsException">No token can be drawn from these logits.</exception>
     /// <exception cref="ArgumentOutOfRangeException">A token id is not below <see cref="VocabularySize"/>.</exception>
     public int Sample(
         ReadOnlySpan<float> logits, SamplerSettings settings, int position, ReadOnlySpan<int> prompt,
-        ReadOnlySpan<int> output, ReadOnlySpan<int> forbidden)
+        ReadOnlySpan<int> output, ReadOnlySpan<int> forbidden, ReadOnlySpan<ulong> allowed = default)
     {
         ArgumentNullException.ThrowIfNull(settings);
         if (logits.Length != VocabularySize)
             throw new ArgumentException(
                 $"{logits.Length} logits, the vocabulary has {VocabularySize}.", nameof(logits));
-        if (settings.IsGreedy && settings.LogitBias.Count == 0 && forbidden.IsEmpty && !settings.HasPenalties)
+        if (settings.IsGreedy && settings.LogitBias.Count == 0 && forbidden.IsEmpty && allowed.IsEmpty
+            && !settings.HasPenalties)
             return LogitScan.ArgMax(logits);
 
         logits.CopyTo(Logits);
         Bias(settings.LogitBias);
         Forbid(forbidden);
+        if (!allowed.IsEmpty) ForbidUnless(allowed);
         if (settings.HasPenalties) Penalize(settings, prompt, output);
 
         var best = LogitScan.ArgMax(Logits);
@@ -86,6 +90,9 @@ public sealed unsafe class Sampler : IDisposable
         foreach (ref var value in logProbabilities)
             value -= logSumExp;
     }
+
+    /// <summary>1 + the number of tokens with a larger logit than this one.</summary>
+    public static int Rank(ReadOnlySpan<float> logits, int token) => LogitScan.CountAbove(logits, logits[token]) + 1;
 
     public void Dispose()
     {
@@ -115,6 +122,17 @@ public sealed unsafe class Sampler : IDisposable
         DemandTokens(tokens);
         foreach (var token in tokens)
             Logits[token] = float.NegativeInfinity;
+    }
+
+    private void ForbidUnless(ReadOnlySpan<ulong> allowed)
+    {
+        const int WordBits = 64;
+        if (allowed.Length * WordBits < VocabularySize)
+            throw new ArgumentException($"{allowed.Length} words of 64 do not cover {VocabularySize} tokens.");
+        for (var token = 0; token < VocabularySize; token++)
+        {
+            if ((allowed[token / WordBits] >> (token % WordBits) & 1) == 0) Logits[token] = float.NegativeInfinity;
+        }
     }
 
     private void Penalize(SamplerSettings settings, ReadOnlySpan<int> prompt, ReadOnlySpan<int> output)

@@ -11,7 +11,8 @@ namespace Krewe.Silo.Gateway;
 /// </summary>
 internal sealed partial class ErrorMiddleware(RequestDelegate next, Entropy entropy, ILogger<ErrorMiddleware> log)
 {
-    private const string RequestIdHeader = "x-request-id";
+    public const string RequestIdHeader = "x-request-id";
+
     private const int RequestIdCharsMax = 128;
 
     [SuppressMessage("Design", "CA1031", Justification =

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Krewe.Abstractions;
+using Krewe.Silo.Gateway.Answers;
 using Krewe.Silo.Gateway.Json;
 using Microsoft.AspNetCore.Http;
 
@@ -18,11 +19,15 @@ internal static class ErrorWriter
         return new ErrorObject(new ErrorDetail(error.Message, info.Type, error.Parameter, info.Code));
     }
 
+    public static AnswerEvent ToEvent(KreweException error) =>
+        new(JsonSerializer.SerializeToUtf8Bytes(ToObject(error), GatewayJson.Instance.ErrorObject));
+
     public static async Task WriteAsync(HttpContext context, KreweException error)
     {
         var status = ErrorCatalog.Describe(error.Code).HttpStatus;
         var response = context.Response;
         response.StatusCode = status;
+        if (error.RetryAfter is { } delay) SetRetryAfter(response, delay);
         if (status is StatusCodes.Status429TooManyRequests or StatusCodes.Status503ServiceUnavailable
             && response.Headers.RetryAfter.Count == 0)
             SetRetryAfter(response, TimeSpan.FromSeconds(RetryAfterSecondsDefault));
@@ -30,7 +35,7 @@ internal static class ErrorWriter
             ToObject(error), GatewayJson.Instance.ErrorObject));
     }
 
-    public static void SetRetryAfter(HttpResponse response, TimeSpan delay) =>
+    private static void SetRetryAfter(HttpResponse response, TimeSpan delay) =>
         response.Headers.RetryAfter = Math.Ceiling(delay.TotalSeconds).ToString(CultureInfo.InvariantCulture);
 
     public static async Task WriteJsonAsync(HttpResponse response, byte[] json)

@@ -1,71 +1,56 @@
-using System.Text.Json;
 using Krewe.Abstractions;
-using Krewe.Control.Admission;
 using Krewe.Silo.Gateway.Answers;
 using Krewe.Silo.Gateway.Requests;
-using Krewe.Silo.Hosting;
 using Microsoft.AspNetCore.Http;
+using Orleans;
 
 namespace Krewe.Silo.Gateway;
 
-/// <summary>POST /v1/chat/completions and POST /v1/completions: one path, two formats.</summary>
+/// <summary>The endpoints that generate: one path, and a format for each.</summary>
 internal sealed class GenerateEndpoints(
-    Door door,
-    RequestReader reader,
-    Generator generator,
-    ServedModel model,
-    ClusterOptions options,
-    Entropy entropy,
+    AnswerKinds kinds, AnswerRuns runs, IGrainFactory grains, ClusterOptions options, Entropy entropy,
     TimeProvider time)
 {
-    public const string ChatIdPrefix = "chatcmpl-";
-    public const string TextIdPrefix = "cmpl-";
+    public RequestDelegate Of(AnswerKind kind) => context => GenerateAsync(context, kind);
 
-    private const int FingerprintChars = 12;
-
-    public Task ChatAsync(HttpContext context) =>
-        GenerateAsync(context, reader.ReadChat, ChatIdPrefix, head => new ChatFormat(head));
-
-    public Task CompleteAsync(HttpContext context) =>
-        GenerateAsync(context, reader.ReadCompletion, TextIdPrefix, head => new TextFormat(head));
-
-    private async Task GenerateAsync(
-        HttpContext context,
-        Func<JsonDocument, Arrival, GenerationRequest> read,
-        string idPrefix,
-        Func<AnswerHead, IAnswerFormat> createFormat)
+    private async Task GenerateAsync(HttpContext context, AnswerKind kind)
     {
         // :: Step 1
         var now = time.GetUtcNow();
-        var arrival = new Arrival(context.TraceIdentifier, entropy.NextSeed(), now, now + options.RequestTimeout);
-        GenerationRequest request;
-        using (var body = await RequestBody.ReadAsync(context)) request = read(body, arrival);
-
-        if (door.Enter() is Refused refused)
-        {
-            ErrorWriter.SetRetryAfter(context.Response, refused.RetryAfter);
-            throw new KreweException(refused.Code, refused.Message);
-        }
-
+        var origin = new AnswerOrigin(kind, await RequestBody.ReadAsync(context));
+        var headers = RequestHeaders.Read(context);
+        var request = kinds.Read(origin, new Arrival(
+            headers.RequestId, entropy.NextSeed(), now, now + options.RequestTimeout,
+            headers.IsResumable ? origin.Write() : null));
+        var run = await StartAsync(request);
         try
         {
-            await using var generation = await generator.StartAsync(request);
-            var format = createFormat(Head(request, idPrefix));
+            context.Response.Headers[ErrorMiddleware.RequestIdHeader] = run.Id;
+            var format = kinds.CreateFormat(run);
             if (request.Stream)
-                await AnswerWriter.WriteStreamAsync(context, generation, format, request);
+                await AnswerWriter.WriteStreamAsync(context, run, format);
             else
-                await AnswerWriter.WriteWholeAsync(context, generation, format);
+                await AnswerWriter.WriteWholeAsync(context, run, format);
         }
         finally
         {
-            door.Leave();
+            await runs.LeaveAsync(run);
         }
     }
 
-    private AnswerHead Head(GenerationRequest request, string idPrefix) => new(
-        idPrefix + request.Spec.RequestId,
-        request.Spec.ArrivedAt.ToUnixTimeSeconds(),
-        model.Name,
-        $"fp_{model.Fingerprint[..FingerprintChars]}",
-        request.ReturnTokenIds ? request.Spec.PromptTokens : null);
+    private async Task<AnswerRun> StartAsync(GenerationRequest request)
+    {
+        try
+        {
+            return await runs.StartAsync(request);
+        }
+        catch (KreweException e) when (e.Code == ErrorCode.DuplicateRequestId && request.Spec.Answer is not null)
+        {
+            // Answered before, and this silo does not have the answer any more: it is made again, the same.
+            var stored = await grains.GetGrain<IRequestGrain>(request.Spec.RequestId).GetSpecAsync();
+            if (stored is null) throw;
+            if (stored.Answer != request.Spec.Answer) throw KeptAnswers.Reused();
+            return await runs.ResumeAsync(kinds.Read(stored, request.Spec.Deadline));
+        }
+    }
 }

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Krewe.Abstractions;
+using Krewe.Silo.Gateway.Answers;
 using Krewe.Silo.Gateway.Json;
 using Krewe.Silo.Hosting;
 using Krewe.Silo.Links;
@@ -51,13 +52,8 @@ internal sealed class InfoEndpoints(
     public async Task RequestAsync(HttpContext context)
     {
         var asked = (string)context.Request.RouteValues["id"]!;
-        var id = asked;
-        foreach (var prefix in (string[])[GenerateEndpoints.ChatIdPrefix, GenerateEndpoints.TextIdPrefix])
-        {
-            if (asked.StartsWith(prefix, StringComparison.Ordinal)) id = asked[prefix.Length..];
-        }
-
-        var record = await grains.GetGrain<IRequestGrain>(id).GetRecordAsync() ?? throw new KreweException(
+        var grain = grains.GetGrain<IRequestGrain>(AnswerKinds.RequestIdOf(asked));
+        var record = await grain.GetRecordAsync() ?? throw new KreweException(
             ErrorCode.NotFound,
             $"No request '{asked}' is known. Each answer has its id in x-request-id; old ones are forgotten.",
             "id");

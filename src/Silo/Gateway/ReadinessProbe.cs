@@ -46,8 +46,9 @@ internal sealed class ReadinessProbe(
         using var patience = new CancellationTokenSource(Patience, time);
         try
         {
-            await using var generation = await generator.StartAsync(Request());
-            while ((await generation.NextAsync(patience.Token)).FinishReason is null)
+            await using var run = await generator.StartAsync(Request());
+            var reader = run.OpenReader();
+            while (await reader.NextAsync(patience.Token) is not null)
             {
                 // Each delta brings the end nearer; its text does not matter.
             }
@@ -69,18 +70,21 @@ internal sealed class ReadinessProbe(
         var now = time.GetUtcNow();
         return new GenerationRequest
         {
-            Spec = new RequestSpec
-            {
-                // Its name tells it from users' requests in records and logs.
-                RequestId = $"ready-{entropy.NextId()}",
-                Model = model.Name,
-                PromptTokens = [model.Folder.Config.BosTokenId ?? 0],
-                MaxOutputTokens = ProbeTokens,
-                IgnoreEos = true,
-                Sampling = new SamplingSpec { Temperature = 0 },
-                ArrivedAt = now,
-                Deadline = now + Patience,
-            },
+            Specs =
+            [
+                new RequestSpec
+                {
+                    // Its name tells it from users' requests in records and logs.
+                    RequestId = $"ready-{entropy.NextId()}",
+                    Model = model.Name,
+                    PromptTokens = [model.Folder.Config.BosTokenId ?? 0],
+                    MaxOutputTokens = ProbeTokens,
+                    IgnoreEos = true,
+                    Sampling = new SamplingSpec { Temperature = 0 },
+                    ArrivedAt = now,
+                    Deadline = now + Patience,
+                },
+            ],
         };
     }
 }

@@ -8,22 +8,22 @@ namespace Krewe.Silo.Links;
 /// <summary>Acts for request grains over this silo's links and streams.</summary>
 internal sealed class AttemptPort(ClusterView view, RequestStreams streams, ClusterOptions options) : IAttemptPort
 {
-    /// <summary>First light computes one stream a request.</summary>
-    private const int OnlyChoice = 0;
-
     public void Dispatch(RequestSpec spec, RoutePlan plan)
     {
-        var stream = streams.Find(spec.RequestId) ?? throw new KreweException(
+        var stream = streams.Find(spec.RequestId, spec.Choice) ?? throw new KreweException(
             ErrorCode.ClientClosedRequest, $"No client waits for request {spec.RequestId} on this silo any more.");
         var prefill = Demand(plan.Prefill);
         var decode = Demand(plan.Decode);
-        var key = new SequenceKey(spec.RequestId, OnlyChoice, plan.Epoch);
+        var key = new SequenceKey(spec.RequestId, spec.Choice, plan.Epoch);
         var known = stream.BeginEpoch(plan.Epoch);
 
         Wire.StartSequence Part(Wire.SequencePart part)
         {
             var start = WireConvert.ToStart(spec, key, known, options.HandoffLease);
             start.Part = part;
+            // Told once is enough, and only who computes the prompt can tell them.
+            if (part == Wire.SequencePart.Decode || stream.PromptLogprobsCount >= spec.PromptTokens.Length - 1)
+                start.Sampling.ClearPromptLogprobs();
             return start;
         }
 
@@ -48,15 +48,15 @@ internal sealed class AttemptPort(ClusterView view, RequestStreams streams, Clus
         throw Lost(plan.Decode);
     }
 
-    public void Abort(string requestId, RoutePlan plan, string reason)
+    public void Abort(RequestSpec spec, RoutePlan plan, string reason)
     {
-        var key = new SequenceKey(requestId, OnlyChoice, plan.Epoch);
+        var key = new SequenceKey(spec.RequestId, spec.Choice, plan.Epoch);
         view.Find(plan.Prefill)?.Abort(key, reason);
         if (plan.NeedsHandoff) view.Find(plan.Decode)?.Abort(key, reason);
     }
 
-    public void Fail(string requestId, ErrorCode code, string message) =>
-        streams.Find(requestId)?.TryEnd(new StreamEnd.Failed(code, message));
+    public void Fail(RequestSpec spec, ErrorCode code, string message) =>
+        streams.Find(spec.RequestId, spec.Choice)?.TryEnd(new StreamEnd.Failed(code, message));
 
     private WorkerLink Demand(WorkerIncarnation worker) => view.Find(worker) ?? throw Lost(worker);
 

@@ -90,7 +90,10 @@ internal static class WireConvert
             PresencePenalty = spec.PresencePenalty,
             FrequencyPenalty = spec.FrequencyPenalty,
             RepetitionPenalty = spec.RepetitionPenalty,
+            Choice = (uint)spec.Choice,
+            Constraint = spec.Constraint,
         };
+        if (spec.PromptLogprobs is { } prompt) sampling.PromptLogprobs = (uint)prompt;
         if (spec.TopLogprobs is { } top) sampling.TopLogprobs = (uint)top;
         foreach (var (token, bias) in spec.LogitBias ?? []) sampling.LogitBias.Add((uint)token, bias);
         return sampling;

@@ -6,19 +6,22 @@ using Wire = Krewe.Abstractions.Wire;
 
 namespace Krewe.Silo.Streams;
 
-/// <summary>The live requests of this silo's gateway, by id.</summary>
+/// <summary>The live sequences of this silo's gateway, by request and choice.</summary>
 internal sealed class RequestStreams(IGrainFactory grains, StreamCounters counters, ILogger<RequestStreams> log)
 {
-    private readonly ConcurrentDictionary<string, RequestStream> _streams = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<(string RequestId, int Choice), RequestStream> _streams = [];
 
     public int Count => _streams.Count;
 
-    /// <summary>Opens the stream of a new request. Throws <see cref="KreweException"/> when its id is in use.</summary>
-    public RequestStream Open(string requestId)
+    /// <summary>Opens a new sequence's stream. Throws <see cref="KreweException"/> when its id is in use.</summary>
+    public RequestStream Open(RequestSpec spec)
     {
-        var reports = new RequestReports(grains.GetGrain<IRequestGrain>(requestId), requestId, log);
-        var stream = new RequestStream(requestId, reports, counters);
-        return _streams.TryAdd(requestId, stream)
+        var requestId = spec.RequestId;
+        var reports = new RequestReports(grains.GetGrain<IRequestGrain>(spec.GrainKey), spec.GrainKey, log);
+        var stream = new RequestStream(
+            requestId, reports, counters, spec.Choice,
+            spec.Sampling.PromptLogprobs is null ? 0 : spec.PromptTokens.Length - 1);
+        return _streams.TryAdd((requestId, spec.Choice), stream)
             ? stream
             : throw new KreweException(
                 ErrorCode.DuplicateRequestId,
@@ -26,26 +29,30 @@ internal sealed class RequestStreams(IGrainFactory grains, StreamCounters counte
     }
 
     /// <summary>The live stream; null when it was closed or belongs to another silo.</summary>
-    public RequestStream? Find(string requestId) => _streams.GetValueOrDefault(requestId);
+    public RequestStream? Find(string requestId, int choice) => _streams.GetValueOrDefault((requestId, choice));
 
     /// <summary>Ends the stream if it lives, and forgets it: later tokens of it are counted as late.</summary>
     public void Close(RequestStream stream)
     {
         stream.TryEnd(new StreamEnd.Closed());
-        _streams.TryRemove(new KeyValuePair<string, RequestStream>(stream.RequestId, stream));
+        _streams.TryRemove(
+            new KeyValuePair<(string RequestId, int Choice), RequestStream>((stream.RequestId, stream.Choice), stream));
     }
 
     /// <summary>Hands each run of a worker's batch to its owner.</summary>
     public void Accept(Wire.TokenBatch batch)
     {
+        foreach (var run in batch.Prompts) Find(run.Key)?.Accept(run);
         foreach (var run in batch.Runs)
         {
-            if (run.Key is { } key && Find(key.RequestId) is { } stream)
+            if (Find(run.Key) is { } stream)
                 stream.Accept(run);
             else
                 counters.AddLate(run.Tokens.Count);
         }
     }
+
+    private RequestStream? Find(Wire.SequenceKey? key) => key is null ? null : Find(key.RequestId, (int)key.Choice);
 
     /// <summary>Ends every stream with the same error.</summary>
     public void FailAll(ErrorCode code, string message)

@@ -68,7 +68,7 @@ internal sealed partial class SimulatedWorker
         if (sequence.Source is not null)
         {
             if (sequence.IsDone) EndSource(sequence, null, "the first token ended the stream");
-            else BlocksFilled(sequence, sequence.Table.Count);
+            else PrefillEnded(sequence);
             return;
         }
 

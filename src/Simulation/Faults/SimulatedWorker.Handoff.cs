@@ -29,6 +29,12 @@ internal sealed partial class SimulatedWorker
         Step(sequence, new SourceEvent.BlocksFilled(blocks));
     }
 
+    private void PrefillEnded(WorkerSequence sequence)
+    {
+        sequence.LastSign = world.Now;
+        Step(sequence, new SourceEvent.PrefillEnded());
+    }
+
     private void EndSource(WorkerSequence sequence, ErrorCode? code, string reason)
     {
         if (!sequence.Alive) return;
@@ -49,8 +55,8 @@ internal sealed partial class SimulatedWorker
         var peer = sequence.Peer;
         switch (effect)
         {
-            case SourceEffect.SendBlock send:
-                SendBlock(sequence, send.Index);
+            case SourceEffect.SendBlocks send:
+                SendBlocks(sequence, send.Run);
                 break;
             case SourceEffect.SendDone:
                 var (blocks, token, index) = (sequence.Source!.Blocks, sequence.Tokens[^1], sequence.OutputTokens - 1);
@@ -72,16 +78,16 @@ internal sealed partial class SimulatedWorker
         }
     }
 
-    // The block is read when the send ends, as a socket would: whoever frees it before that is found out.
-    private void SendBlock(WorkerSequence sequence, int index)
+    // The blocks are read when the send ends, as a socket would: whoever frees them before that is found out.
+    private void SendBlocks(WorkerSequence sequence, BlockRun run)
     {
         var (link, peer) = (sequence.DataLink, sequence.Peer);
-        var block = sequence.Table[index].Value;
-        sequence.SendsEndAt = Math.Max(sequence.SendsEndAt, world.Now) + FaultWorld.Millisecond;
+        var blocks = Enumerable.Range(run.First, run.Count).Select(index => sequence.Table[index].Value).ToArray();
+        sequence.SendsEndAt = Math.Max(sequence.SendsEndAt, world.Now) + (run.Count * FaultWorld.Millisecond);
         AfterSends(sequence, () =>
         {
-            var content = _contents[block];
-            link?.Send(() => peer!.Owner!.BlockArrived(peer, index, content));
+            var contents = Array.ConvertAll(blocks, block => _contents[block]);
+            link?.Send(() => peer!.Owner!.BlocksArrived(peer, run, contents));
             Step(sequence, new SourceEvent.SendEnded());
         });
     }
@@ -107,7 +113,7 @@ internal sealed partial class SimulatedWorker
         }
 
         sequence.LastSign = world.Now;
-        Step(sequence, new SourceEvent.PullerArrived(0));
+        Step(sequence, new SourceEvent.PullerArrived(BlockRuns.None));
     }
 
     private void FromTarget(WorkerSequence target, SourceEvent happened)
@@ -128,7 +134,7 @@ internal sealed partial class SimulatedWorker
 
     private void BeginTarget(WorkerSequence sequence)
     {
-        sequence.Target = HandoffTarget.Begin(BlocksFor(sequence.Tokens.Count), 0, Window);
+        sequence.Target = HandoffTarget.Begin(BlocksFor(sequence.Tokens.Count), BlockRuns.None, Window);
         sequence.Owner = this;
         sequence.LastSign = world.Now;
         Watch(sequence, () => EndTarget(
@@ -147,13 +153,16 @@ internal sealed partial class SimulatedWorker
         Step(sequence, new TargetEvent.LinkUp());
     }
 
-    private void BlockArrived(WorkerSequence sequence, int index, ulong content) => Local(0, () =>
+    private void BlocksArrived(WorkerSequence sequence, BlockRun run, ulong[] contents) => Local(0, () =>
     {
         if (!sequence.Alive) return;
         sequence.LastSign = world.Now;
-        if (sequence.Target!.Stage == HandoffStage.Copying && index == sequence.Target.Next)
-            _contents[sequence.Table[index].Value] = content;
-        Step(sequence, new TargetEvent.BlockArrived(index));
+        if (sequence.Target!.Expects(run))
+        {
+            for (var i = 0; i < run.Count; i++) _contents[sequence.Table[run.First + i].Value] = contents[i];
+        }
+
+        Step(sequence, new TargetEvent.BlocksArrived(run));
     });
 
     private void DoneArrived(WorkerSequence sequence, int blocks, int index, int token) => Local(0, () =>

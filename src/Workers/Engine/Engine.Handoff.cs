@@ -13,7 +13,7 @@ internal sealed partial class Engine
     private readonly Dictionary<SequenceKey, ParkedPuller> _parked = [];
     private readonly EndedHandoffs _endedHandoffs = new();
 
-    private sealed record ParkedPuller(IPullerLink Link, int FirstBlock, int Credit, TimeSpan WaitEnd);
+    private sealed record ParkedPuller(IPullerLink Link, BlockRuns Present, int Credit, TimeSpan WaitEnd);
 
     // ---- source ----
 
@@ -23,7 +23,7 @@ internal sealed partial class Engine
         {
             if (sequence.Source is null)
                 arrived.Link.SendAbort(ErrorCode.HandoffRefused, "This worker decodes it itself.");
-            else Attach(sequence, arrived.Link, arrived.FirstBlock);
+            else Attach(sequence, arrived.Link, arrived.Present);
             return;
         }
 
@@ -34,7 +34,7 @@ internal sealed partial class Engine
         }
 
         // The silo tells both workers at once and the target may be the faster one: its puller waits for our start.
-        var parked = new ParkedPuller(arrived.Link, arrived.FirstBlock, 0, Now + _settings.PullerWaitLimit);
+        var parked = new ParkedPuller(arrived.Link, arrived.Present, 0, Now + _settings.PullerWaitLimit);
         if (!_parked.TryAdd(arrived.Key, parked))
             arrived.Link.SendAbort(ErrorCode.HandoffRefused, "Another link pulls this sequence already.");
     }
@@ -42,15 +42,15 @@ internal sealed partial class Engine
     private void AdoptParkedPuller(Sequence sequence)
     {
         if (!_parked.Remove(sequence.Key, out var parked)) return;
-        Attach(sequence, parked.Link, parked.FirstBlock);
+        Attach(sequence, parked.Link, parked.Present);
         if (parked.Credit > 0) Drive(sequence, new SourceEvent.CreditGranted(parked.Credit));
     }
 
-    private void Attach(Sequence sequence, IPullerLink link, int firstBlock)
+    private void Attach(Sequence sequence, IPullerLink link, BlockRuns present)
     {
         var before = sequence.Puller;
         sequence.Puller ??= link;
-        var (state, effects) = HandoffMachine.Apply(sequence.Source!, new SourceEvent.PullerArrived(firstBlock));
+        var (state, effects) = HandoffMachine.Apply(sequence.Source!, new SourceEvent.PullerArrived(present));
         sequence.Source = state;
         foreach (var effect in effects)
         {
@@ -105,6 +105,27 @@ internal sealed partial class Engine
     private Sequence? PulledBy(IPullerLink link, SequenceKey key) =>
         _sequences.TryGetValue(key, out var sequence) && sequence.Puller == link ? sequence : null;
 
+    /// <summary>
+    /// Before a step: the blocks that it completes may travel with it, layer by layer. Null when nobody follows.
+    /// </summary>
+    private StepProgress? BeginProgress(StepPart[] parts)
+    {
+        StepProgress? progress = null;
+        foreach (var part in parts)
+        {
+            var sequence = part.Sequence;
+            if (sequence.Source?.Stage != HandoffStage.Copying) continue;
+            progress ??= new StepProgress(_runner.Kv.Geometry.Layers);
+            sequence.Progress = progress;
+            var end = sequence.ComputedTokens + part.Rows;
+            Drive(sequence, new SourceEvent.BlocksFilled(
+                end == sequence.KnownTokens ? sequence.Source.Blocks : end / _kv.BlockTokens));
+            sequence.Progress = null;
+        }
+
+        return progress;
+    }
+
     /// <summary>Full blocks of a running prefill may travel; the growing one stays until prefill is done.</summary>
     private void OfferFilledBlocks(Sequence sequence)
     {
@@ -119,7 +140,7 @@ internal sealed partial class Engine
         sequence.Stage = SequenceStage.Holding;
         sequence.FirstLogprobs = logprobs;
         RenewLease(sequence);
-        Drive(sequence, new SourceEvent.BlocksFilled(sequence.Source!.Blocks));
+        Drive(sequence, new SourceEvent.PrefillEnded());
     }
 
     private void EndSource(Sequence sequence, ErrorCode? code, string reason)
@@ -148,8 +169,10 @@ internal sealed partial class Engine
     {
         switch (effect)
         {
-            case SourceEffect.SendBlock send:
-                sequence.Puller!.SendBlock(send.Index, sequence.Blocks[send.Index]);
+            case SourceEffect.SendBlocks send:
+                var blocks = new BlockId[send.Run.Count];
+                for (var i = 0; i < blocks.Length; i++) blocks[i] = sequence.Blocks[send.Run.First + i];
+                sequence.Puller!.SendBlocks(send.Run, blocks, sequence.Progress);
                 break;
             case SourceEffect.SendDone: sequence.Puller!.SendDone(DoneMessage(sequence)); break;
             case SourceEffect.SendCommitted: sequence.Puller!.SendCommitted(); break;
@@ -208,7 +231,7 @@ internal sealed partial class Engine
         var blocks = new BlockId[sequence.Blocks.Count];
         for (var i = 0; i < blocks.Length; i++) blocks[i] = sequence.Blocks[i];
         var request = new PullRequest(
-            sequence.Key, sequence.PullSource!, blocks, sequence.InsertedBlocks, sequence.KnownTokens,
+            sequence.Key, sequence.PullSource!, blocks, sequence.PresentBlocks, sequence.KnownTokens,
             sequence.OutputCount, sequence.LeaseLife);
         sequence.ActivePull = _pulls!.Start(request, result => Post(new EngineCommand.PullEnded(sequence.Key, result)));
         _outbox.Tell(sequence.Owner, sequence.Key, SequenceEventKind.HandoffStarted);

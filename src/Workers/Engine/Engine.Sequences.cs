@@ -37,7 +37,7 @@ internal sealed partial class Engine
 
         try
         {
-            var sampling = TokenSampler.Read(start.Sampling, key.Choice, _runner.VocabularySize);
+            var sampling = TokenSampler.Read(start.Sampling, _runner.VocabularySize);
             Accept(new Sequence(start, sampling, owner, _arrivals++, _settings, _kv.BlockTokens));
         }
         catch (KreweException e)

@@ -31,7 +31,7 @@ internal sealed partial class Engine
         if (_plan.IsEmpty) return false;
         foreach (var handle in _plan.Preempted) Preempt(_considered[handle]);
         _planned.Clear();
-        foreach (var rows in _plan.Continued) _planned.Add(new StepPart(_considered[rows.Handle], rows.Rows));
+        foreach (var rows in _plan.Continued) _planned.Add(PartOf(_considered[rows.Handle], rows.Rows));
         foreach (var rows in _plan.Admitted) Admit(_considered[rows.Handle], rows.Rows);
         if (_planned.Count > 0) Compute();
         return true;
@@ -115,7 +115,7 @@ internal sealed partial class Engine
         }
 
         // An earlier admission of this step may have evicted what this one was to hit: the rows are then a first chunk.
-        _planned.Add(new StepPart(sequence, rows));
+        _planned.Add(PartOf(sequence, rows));
         OfferFilledBlocks(sequence);
     }
 
@@ -125,15 +125,17 @@ internal sealed partial class Engine
         var begun = _time.GetTimestamp();
         foreach (var part in _planned) _kv.Grow(part.Sequence);
         var parts = _planned.ToArray();
+        var progress = BeginProgress(parts);
 
         // :: Step 4
-        _compute.Run(parts);
+        _compute.Run(parts, progress);
         foreach (ref var part in parts.AsSpan())
         {
             if (part.Fault is { } fault) Fail(part.Sequence, ErrorCode.EngineFault, fault);
             else Advance(part);
         }
 
+        progress?.Finish();
         _steps++;
         var ms = (float)_time.GetElapsedTime(begun).TotalMilliseconds;
         _stepMs += (ms - _stepMs) * (_steps == 1 ? 1f : 0.1f);
@@ -145,6 +147,7 @@ internal sealed partial class Engine
         var decodes = sequence.SampledCount > 0 && part.Rows == 1;
         if (decodes) _decodeTokens++;
         else _prefillTokens += part.Rows;
+        if (part.PromptLogitRow is not null && !TryScorePrompt(part)) return;
         sequence.ComputedTokens += part.Rows;
         _kv.InsertFull(sequence);
         if (part.LogitRow is null)

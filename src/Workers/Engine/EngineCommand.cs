@@ -1,5 +1,6 @@
 using Krewe.Abstractions;
 using Krewe.Abstractions.Wire;
+using Krewe.Control.Handoff;
 using SequenceKey = Krewe.Abstractions.SequenceKey;
 
 namespace Krewe.Workers;
@@ -21,8 +22,8 @@ internal abstract record EngineCommand
     /// <summary>Takes nothing new from now on.</summary>
     public sealed record Drain : EngineCommand;
 
-    /// <summary>A target wants this sequence; it has the blocks before <paramref name="FirstBlock"/>.</summary>
-    public sealed record PullerArrived(IPullerLink Link, SequenceKey Key, int FirstBlock) : EngineCommand;
+    /// <summary>A target wants this sequence; it has the blocks <paramref name="Present"/>.</summary>
+    public sealed record PullerArrived(IPullerLink Link, SequenceKey Key, BlockRuns Present) : EngineCommand;
 
     /// <summary>
     /// The puller lives: its lease is renewed, and it has room for <paramref name="Credit"/> more blocks.
@@ -34,7 +35,7 @@ internal abstract record EngineCommand
     /// <summary>The puller gave up or its link broke.</summary>
     public sealed record PullerLost(IPullerLink Link, SequenceKey Key, ErrorCode? Code, string Reason) : EngineCommand;
 
-    /// <summary>One send reads its block no more.</summary>
+    /// <summary>One run's send reads its blocks no more.</summary>
     public sealed record SendEnded(IPullerLink Link, SequenceKey Key) : EngineCommand;
 
     public sealed record PullEnded(SequenceKey Key, PullResult Result) : EngineCommand;

@@ -20,6 +20,9 @@ internal sealed record EngineSettings
 
     public bool PrefixCache { get; init; } = true;
 
+    /// <summary>Null = a sequence with a constraint is refused.</summary>
+    public IConstraintFactory? Constraints { get; init; }
+
     /// <summary>How long a puller may wait for a sequence that this worker does not know (yet).</summary>
     public TimeSpan PullerWaitLimit { get; init; } = new ClusterOptions().HandoffLease;
 }

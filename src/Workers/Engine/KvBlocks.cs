@@ -1,3 +1,4 @@
+using Krewe.Control.Handoff;
 using Krewe.Control.Kv;
 
 namespace Krewe.Workers;
@@ -31,7 +32,8 @@ internal sealed class KvBlocks
     public int BlocksFor(int tokens) => (tokens + _blockTokens - 1) / _blockTokens;
 
     /// <summary>What the cache would give the sequence if it were admitted now.</summary>
-    public PrefixHit Peek(Sequence sequence) => _cache.Peek(Matchable(sequence));
+    public PrefixHit Peek(Sequence sequence) =>
+        sequence.Pulls ? _cache.PeekAny(Matchable(sequence)) : _cache.Peek(Matchable(sequence));
 
     public int ReleasableBlocks(Sequence sequence) => _pool.ReleasableBlocks(sequence.Blocks);
 
@@ -40,7 +42,7 @@ internal sealed class KvBlocks
     /// </summary>
     public void Admit(Sequence sequence)
     {
-        var hits = _cache.Match(sequence.Blocks, Matchable(sequence));
+        var hits = sequence.Pulls ? MatchPresent(sequence) : _cache.Match(sequence.Blocks, Matchable(sequence));
         sequence.InsertedBlocks = hits;
         sequence.ComputedTokens = sequence.PrefixHitTokens = hits * _blockTokens;
         Grow(sequence);
@@ -52,8 +54,8 @@ internal sealed class KvBlocks
         $"The plan gave {sequence.Key} a block that the pool does not have.");
 
     /// <summary>
-    /// Makes blocks that are full by now findable. A block's content may move to an equal one here, so it must not have
-    /// been offered to a puller before.
+    /// Makes blocks that are full by now findable. A block's content may move to an equal one here, unless a puller may
+    /// be reading it.
     /// </summary>
     public void InsertFull(Sequence sequence)
     {
@@ -62,7 +64,11 @@ internal sealed class KvBlocks
         if (full == sequence.InsertedBlocks) return;
         chain.Cover(sequence.Tokens[..sequence.ComputedTokens]);
         for (; sequence.InsertedBlocks < full; sequence.InsertedBlocks++)
-            _cache.Insert(sequence.Blocks, sequence.InsertedBlocks, chain.Hashes[sequence.InsertedBlocks]);
+        {
+            _cache.Insert(
+                sequence.Blocks, sequence.InsertedBlocks, chain.Hashes[sequence.InsertedBlocks],
+                keepOwn: sequence.Puller is not null);
+        }
     }
 
     public void Release(Sequence sequence)
@@ -78,6 +84,16 @@ internal sealed class KvBlocks
     }
 
     /// <summary>
+    /// Every resident block of a context that is pulled need not travel, behind a gap too. Returns the leading ones.
+    /// </summary>
+    private int MatchPresent(Sequence sequence)
+    {
+        sequence.PresentBlocks = BlockRuns.Of(
+            _cache.MatchAny(sequence.Blocks, Matchable(sequence)), HandoffLimits.PresentRunsMax);
+        return sequence.PresentBlocks.SkipFrom(0);
+    }
+
+    /// <summary>
     /// Hashes of the blocks that a match may use. A sequence that samples here must compute at least its last token;
     /// one that is pulled gets its next token from the source and can use every full block.
     /// </summary>
@@ -86,6 +102,9 @@ internal sealed class KvBlocks
         if (sequence.Chain is not { } chain) return [];
         chain.Cover(sequence.Tokens);
         var usable = sequence.Pulls ? sequence.KnownTokens : sequence.KnownTokens - 1;
+
+        // A row gives the log-probability of the token behind it: it must be computed, cached or not.
+        if (sequence.ScoresPrompt) usable = Math.Min(usable, sequence.ScoredPromptTokens - 1);
         return chain.Hashes[..(usable / _blockTokens)];
     }
 }

@@ -14,13 +14,14 @@ internal sealed class OwnerOutbox
     /// <summary>Adds one token at its output position.</summary>
     public void Add(Sequence sequence, int index, SampledToken token, FinishReason finish)
     {
-        if (!_batches.TryGetValue(sequence.Owner, out var batch))
-            _batches.Add(sequence.Owner, batch = new TokenBatch());
         var run = new TokenRun { Key = sequence.WireKey, FirstIndex = (uint)index, Finish = finish };
         run.Tokens.Add((uint)token.Token);
         if (token.Logprobs is { } logprobs) run.Logprobs.Add(logprobs);
-        batch.Runs.Add(run);
+        BatchOf(sequence.Owner).Runs.Add(run);
     }
+
+    /// <summary>Adds log-probabilities of a prompt. The owner takes them before the tokens of the same batch.</summary>
+    public void Add(ISequenceOwner owner, PromptRun run) => BatchOf(owner).Prompts.Add(run);
 
     public void Tell(ISequenceOwner owner, SequenceKey key, SequenceEventKind kind, Action<SequenceEvent>? fill = null)
     {
@@ -36,6 +37,12 @@ internal sealed class OwnerOutbox
         // :: Step 8
         foreach (var (owner, batch) in _batches) owner.Deliver(batch);
         _batches.Clear();
+    }
+
+    private TokenBatch BatchOf(ISequenceOwner owner)
+    {
+        if (!_batches.TryGetValue(owner, out var batch)) _batches.Add(owner, batch = new TokenBatch());
+        return batch;
     }
 
     private void Flush(ISequenceOwner owner)

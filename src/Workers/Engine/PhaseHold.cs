@@ -13,7 +13,7 @@ internal enum HoldPhase
     /// <summary>Prefill is under way.</summary>
     Computing,
 
-    /// <summary>Some blocks were moved, not all.</summary>
+    /// <summary>Some blocks were moved; the end of prefill was not told.</summary>
     Handoff,
 
     /// <summary>The target has everything and has not said so.</summary>

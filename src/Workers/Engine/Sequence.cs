@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Krewe.Abstractions;
 using Krewe.Abstractions.Wire;
 using Krewe.Control.Handoff;
 using Krewe.Control.Kv;
@@ -26,6 +27,9 @@ internal sealed class Sequence
         (Part, Owner, Arrival) = (start.Part, owner, arrival);
         (Priority, Sampling, PullSource) = (start.Priority, sampling, start.Source);
         TopLogprobs = start.Sampling.HasTopLogprobs ? (int)start.Sampling.TopLogprobs : null;
+        PromptLogprobs = start.Sampling.HasPromptLogprobs && Part != SequencePart.Decode
+            ? (int)start.Sampling.PromptLogprobs
+            : null;
         LeaseLife = TimeSpan.FromMilliseconds(start.LeaseMs);
         PromptCount = start.PromptTokens.Count;
         OutputMax = (int)Math.Min(start.MaxOutputTokens, int.MaxValue);
@@ -35,6 +39,7 @@ internal sealed class Sequence
         foreach (var token in start.OutputTokens) _tokens.Add((int)token);
         var stops = start.StopTokens.Select(token => (int)token);
         _stopTokens = [.. start.IgnoreEos ? stops.Except(settings.EndTokens) : stops.Union(settings.EndTokens)];
+        Constraint = ReadConstraint(start.Sampling.Constraint, settings);
         if (settings.PrefixCache)
             Chain = new PrefixChain(PrefixHash.Root(settings.ModelFingerprint, start.PrefixSalt), blockTokens);
         if (Part == SequencePart.Prefill)
@@ -59,6 +64,18 @@ internal sealed class Sequence
 
     /// <summary>Alternatives wanted beside each token's log-probability; null = no log-probabilities at all.</summary>
     public int? TopLogprobs { get; }
+
+    /// <summary>Alternatives wanted beside each prompt token's log-probability; null = none at all.</summary>
+    public int? PromptLogprobs { get; }
+
+    /// <summary>Prompt tokens whose log-probabilities were told, the first counted: nothing comes before it.</summary>
+    public int ScoredPromptTokens { get; set; } = 1;
+
+    /// <summary>Prompt rows still have to be computed for their log-probabilities, whatever the cache has.</summary>
+    public bool ScoresPrompt => PromptLogprobs is not null && ScoredPromptTokens < PromptCount;
+
+    /// <summary>What the output must look like; null = anything.</summary>
+    public ITokenConstraint? Constraint { get; }
 
     /// <summary>Decode part: whom to pull from.</summary>
     public DataAddress? PullSource { get; }
@@ -100,6 +117,12 @@ internal sealed class Sequence
     /// <summary>Its KV came from another worker: prefill is that worker's to report.</summary>
     public bool WasPulled { get; set; }
 
+    /// <summary>Decode part: blocks that were here before the pull.</summary>
+    public BlockRuns PresentBlocks { get; set; } = BlockRuns.None;
+
+    /// <summary>Prefill part: the step under way that fills blocks of this sequence; null between steps.</summary>
+    public StepProgress? Progress { get; set; }
+
     /// <summary>Tokens that the prefix cache gave at the newest admission.</summary>
     public int PrefixHitTokens { get; set; }
 
@@ -129,12 +152,30 @@ internal sealed class Sequence
     /// <summary>True while an answer may not stop yet: stop tokens are masked.</summary>
     public ReadOnlySpan<int> MaskedTokens => OutputCount < _minOutputTokens ? _stopTokens : [];
 
-    public void Append(int token) => _tokens.Add(token);
+    public void Append(int token)
+    {
+        _tokens.Add(token);
+        Constraint?.Advance(token);
+    }
 
     /// <summary>Whether the newest token ends the stream, and how.</summary>
     public FinishReason FinishAfterNewest(int contextMax)
     {
         if (Array.IndexOf(_stopTokens, _tokens[^1]) >= 0 && OutputCount > _minOutputTokens) return FinishReason.Stop;
         return OutputCount >= OutputMax || KnownTokens >= contextMax ? FinishReason.Length : FinishReason.Unspecified;
+    }
+
+    private ITokenConstraint? ReadConstraint(string specification, EngineSettings settings)
+    {
+        if (specification.Length == 0) return null;
+        if (settings.Constraints is not { } factory)
+        {
+            throw new KreweException(
+                ErrorCode.UnsupportedParameter, "This worker cannot constrain an output.", "response_format");
+        }
+
+        var constraint = factory.Create(specification, _stopTokens);
+        foreach (var token in Tokens[PromptCount..]) constraint.Advance(token);
+        return constraint;
     }
 }

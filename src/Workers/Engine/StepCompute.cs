@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using Krewe.Abstractions;
+using Krewe.Abstractions.Wire;
 
 namespace Krewe.Workers;
 
@@ -12,6 +13,9 @@ internal struct StepPart(Sequence sequence, int rows)
 
     /// <summary>Its row in the logits; null when the chunk does not reach the last known token.</summary>
     public int? LogitRow;
+
+    /// <summary>The logits of its first row, and then of every row; null when only the last one's are wanted.</summary>
+    public int? PromptLogitRow;
 
     /// <summary>Set when this sequence, and only this one, could not be computed.</summary>
     public string? Fault;
@@ -30,9 +34,14 @@ internal sealed partial class StepCompute(IModelRunner runner, ILogger logger) :
     public ILayerGate? Gate { get; set; }
 
     /// <summary>Computes the rows; afterwards each part has a fault, a logit row, or neither.</summary>
-    public void Run(Span<StepPart> parts)
+    /// <param name="observer">Follows the layers; after a fault it is told of none any more.</param>
+    public void Run(Span<StepPart> parts, ILayerObserver? observer = null)
     {
+        _batch.Observer = observer;
         if (TryRun(parts) is not { } fault) return;
+
+        // What follows computes one sequence after the other: a layer stored for one says nothing of the others.
+        _batch.Observer = null;
         LogFault(logger, parts.Length, fault);
         if (parts.Length == 1) parts[0].Fault = Describe(fault);
         else RunAlone(parts);
@@ -41,8 +50,18 @@ internal sealed partial class StepCompute(IModelRunner runner, ILogger logger) :
     /// <summary>
     /// Draws the next token of a part that has a logit row. Throws <see cref="KreweException"/> on no numbers.
     /// </summary>
-    public SampledToken Sample(in StepPart part) => _sampler.Sample(
-        part.Sequence, _batch.Logits.AsSpan(part.LogitRow!.Value * runner.VocabularySize, runner.VocabularySize));
+    public SampledToken Sample(in StepPart part) => _sampler.Sample(part.Sequence, Logits(part.LogitRow!.Value));
+
+    /// <summary>
+    /// Log-probabilities of the prompt token at <paramref name="index"/>, whose row before it is in the part, which has
+    /// not been counted as computed yet. Throws <see cref="KreweException"/> on no numbers.
+    /// </summary>
+    public TokenLogprobs ScorePrompt(in StepPart part, int index)
+    {
+        var sequence = part.Sequence;
+        var row = part.PromptLogitRow!.Value + index - 1 - sequence.ComputedTokens;
+        return _sampler.Score(Logits(row), sequence.Tokens[index], sequence.PromptLogprobs!.Value);
+    }
 
     public void Dispose() => _sampler.Dispose();
 
@@ -86,6 +105,9 @@ internal sealed partial class StepCompute(IModelRunner runner, ILogger logger) :
         }
     }
 
+    private ReadOnlySpan<float> Logits(int row) =>
+        _batch.Logits.AsSpan(row * runner.VocabularySize, runner.VocabularySize);
+
     private static string Describe(Exception fault) => $"The engine could not compute a step: {fault.Message}";
 
     private void Fill(Span<StepPart> parts)
@@ -96,9 +118,13 @@ internal sealed partial class StepCompute(IModelRunner runner, ILogger logger) :
         {
             var sequence = part.Sequence;
             var end = sequence.ComputedTokens + part.Rows;
-            part.LogitRow = _batch.Add(
+            var samples = end == sequence.KnownTokens;
+            var logitRows = sequence.ScoresPrompt ? part.Rows : samples ? 1 : 0;
+            var first = _batch.Add(
                 sequence.Tokens[sequence.ComputedTokens..end], sequence.ComputedTokens, sequence.Blocks.Span,
-                runner.Kv.Geometry.BlockTokens, wantLogits: end == sequence.KnownTokens);
+                runner.Kv.Geometry.BlockTokens, logitRows);
+            part.PromptLogitRow = sequence.ScoresPrompt ? first : null;
+            part.LogitRow = samples ? first + logitRows - 1 : null;
         }
     }
 

@@ -24,8 +24,25 @@ internal sealed class TokenSampler(int vocabularySize) : IDisposable
         {
             var token = _sampler.Sample(
                 logits, sequence.Sampling, sequence.OutputCount, sequence.Tokens[..sequence.PromptCount],
-                sequence.Tokens[sequence.PromptCount..], sequence.MaskedTokens);
+                sequence.Tokens[sequence.PromptCount..], sequence.MaskedTokens,
+                sequence.Constraint is { } constraint ? constraint.Allowed : default);
             return new SampledToken(token, sequence.TopLogprobs is { } count ? Logprobs(logits, token, count) : null);
+        }
+        catch (InvalidLogitsException e)
+        {
+            throw new KreweException(ErrorCode.EngineFault, e.Message, innerException: e);
+        }
+    }
+
+    /// <summary>
+    /// The log-probabilities of a token that is known already, and of <paramref name="count"/> alternatives. Throws
+    /// <see cref="KreweException"/> (EngineFault) when the logits are no numbers.
+    /// </summary>
+    public TokenLogprobs Score(ReadOnlySpan<float> logits, int token, int count)
+    {
+        try
+        {
+            return Logprobs(logits, token, count);
         }
         catch (InvalidLogitsException e)
         {
@@ -36,7 +53,7 @@ internal sealed class TokenSampler(int vocabularySize) : IDisposable
     /// <summary>
     /// A request's parameters as settings. Throws <see cref="KreweException"/> (InvalidRequest) naming the wrong one.
     /// </summary>
-    public static SamplerSettings Read(SamplingParameters parameters, int choice, int vocabularySize)
+    public static SamplerSettings Read(SamplingParameters parameters, int vocabularySize)
     {
         Demand(parameters.Temperature >= 0 && float.IsFinite(parameters.Temperature),
             "temperature", parameters.Temperature);
@@ -48,6 +65,8 @@ internal sealed class TokenSampler(int vocabularySize) : IDisposable
             "repetition_penalty", parameters.RepetitionPenalty);
         Demand(!parameters.HasTopLogprobs || parameters.TopLogprobs <= TopLogprobsMax,
             "top_logprobs", parameters.TopLogprobs);
+        Demand(!parameters.HasPromptLogprobs || parameters.PromptLogprobs <= TopLogprobsMax,
+            "prompt_logprobs", parameters.PromptLogprobs);
         foreach (var (token, bias) in parameters.LogitBias)
             Demand(token < vocabularySize && float.IsFinite(bias), $"logit_bias of token {token}", bias);
         return new SamplerSettings
@@ -64,7 +83,7 @@ internal sealed class TokenSampler(int vocabularySize) : IDisposable
             LogitBias = [.. parameters.LogitBias.OrderBy(pair => pair.Key)
                 .Select(pair => new LogitBias((int)pair.Key, pair.Value))],
             Seed = unchecked((long)parameters.Seed),
-            Choice = choice,
+            Choice = (int)parameters.Choice,
         };
     }
 
@@ -78,8 +97,13 @@ internal sealed class TokenSampler(int vocabularySize) : IDisposable
 
     private TokenLogprobs Logprobs(ReadOnlySpan<float> logits, int token, int count)
     {
-        var result = new TokenLogprobs { Logprob = _sampler.LogProbability(logits, token) };
+        var result = new TokenLogprobs
+        {
+            Logprob = _sampler.LogProbability(logits, token),
+            Rank = (uint)Sampler.Rank(logits, token),
+        };
         if (count == 0) return result;
+        count = Math.Min(count, logits.Length);
         var (tokens, values) = (new int[count], new float[count]);
         _sampler.TopLogProbabilities(logits, tokens, values);
         foreach (var top in tokens) result.TopTokens.Add((uint)top);

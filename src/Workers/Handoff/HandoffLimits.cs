@@ -4,9 +4,28 @@ namespace Krewe.Workers;
 internal static class HandoffLimits
 {
     /// <summary>
-    /// Blocks that a target lets travel at once: enough to cover a round trip, few enough to stay fair.
+    /// Bytes that a target lets travel at once. It has reserved room for everything, so this bounds no memory: it only
+    /// keeps a broken source from sending without end.
     /// </summary>
-    public const int WindowBlocks = 8;
+    public const long WindowBytes = 256 << 20;
+
+    /// <summary>
+    /// Bytes of one piece, unless a single layer of a block is larger: few enough to stay in the cache between checksum
+    /// and copy, enough that the frame around them does not count.
+    /// </summary>
+    public const int PieceBytes = 256 << 10;
+
+    /// <summary>The same where a piece is only named: few enough that copying starts early.</summary>
+    public const int SharedPieceBytes = 2 << 20;
+
+    /// <summary>Most bytes of a list that names a piece's slices.</summary>
+    public const int SliceListBytesMax = 1 << 20;
+
+    /// <summary>Largest payload that a peer may announce: one block of a very large model.</summary>
+    public const int PayloadBytesMax = 256 << 20;
+
+    /// <summary>Runs of present blocks that a hello names; more would not fit into a message.</summary>
+    public const int PresentRunsMax = 4096;
 
     /// <summary>Signs of life per lease: two may be late before the third expires it.</summary>
     public const int RenewalsPerLease = 3;
@@ -17,6 +36,6 @@ internal static class HandoffLimits
     /// <summary>Wait after a link could not be accepted.</summary>
     public static readonly TimeSpan AcceptPause = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>How long a new connection may take to say hello.</summary>
+    /// <summary>How long a new connection may take to greet and to say hello.</summary>
     public static readonly TimeSpan HelloLimit = TimeSpan.FromSeconds(5);
 }

@@ -1,9 +1,18 @@
 using System.Net.Sockets;
+using Krewe.Abstractions.Wire;
+using Krewe.Control.Links;
 
 namespace Krewe.Workers;
 
+/// <summary>What serves one incoming data link to its end. Does not throw.</summary>
+internal interface ILinkHandler
+{
+    Task RunAsync(CancellationToken stopping);
+}
+
 /// <summary>
-/// The source's side of all handoffs: accepts data links and runs one <see cref="PullerConnection"/> on each.
+/// The door of a worker that others pull blocks from: accepts data links, takes each one's first message and gives the
+/// link to the handler of that kind (handoff, migration, prefix fetch).
 /// </summary>
 internal sealed partial class HandoffServer(IBlockListener listener, TimeProvider time, ILogger logger)
     : IAsyncDisposable
@@ -14,8 +23,11 @@ internal sealed partial class HandoffServer(IBlockListener listener, TimeProvide
 
     public int Port => listener.Port;
 
-    /// <summary>Begins to accept. <paramref name="open"/> makes a link's handler.</summary>
-    public void Start(Func<IDataChannel, PullerConnection> open) => _accepting = AcceptAsync(open);
+    /// <summary>
+    /// Begins to accept. <paramref name="open"/> makes a link's handler from its first message, or says null to one
+    /// that begins no link; the handler disposes the channel.
+    /// </summary>
+    public void Start(Func<IDataChannel, DataMessage, ILinkHandler?> open) => _accepting = AcceptAsync(open);
 
     /// <summary>Ends every link; afterwards no send reads a block.</summary>
     public async ValueTask DisposeAsync()
@@ -27,15 +39,15 @@ internal sealed partial class HandoffServer(IBlockListener listener, TimeProvide
         _stopping.Dispose();
     }
 
-    private async Task AcceptAsync(Func<IDataChannel, PullerConnection> open)
+    private async Task AcceptAsync(Func<IDataChannel, DataMessage, ILinkHandler?> open)
     {
         while (!_stopping.IsCancellationRequested)
         {
             try
             {
-                var connection = open(await listener.AcceptAsync(_stopping.Token));
+                var link = await listener.AcceptAsync(_stopping.Token);
                 _connections.RemoveAll(task => task.IsCompleted);
-                _connections.Add(Task.Run(() => connection.RunAsync(_stopping.Token)));
+                _connections.Add(Task.Run(() => ServeAsync(link, open)));
             }
             catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
             {
@@ -50,6 +62,34 @@ internal sealed partial class HandoffServer(IBlockListener listener, TimeProvide
         }
     }
 
+    private async Task ServeAsync(IAcceptedLink link, Func<IDataChannel, DataMessage, ILinkHandler?> open)
+    {
+        using (link)
+        {
+            if (await BeginAsync(link, open) is { } handler) await handler.RunAsync(_stopping.Token);
+        }
+    }
+
+    private async Task<ILinkHandler?> BeginAsync(
+        IAcceptedLink link, Func<IDataChannel, DataMessage, ILinkHandler?> open)
+    {
+        using var patience = new Patience(HandoffLimits.HelloLimit, time, _stopping.Token);
+        try
+        {
+            var channel = await link.OpenAsync(patience.Token);
+            if (await channel.ReceiveAsync(patience.Token) is not { } first) return null;
+            return open(channel, first) ?? throw new FrameException($"A data link began with {first.BodyCase}.");
+        }
+        catch (Exception e) when (e is FrameException or IOException or OperationCanceledException)
+        {
+            LogNotBegun(logger, e.Message);
+            return null;
+        }
+    }
+
     [LoggerMessage(LogLevel.Warning, "Step 5: a data link could not be accepted: {Reason}")]
     private static partial void LogAcceptFailed(ILogger logger, string reason);
+
+    [LoggerMessage(LogLevel.Debug, "Step 5: a data link ended before it began: {Reason}")]
+    private static partial void LogNotBegun(ILogger logger, string reason);
 }

@@ -1,5 +1,6 @@
 using Krewe.Abstractions;
 using Krewe.Abstractions.Wire;
+using Krewe.Control.Handoff;
 using SequenceKey = Krewe.Abstractions.SequenceKey;
 
 namespace Krewe.Workers;
@@ -8,12 +9,12 @@ namespace Krewe.Workers;
 /// <param name="Key">The sequence.</param>
 /// <param name="Source">Where it is.</param>
 /// <param name="Blocks">Reserved blocks of the whole context, by logical index.</param>
-/// <param name="PresentBlocks">Blocks before this one hold the right content already (prefix cache).</param>
+/// <param name="Present">Those of them that hold the right content already (prefix cache).</param>
 /// <param name="ContextTokens">Tokens whose KV must come.</param>
 /// <param name="OutputIndex">Output position of the token that prefill sampled.</param>
 /// <param name="LeaseLife">Silence after which the source is given up.</param>
 internal sealed record PullRequest(
-    SequenceKey Key, DataAddress Source, BlockId[] Blocks, int PresentBlocks, int ContextTokens, int OutputIndex,
+    SequenceKey Key, DataAddress Source, BlockId[] Blocks, BlockRuns Present, int ContextTokens, int OutputIndex,
     TimeSpan LeaseLife);
 
 /// <summary>How a pull ended. With either result nothing writes into the blocks any more.</summary>

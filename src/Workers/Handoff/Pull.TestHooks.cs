@@ -4,7 +4,7 @@ namespace Krewe.Workers;
 internal sealed partial class Pull
 {
     private Task HoldInHandoffAsync(CancellationToken cancellationToken) =>
-        _hold is null || _state.Next >= _request.Blocks.Length
+        _hold is null
             ? Task.CompletedTask
             : _hold.StayIfClaimedAsync(HoldPhase.Handoff, cancellationToken);
 

@@ -3,6 +3,7 @@ using Krewe.Abstractions;
 using Krewe.Abstractions.Wire;
 using Krewe.Control.Handoff;
 using Krewe.Control.Links;
+using Piece = Krewe.Control.Handoff.Piece;
 
 namespace Krewe.Workers;
 
@@ -25,7 +26,8 @@ internal sealed partial class Pull : IActivePull
     private HandoffTarget _state;
     private PullResult.Aborted? _failure;
     private PrefillDone? _done;
-    private byte[]? _staging;
+    private PieceCursor _cursor;
+    private Piece? _placed;
 
     public Pull(
         PullRequest request, IBlockTransport transport, IKvArena arena, WorkerIdentity identity, PhaseHold? hold,
@@ -33,7 +35,10 @@ internal sealed partial class Pull : IActivePull
     {
         (_request, _transport, _arena, _identity) = (request, transport, arena, identity);
         (_hold, _time, _logger) = (hold, time, logger);
-        _state = HandoffTarget.Begin(request.Blocks.Length, request.PresentBlocks, HandoffLimits.WindowBlocks);
+        var geometry = arena.Geometry;
+        var window = (int)Math.Max(1, HandoffLimits.WindowBytes / geometry.BlockBytes);
+        _state = HandoffTarget.Begin(request.Blocks.Length, request.Present, window);
+        _cursor = PieceCursor.Begin(geometry.Layers);
     }
 
     public void Cancel(string reason)
@@ -76,7 +81,7 @@ internal sealed partial class Pull : IActivePull
 
     private async Task MoveAsync(IDataChannel channel, Patience patience)
     {
-        await channel.SendAsync(new DataMessage { Hello = HelloMessage() }, default, patience.Renewed());
+        await channel.SendAsync(new DataMessage { Hello = HelloMessage() }, patience.Renewed());
 
         // :: Step 5
         await ApplyAsync(channel, new TargetEvent.LinkUp(), patience.Renewed());
@@ -102,9 +107,13 @@ internal sealed partial class Pull : IActivePull
     {
         switch (message.BodyCase)
         {
-            case DataMessage.BodyOneofCase.Block:
-                if (_staging is not null) _arena.CopyIn(_request.Blocks[_state.Next], _staging);
-                await ApplyAsync(channel, new TargetEvent.BlockArrived((int)message.Block.Index), cancellationToken);
+            case DataMessage.BodyOneofCase.Piece:
+                var piece = message.Piece.FromWire();
+                if (_placed != piece) throw new FrameException($"{piece} came without its bytes.");
+                _placed = null;
+                _cursor = _cursor.Take(piece, out var finished);
+                if (finished is { } run)
+                    await ApplyAsync(channel, new TargetEvent.BlocksArrived(run), cancellationToken);
                 await HoldInHandoffAsync(cancellationToken);
                 break;
             case DataMessage.BodyOneofCase.Done:
@@ -142,7 +151,7 @@ internal sealed partial class Pull : IActivePull
         var needed = message.BodyCase == DataMessage.BodyOneofCase.Pull;
         try
         {
-            await channel.SendAsync(message, default, cancellationToken);
+            await channel.SendAsync(message, cancellationToken);
         }
         catch (Exception e) when (!needed && e is IOException or OperationCanceledException)
         {
@@ -165,13 +174,13 @@ internal sealed partial class Pull : IActivePull
     /// <summary>Decoding begins at once; the link only waits for the source to have read the commit.</summary>
     private async Task CloseAfterCommitAsync(IDataChannel channel, Action<PullResult> ended)
     {
-        var moved = _request.Blocks.Length - _request.PresentBlocks;
+        var moved = _state.Arrived;
         ended(new PullResult.Committed(
             (int)_done!.FirstToken, _done.Logprobs, moved, (long)moved * _arena.Geometry.BlockBytes));
         using var patience = new Patience(HandoffLimits.ClosingGrace, _time, _cancelled.Token);
         try
         {
-            while (await channel.ReceiveAsync(RefuseRoom, patience.Token) is { } last)
+            while (await channel.ReceiveAsync(patience.Token) is { } last)
             {
                 if (last.BodyCase == DataMessage.BodyOneofCase.Committed) return;
             }
@@ -188,7 +197,7 @@ internal sealed partial class Pull : IActivePull
         {
             using var timer = new PeriodicTimer(_request.LeaseLife / HandoffLimits.RenewalsPerLease, _time);
             while (await timer.WaitForNextTickAsync(cancellationToken))
-                await channel.SendAsync(new DataMessage { Renew = new Renew() }, default, cancellationToken);
+                await channel.SendAsync(new DataMessage { Renew = new Renew() }, cancellationToken);
         }
         catch (Exception e) when (e is OperationCanceledException or IOException)
         {
@@ -197,32 +206,35 @@ internal sealed partial class Pull : IActivePull
         }
     }
 
-    private Memory<byte> RoomFor(DataMessage message, int payloadBytes)
+    /// <summary>A piece's place: only blocks that are missing, were asked for and are next are ever written.</summary>
+    private ReadOnlyMemory<BlockSlice> RoomFor(DataMessage message, int payloadBytes)
     {
-        var expected = _arena.Geometry.BlockBytes;
-        if (message.BodyCase != DataMessage.BodyOneofCase.Block || payloadBytes != expected)
-            throw new FrameException($"{message.BodyCase} with {payloadBytes} bytes; a block has {expected}.");
-        if (message.Block.Index != _state.Next || _state.Next >= _state.Credited)
-            throw new FrameException($"Block {message.Block.Index} came uncalled for; {_state.Next} was next.");
-        if (_arena.TryGetMemory(_request.Blocks[_state.Next], out var memory)) return memory;
-        return _staging ??= new byte[expected];
+        if (message.Piece is null)
+            throw new FrameException($"{message.BodyCase} with {payloadBytes} bytes of payload.");
+        var piece = message.Piece.FromWire();
+        var run = _cursor.Demand(piece);
+        if (!_state.Expects(run))
+            throw new FrameException($"{run} came uncalled for; block {_state.Next} was next.");
+        _placed = piece;
+        return BlockSlice.Of(piece, _request.Blocks, offset: 0, _arena.Geometry);
     }
 
-    private static Memory<byte> RefuseRoom(DataMessage message, int payloadBytes) =>
-        throw new FrameException($"{message.BodyCase} with {payloadBytes} bytes after the commit.");
-
-    private PullHello HelloMessage() => new()
+    private PullHello HelloMessage()
     {
-        Protocol = ProtocolVersion.Current,
-        Key = _request.Key.ToWire(),
-        TargetWorkerId = _identity.WorkerId,
-        SourceIncarnation = _request.Source.Incarnation,
-        ModelFingerprint = _identity.ModelFingerprint,
-        Numerics = _identity.Numerics.ToString(),
-        Kv = _identity.Geometry.ToWire(),
-        FirstBlock = (uint)_request.PresentBlocks,
-        LeaseMs = (uint)_request.LeaseLife.TotalMilliseconds,
-    };
+        var hello = new PullHello
+        {
+            Protocol = ProtocolVersion.Current,
+            Key = _request.Key.ToWire(),
+            TargetWorkerId = _identity.WorkerId,
+            SourceIncarnation = _request.Source.Incarnation,
+            ModelFingerprint = _identity.ModelFingerprint,
+            Numerics = _identity.Numerics.ToString(),
+            Kv = _identity.Geometry.ToWire(),
+            LeaseMs = (uint)_request.LeaseLife.TotalMilliseconds,
+        };
+        hello.PresentRuns.Add(_request.Present.ToPairs());
+        return hello;
+    }
 
     private void DemandExpected(PrefillDone done)
     {

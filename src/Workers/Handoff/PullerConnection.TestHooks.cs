@@ -1,7 +1,7 @@
 namespace Krewe.Workers;
 
 /// <summary>
-/// Where a fault test can keep the source in the middle of a handoff: one block is sent, the others are not.
+/// Where a fault test can keep the source in the middle of a handoff: something is sent, not everything said.
 /// </summary>
 internal sealed partial class PullerConnection
 {

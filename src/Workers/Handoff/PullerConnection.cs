@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
 using Krewe.Abstractions;
 using Krewe.Abstractions.Wire;
+using Krewe.Control.Handoff;
 using Krewe.Control.Links;
 using SequenceKey = Krewe.Abstractions.SequenceKey;
 
@@ -9,31 +10,36 @@ namespace Krewe.Workers;
 
 /// <summary>
 /// The source's link to one puller: a reader that tells the engine what the target says, and a writer that sends what
-/// the engine wants. Each block given to it is answered by one SendEnded, also when the link breaks.
+/// the engine wants. Each run given to it is answered by one SendEnded, also when the link breaks.
 /// </summary>
 [SuppressMessage("Design", "CA1001:Types that own disposable fields should be disposable",
     Justification = "The engine may speak to a link that has ended; a disposed token source would throw there.")]
 internal sealed partial class PullerConnection(
-    IDataChannel channel, IKvArena arena, WorkerIdentity identity, Action<EngineCommand> post, PhaseHold? hold,
-    TimeProvider time, ILogger logger) : IPullerLink
+    IDataChannel channel, PullHello hello, WorkerIdentity identity, Action<EngineCommand> post, PhaseHold? hold,
+    TimeProvider time, ILogger logger) : IPullerLink, ILinkHandler
 {
     /// <summary>A peer that asks for less would only be answered with a flood of renewals.</summary>
     private const uint LeaseMsMin = 30;
 
-    private readonly record struct Outgoing(DataMessage Message, BlockId? Block = null, bool Last = false);
+    private abstract record Outgoing
+    {
+        public sealed record Words(DataMessage Message, bool Last = false) : Outgoing;
+
+        public sealed record Blocks(BlockRun Run, BlockId[] Ids, StepProgress? Progress) : Outgoing;
+    }
 
     private readonly Channel<Outgoing> _outbox = Channel.CreateUnbounded<Outgoing>(
         new UnboundedChannelOptions { SingleReader = true });
 
     private readonly CancellationTokenSource _cut = new(Timeout.InfiniteTimeSpan, time);
-    private SequenceKey _key;
-    private byte[]? _staging;
+    private readonly SequenceKey _key = hello.Key.FromWire();
+    private readonly RunSender _sender = new(channel, identity.Geometry);
     private volatile bool _aborting;
 
-    public void SendBlock(int index, BlockId block)
+    public void SendBlocks(BlockRun run, BlockId[] blocks, StepProgress? progress)
     {
-        var message = new DataMessage { Block = new Block { Index = (uint)index } };
-        if (!_outbox.Writer.TryWrite(new Outgoing(message, block))) post(new EngineCommand.SendEnded(this, _key));
+        if (!_outbox.Writer.TryWrite(new Outgoing.Blocks(run, blocks, progress)))
+            post(new EngineCommand.SendEnded(this, _key));
     }
 
     public void SendDone(PrefillDone done) => Enqueue(new DataMessage { Done = done });
@@ -43,6 +49,7 @@ internal sealed partial class PullerConnection(
     public void SendAbort(ErrorCode? code, string reason)
     {
         _aborting = true;
+        channel.Revoke();
         EnqueueLast(new DataMessage
         {
             Abort = new HandoffAbort { ErrorCode = code?.ToString() ?? "", Message = reason },
@@ -54,11 +61,17 @@ internal sealed partial class PullerConnection(
     {
         using var both = CancellationTokenSource.CreateLinkedTokenSource(_cut.Token, stopping);
         var (code, reason) = (ErrorCode.HandoffTargetLost, "The target's data link closed before its commit.");
+        var began = false;
         try
         {
-            if (await GreetAsync(both.Token) is not { } hello) return;
-            _key = hello.Key.FromWire();
-            post(new EngineCommand.PullerArrived(this, _key, (int)Math.Min(hello.FirstBlock, int.MaxValue)));
+            if (Mismatch() is { } mismatch)
+            {
+                await RefuseAsync(mismatch, both.Token);
+                return;
+            }
+
+            began = true;
+            post(new EngineCommand.PullerArrived(this, _key, BlockRuns.FromPairs(hello.PresentRuns)!));
             var writing = WriteAsync(TimeSpan.FromMilliseconds(Math.Max(LeaseMsMin, hello.LeaseMs)), both.Token);
             try
             {
@@ -84,30 +97,26 @@ internal sealed partial class PullerConnection(
         {
             EndUnsent();
             channel.Dispose();
-            if (_key != default) post(new EngineCommand.PullerLost(this, _key, code, reason));
+            if (began) post(new EngineCommand.PullerLost(this, _key, code, reason));
         }
     }
 
-    /// <summary>The hello, when it fits this worker; otherwise the target was told what differs.</summary>
-    private async Task<PullHello?> GreetAsync(CancellationToken cancellationToken)
+    private async Task RefuseAsync(string mismatch, CancellationToken cancellationToken)
     {
         using var patience = new Patience(HandoffLimits.HelloLimit, time, cancellationToken);
-        var message = await channel.ReceiveAsync(RefuseRoom, patience.Token);
-        if (message?.Hello is not { } hello) throw new FrameException("A data link began without a hello.");
-        if (Mismatch(hello) is not { } mismatch) return hello;
         LogRefused(logger, hello.TargetWorkerId, mismatch);
         var abort = new HandoffAbort { ErrorCode = nameof(ErrorCode.HandoffRefused), Message = mismatch };
-        await channel.SendAsync(new DataMessage { Abort = abort }, default, patience.Token);
+        await channel.SendAsync(new DataMessage { Abort = abort }, patience.Token);
         channel.FinishSending();
-        await channel.ReceiveAsync(RefuseRoom, patience.Token);
-        return null;
+        await channel.ReceiveAsync(patience.Token);
     }
 
-    private string? Mismatch(PullHello hello)
+    private string? Mismatch()
     {
         if (hello.Protocol != ProtocolVersion.Current)
             return Differs("protocol", hello.Protocol, ProtocolVersion.Current);
         if (hello.Key is null || hello.Key.RequestId.Length == 0) return "The hello names no sequence.";
+        if (BlockRuns.FromPairs(hello.PresentRuns) is null) return "The hello's present_runs are no set of blocks.";
         if (hello.SourceIncarnation != identity.Incarnation)
             return Differs("incarnation", hello.SourceIncarnation, identity.Incarnation) + " It was restarted.";
         if (hello.ModelFingerprint != identity.ModelFingerprint)
@@ -123,7 +132,7 @@ internal sealed partial class PullerConnection(
 
     private async Task ReadAsync(CancellationToken cancellationToken)
     {
-        while (await channel.ReceiveAsync(RefuseRoom, cancellationToken) is { } message)
+        while (await channel.ReceiveAsync(cancellationToken) is { } message)
         {
             switch (message.BodyCase)
             {
@@ -152,9 +161,10 @@ internal sealed partial class PullerConnection(
         {
             await foreach (var outgoing in _outbox.Reader.ReadAllAsync(cancellationToken))
             {
-                if (outgoing.Block is { } block) await SendAsync(outgoing.Message, block, cancellationToken);
-                else await channel.SendAsync(outgoing.Message, default, cancellationToken);
-                if (outgoing.Last) break;
+                if (outgoing is Outgoing.Blocks blocks) await SendAsync(blocks, cancellationToken);
+                if (outgoing is not Outgoing.Words words) continue;
+                await channel.SendAsync(words.Message, cancellationToken);
+                if (words.Last) break;
             }
 
             channel.FinishSending();
@@ -173,18 +183,12 @@ internal sealed partial class PullerConnection(
         }
     }
 
-    private async Task SendAsync(DataMessage message, BlockId block, CancellationToken cancellationToken)
+    private async Task SendAsync(Outgoing.Blocks blocks, CancellationToken cancellationToken)
     {
+        var pieces = 0;
         try
         {
-            if (_aborting) return;
-            if (!arena.TryGetMemory(block, out var bytes))
-            {
-                bytes = _staging ??= new byte[arena.Geometry.BlockBytes];
-                arena.CopyOut(block, bytes.Span);
-            }
-
-            await channel.SendAsync(message, bytes, cancellationToken);
+            await _sender.SendAsync(blocks.Run, blocks.Ids, blocks.Progress, GoesOnAsync, cancellationToken);
         }
         finally
         {
@@ -192,6 +196,12 @@ internal sealed partial class PullerConnection(
         }
 
         await HoldInHandoffAsync(cancellationToken);
+
+        async Task<bool> GoesOnAsync()
+        {
+            if (pieces++ > 0) await HoldInHandoffAsync(cancellationToken);
+            return !_aborting;
+        }
     }
 
     /// <summary>Prefill may take long: signs of life keep the target from giving up.</summary>
@@ -201,19 +211,19 @@ internal sealed partial class PullerConnection(
         try
         {
             while (await timer.WaitForNextTickAsync(cancellationToken))
-                Enqueue(new DataMessage { Renew = new Renew() });
+                await channel.SendAsync(new DataMessage { Renew = new Renew() }, cancellationToken);
         }
-        catch (OperationCanceledException)
+        catch (Exception e) when (e is OperationCanceledException or IOException)
         {
-            return; // the writer has ended
+            return; // the writer has ended, or sees the same broken link
         }
     }
 
-    private void Enqueue(DataMessage message) => _outbox.Writer.TryWrite(new Outgoing(message));
+    private void Enqueue(DataMessage message) => _outbox.Writer.TryWrite(new Outgoing.Words(message));
 
     private void EnqueueLast(DataMessage message)
     {
-        _outbox.Writer.TryWrite(new Outgoing(message, Last: true));
+        _outbox.Writer.TryWrite(new Outgoing.Words(message, Last: true));
         _outbox.Writer.TryComplete();
         _cut.CancelAfter(HandoffLimits.ClosingGrace);
     }
@@ -223,12 +233,9 @@ internal sealed partial class PullerConnection(
         _outbox.Writer.TryComplete();
         while (_outbox.Reader.TryRead(out var outgoing))
         {
-            if (outgoing.Block is not null) post(new EngineCommand.SendEnded(this, _key));
+            if (outgoing is Outgoing.Blocks) post(new EngineCommand.SendEnded(this, _key));
         }
     }
-
-    private static Memory<byte> RefuseRoom(DataMessage message, int payloadBytes) =>
-        throw new FrameException($"{message.BodyCase} with {payloadBytes} bytes of payload; a target sends none.");
 
     [LoggerMessage(LogLevel.Debug, "Step 5: the data link of {Key} ended: {Reason}")]
     private static partial void LogBroken(ILogger logger, SequenceKey key, string reason);

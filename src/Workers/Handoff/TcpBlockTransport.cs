@@ -1,21 +1,26 @@
-using System.Net;
 using System.Net.Sockets;
 using Krewe.Abstractions;
 using Krewe.Abstractions.Wire;
+using Krewe.Control.Links;
 
 namespace Krewe.Workers;
 
-/// <summary>Data links over TCP.</summary>
-/// <param name="blockBytes">Largest payload that a peer may announce.</param>
-internal sealed class TcpBlockTransport(int blockBytes) : IBlockTransport
+/// <summary>
+/// Data links over TCP. The holder greets and offers its memory; a peer that can map it says so, and payloads then do
+/// not cross the socket. Whether both are on one host is found out by doing it, not by comparing names.
+/// </summary>
+internal sealed class TcpBlockTransport(IKvArena arena, KvTransport choice, TimeProvider time)
+    : IBlockTransport, IDisposable
 {
+    private readonly PeerMemories _peers = new(time);
+
     public async Task<IDataChannel> ConnectAsync(DataAddress address, CancellationToken cancellationToken)
     {
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
             await socket.ConnectAsync(address.Host, (int)address.Port, cancellationToken);
-            return new TcpDataChannel(socket, blockBytes);
+            return await AttachAsync(new FrameSocket(socket), address, cancellationToken);
         }
         catch (SocketException e)
         {
@@ -30,43 +35,38 @@ internal sealed class TcpBlockTransport(int blockBytes) : IBlockTransport
         }
     }
 
-    public IBlockListener Listen(string host, int port) => new Listener(host, port, blockBytes);
+    public IBlockListener Listen(string host, int port) => new TcpBlockListener(host, port, arena, choice);
 
-    private sealed class Listener : IBlockListener
+    /// <summary>To be called when all links have ended.</summary>
+    public void Dispose() => _peers.Dispose();
+
+    private async Task<IDataChannel> AttachAsync(
+        FrameSocket frames, DataAddress address, CancellationToken cancellationToken)
     {
-        private readonly Socket _socket;
-        private readonly int _blockBytes;
-
-        public Listener(string host, int port, int blockBytes)
+        if (await frames.ReceiveAsync(cancellationToken) is not { Message.Greeting: { } greeting })
+            throw new FrameException("A data link began without a greeting.");
+        var reason = "it offers no shared memory";
+        var hold = choice != KvTransport.Tcp && greeting.Shared is { } offer ? _peers.TryHold(offer, out reason) : null;
+        try
         {
-            _blockBytes = blockBytes;
-            var address = IPAddress.TryParse(host, out var parsed) ? parsed : IPAddress.Any;
-            _socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-            try
+            if (hold is null && (choice == KvTransport.Shared || greeting.SharedOnly))
             {
-                _socket.Bind(new IPEndPoint(address, port));
-                _socket.Listen();
+                throw new IOException($"The memory of {address.WorkerId} cannot be used: {reason}. One of the two "
+                    + "workers has --kv-transport shared; use auto or tcp.");
             }
-            catch (SocketException e)
-            {
-                _socket.Dispose();
-                var code = e.SocketErrorCode == SocketError.AddressAlreadyInUse
-                    ? ErrorCode.PortInUse
-                    : ErrorCode.InvalidOptions;
-                throw new KreweException(code,
-                    $"The data link cannot listen at {host}:{port}: {e.Message}. Give another --data-port (0 = any).");
-            }
+
+            var attach = new Attach { Shared = hold is not null };
+            await frames.SendAsync(new DataMessage { Attach = attach }, [], cancellationToken);
+        }
+        catch
+        {
+            hold?.Dispose();
+            throw;
         }
 
-        public int Port => ((IPEndPoint)_socket.LocalEndPoint!).Port;
-
-        public async Task<IDataChannel> AcceptAsync(CancellationToken cancellationToken)
-        {
-            var socket = await _socket.AcceptAsync(cancellationToken);
-            socket.NoDelay = true;
-            return new TcpDataChannel(socket, _blockBytes);
-        }
-
-        public void Dispose() => _socket.Dispose();
+        return hold is null
+            ? new TcpDataChannel(frames, arena)
+            : new SharedPeerChannel(
+                frames, arena, hold, (int)greeting.Shared!.FenceSlot, greeting.Shared.FenceGeneration);
     }
 }

@@ -1,104 +1,49 @@
-using System.Net.Sockets;
-using Google.Protobuf;
 using Krewe.Abstractions.Wire;
 using Krewe.Control.Links;
 
 namespace Krewe.Workers;
 
 /// <summary>
-/// A data link on one socket. Payloads go straight between the socket and the KV arena. Cancelling a send or a receive
-/// in the middle of a frame leaves the link unusable: the caller closes it.
+/// Payloads on the link's own socket: straight out of this worker's arena and straight into the peer's, many slices a
+/// system call, each payload under one CRC-32C.
 /// </summary>
-internal sealed class TcpDataChannel(Socket socket, int blockBytes) : IDataChannel
+internal sealed class TcpDataChannel(FrameSocket frames, IKvArena arena) : IDataChannel
 {
-    private readonly SemaphoreSlim _sending = new(1, 1);
-    private readonly byte[] _received = new byte[DataFrame.HeaderBytes + DataFrame.MessageBytesMax];
+    public string Kind => "TCP";
 
-    public async Task SendAsync(DataMessage message, ReadOnlyMemory<byte> payload, CancellationToken cancellationToken)
-    {
-        var head = new byte[DataFrame.HeaderBytes + message.CalculateSize()];
-        message.WriteTo(head.AsSpan(DataFrame.HeaderBytes));
-        DataFrame.Of(head.AsSpan(DataFrame.HeaderBytes), payload.Span).Write(head);
-        await _sending.WaitAsync(cancellationToken);
-        try
-        {
-            await SendAllAsync(head, cancellationToken);
-            await SendAllAsync(payload, cancellationToken);
-        }
-        catch (Exception e) when (e is SocketException or ObjectDisposedException)
-        {
-            throw new IOException($"The data link broke: {e.Message}", e);
-        }
-        finally
-        {
-            _sending.Release();
-        }
-    }
+    public int PieceBytes => HandoffLimits.PieceBytes;
+
+    public Task SendAsync(
+        DataMessage message, ReadOnlyMemory<BlockSlice> payload, CancellationToken cancellationToken) =>
+        frames.SendAsync(
+            message, ArenaParts.InPlace(arena, payload.Span) ?? [ArenaParts.CopyOut(arena, payload.Span)],
+            cancellationToken);
 
     public async Task<DataMessage?> ReceiveAsync(PayloadRoom room, CancellationToken cancellationToken)
     {
-        var header = _received.AsMemory(0, DataFrame.HeaderBytes);
-        if (!await FillAsync(header, mayEnd: true, cancellationToken)) return null;
-        var frame = DataFrame.Read(header.Span, blockBytes);
-        var bytes = _received.AsMemory(DataFrame.HeaderBytes, frame.MessageBytes);
-        await FillAsync(bytes, mayEnd: false, cancellationToken);
-        var message = Parse(bytes.Span);
-        var payload = frame.PayloadBytes == 0 ? Memory<byte>.Empty : room(message, frame.PayloadBytes);
-        await FillAsync(payload, mayEnd: false, cancellationToken);
-        frame.Verify(bytes.Span, payload.Span);
-        return message;
+        if (await frames.ReceiveAsync(cancellationToken) is not { } head) return null;
+        if (head.PayloadBytes == 0) return head.Message;
+        var slices = room(head.Message, head.PayloadBytes);
+        if (ArenaParts.LengthOf(slices.Span) != head.PayloadBytes)
+            throw new FrameException($"{head.Message.BodyCase} with {head.PayloadBytes} bytes of payload.");
+        if (ArenaParts.InPlace(arena, slices.Span) is { } parts)
+        {
+            await frames.FillAsync(head, parts, cancellationToken);
+            return head.Message;
+        }
+
+        var staging = new byte[head.PayloadBytes];
+        await frames.FillAsync(head, [staging], cancellationToken);
+        ArenaParts.CopyIn(arena, slices.Span, staging);
+        return head.Message;
     }
 
-    public void FinishSending()
+    // What was handed to the socket is the kernel's copy: the peer reads no block of ours.
+    public void Revoke()
     {
-        try
-        {
-            socket.Shutdown(SocketShutdown.Send);
-        }
-        catch (Exception e) when (e is SocketException or ObjectDisposedException)
-        {
-            // The peer was faster in closing: there is nothing left to finish.
-            socket.Dispose();
-        }
     }
 
-    // Not the semaphore: a send that the closing broke still gives it back.
-    public void Dispose() => socket.Dispose();
+    public void FinishSending() => frames.FinishSending();
 
-    private static DataMessage Parse(ReadOnlySpan<byte> bytes)
-    {
-        try
-        {
-            return DataMessage.Parser.ParseFrom(bytes);
-        }
-        catch (InvalidProtocolBufferException e)
-        {
-            throw new FrameException($"A data frame holds no DataMessage: {e.Message}", e);
-        }
-    }
-
-    private async Task SendAllAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
-    {
-        while (bytes.Length > 0) bytes = bytes[await socket.SendAsync(bytes, cancellationToken)..];
-    }
-
-    private async Task<bool> FillAsync(Memory<byte> bytes, bool mayEnd, CancellationToken cancellationToken)
-    {
-        try
-        {
-            for (var filled = 0; filled < bytes.Length;)
-            {
-                var count = await socket.ReceiveAsync(bytes[filled..], cancellationToken);
-                if (count == 0 && filled == 0 && mayEnd) return false;
-                if (count == 0) throw new IOException("The data link closed in the middle of a frame.");
-                filled += count;
-            }
-
-            return true;
-        }
-        catch (Exception e) when (e is SocketException or ObjectDisposedException)
-        {
-            throw new IOException($"The data link broke: {e.Message}", e);
-        }
-    }
+    public void Dispose() => frames.Dispose();
 }

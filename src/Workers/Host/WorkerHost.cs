@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using Krewe.Abstractions;
+using Krewe.Abstractions.Wire;
 using Krewe.Models;
 
 namespace Krewe.Workers;
@@ -37,15 +38,15 @@ public sealed partial class WorkerHost
             throw new KreweException(ErrorCode.InvalidOptions, string.Join('\n', errors));
         using var model = ModelFolder.Open(options.ModelDirectory);
         using var runner = ModelRunners.Create(
-            model, options.Device, options.KvFormat, options.BlockTokens, options.KvMemoryBytes, options.Threads);
+            model, options.Device, options.KvFormat, options.BlockTokens, options.KvMemoryBytes, options.Threads,
+            shareKv: options.KvTransport != KvTransport.Tcp);
         await new WorkerHost(options, loggers, time).ServeAsync(model, runner, stopping);
         return 0;
     }
 
     private async Task ServeAsync(ModelFolder model, IModelRunner runner, CancellationToken stopping)
     {
-        var blockBytes = runner.Kv.Geometry.BlockBytes;
-        var transport = new TcpBlockTransport(blockBytes);
+        using var transport = new TcpBlockTransport(runner.Kv, _options.KvTransport, _time);
         var handoffLog = _loggers.CreateLogger("Krewe.Worker.Handoff");
         await using var server = new HandoffServer(
             transport.Listen(_options.DataHost, _options.DataPort), _time, handoffLog);
@@ -57,8 +58,12 @@ public sealed partial class WorkerHost
         await using var pulls = new PullStarter(transport, runner.Kv, identity, hold, _time, handoffLog);
         await using var engine = new Engine(
             runner, SettingsOf(model), pulls, hold, _time, _loggers.CreateLogger("Krewe.Worker.Engine"));
-        server.Start(channel => new PullerConnection(
-            channel, runner.Kv, identity, engine.Post, hold, _time, handoffLog));
+        server.Start((channel, first) => first.BodyCase switch
+        {
+            DataMessage.BodyOneofCase.Hello => new PullerConnection(
+                channel, first.Hello, identity, engine.Post, hold, _time, handoffLog),
+            _ => null,
+        });
         engine.Start();
 
         using var linksStopping = new CancellationTokenSource();

@@ -5,14 +5,15 @@ using Krewe.Kernels;
 namespace Krewe.Workers;
 
 /// <summary>KV blocks in host memory, one after the other, outside the garbage collector's reach.</summary>
-internal sealed unsafe class CpuKvArena : IKvArena
+internal sealed unsafe class CpuKvArena : ISharedKvArena
 {
-    private readonly NativeArray<byte> _bytes;
+    private readonly NativeArray<byte>? _own;
     private readonly BlockMemory[] _blocks;
 
     /// <summary>As many blocks as fit into <paramref name="memoryBytes"/>.</summary>
+    /// <param name="shared">In memory that other workers of the host can map, where the system has it.</param>
     /// <exception cref="KreweException">Not one block fits.</exception>
-    public CpuKvArena(KvGeometry geometry, long memoryBytes)
+    public CpuKvArena(KvGeometry geometry, long memoryBytes, bool shared = false)
     {
         var blocks = memoryBytes / geometry.BlockBytes;
         if (blocks is < 1 or > int.MaxValue)
@@ -23,18 +24,21 @@ internal sealed unsafe class CpuKvArena : IKvArena
         }
 
         Geometry = geometry;
-        _bytes = new NativeArray<byte>(blocks * geometry.BlockBytes);
+        if (shared) Shared = SharedMemory.TryCreate(blocks * geometry.BlockBytes);
+        if (Shared is null) _own = new NativeArray<byte>(blocks * geometry.BlockBytes);
         _blocks = new BlockMemory[blocks];
         for (var block = 0; block < _blocks.Length; block++)
-            _blocks[block] = new BlockMemory(_bytes, block * (long)geometry.BlockBytes, geometry.BlockBytes);
+            _blocks[block] = new BlockMemory(this, block * (long)geometry.BlockBytes, geometry.BlockBytes);
     }
 
     public KvGeometry Geometry { get; }
 
+    public SharedMemory? Shared { get; }
+
     public int BlockCount => _blocks.Length;
 
     /// <summary>The first byte of block 0; block b starts b * BlockBytes on.</summary>
-    public byte* Data => _bytes.Data;
+    public byte* Data => Shared is { } shared ? shared.Data : _own!.Data;
 
     public bool TryGetMemory(BlockId block, out Memory<byte> bytes)
     {
@@ -51,11 +55,21 @@ internal sealed unsafe class CpuKvArena : IKvArena
         source.CopyTo(_blocks[block.Value].GetSpan());
     }
 
-    public void Dispose() => _bytes.Dispose();
+    public void CopyOut(BlockId block, int start, Span<byte> destination) =>
+        _blocks[block.Value].GetSpan().Slice(start, destination.Length).CopyTo(destination);
+
+    public void CopyIn(BlockId block, int start, ReadOnlySpan<byte> source) =>
+        source.CopyTo(_blocks[block.Value].GetSpan()[start..]);
+
+    public void Dispose()
+    {
+        _own?.Dispose();
+        Shared?.Dispose();
+    }
 
     /// <summary>Lends one block to code that works on <see cref="Memory{T}"/>; sockets read and write it in place.
     /// </summary>
-    private sealed class BlockMemory(NativeArray<byte> arena, long start, int length) : MemoryManager<byte>
+    private sealed class BlockMemory(CpuKvArena arena, long start, int length) : MemoryManager<byte>
     {
         public override Span<byte> GetSpan() => new(arena.Data + start, length);
 

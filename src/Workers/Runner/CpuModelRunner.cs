@@ -31,9 +31,10 @@ internal sealed class CpuModelRunner : IModelRunner
     public IKvArena Kv => _arena;
 
     public static CpuModelRunner Create(
-        ModelFolder model, KvGeometry geometry, long kvMemoryBytes, int threads, CpuKernels kernels)
+        ModelFolder model, KvGeometry geometry, long kvMemoryBytes, int threads, CpuKernels kernels,
+        bool shareKv = false)
     {
-        var arena = new CpuKvArena(geometry, kvMemoryBytes);
+        var arena = new CpuKvArena(geometry, kvMemoryBytes, shareKv);
         CpuWeights? weights = null;
         try
         {

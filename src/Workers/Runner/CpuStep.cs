@@ -101,6 +101,7 @@ internal sealed unsafe class CpuStep : IStepProgram, IDisposable
                 if (thread == 0) _batch.Gate?.WaitForLayer(layer);
                 break;
             case 3:
+                if (thread == 0) _batch.Observer?.LayerStored(layer);
                 if (last && thread == 0) KeepLogitRows();
                 Attend(layer, last ? _logitRows : _allRows, thread);
                 break;

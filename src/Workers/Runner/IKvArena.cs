@@ -21,4 +21,10 @@ public interface IKvArena : IDisposable
 
     /// <summary>Copies a block in; <paramref name="source"/> has <see cref="KvGeometry.BlockBytes"/> bytes.</summary>
     void CopyIn(BlockId block, ReadOnlySpan<byte> source);
+
+    /// <summary>Copies the block's bytes from <paramref name="start"/> on out.</summary>
+    void CopyOut(BlockId block, int start, Span<byte> destination);
+
+    /// <summary>Copies bytes into the block, from its byte <paramref name="start"/> on.</summary>
+    void CopyIn(BlockId block, int start, ReadOnlySpan<byte> source);
 }

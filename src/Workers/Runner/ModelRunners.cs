@@ -15,10 +15,12 @@ public static class ModelRunners
     /// <param name="blockTokens">Token slots of a KV block, a multiple of 16.</param>
     /// <param name="kvMemoryBytes">Divided by a block's bytes it gives the arena's blocks.</param>
     /// <param name="threads">Compute threads, the caller of Run included. The Reference device uses one.</param>
+    /// <param name="shareKv">KV memory that other workers of the host can map; the Reference device has none.</param>
     /// <exception cref="ModelException">The weights do not fit the configuration.</exception>
     /// <exception cref="KreweException">An option does not fit the model.</exception>
     public static IModelRunner Create(
-        ModelFolder model, WorkerDevice device, KvFormat? kvFormat, int blockTokens, long kvMemoryBytes, int threads)
+        ModelFolder model, WorkerDevice device, KvFormat? kvFormat, int blockTokens, long kvMemoryBytes, int threads,
+        bool shareKv = false)
     {
         ArgumentNullException.ThrowIfNull(model);
         if (blockTokens < 16 || blockTokens % 16 != 0)
@@ -29,7 +31,8 @@ public static class ModelRunners
             config.Layers, config.KvHeads, config.HeadDim, blockTokens, kvFormat ?? KvFormatOf(config.WeightType));
         return device switch
         {
-            WorkerDevice.Cpu => CpuModelRunner.Create(model, geometry, kvMemoryBytes, threads, CpuKernels.Best),
+            WorkerDevice.Cpu => CpuModelRunner.Create(
+                model, geometry, kvMemoryBytes, threads, CpuKernels.Best, shareKv),
             WorkerDevice.Reference => ReferenceModelRunner.Create(model, geometry, kvMemoryBytes),
             _ => throw new KreweException(ErrorCode.InvalidOptions, $"Device {device} has no model runner."),
         };

@@ -40,6 +40,9 @@ public sealed class StepBatch
     /// <summary>[LogitRowCount] rows whose logits are wanted, ascending.</summary>
     public int[] LogitRows { get; private set; } = new int[16];
 
+    /// <summary>Told of each layer whose K and V are stored; a runner may leave it out.</summary>
+    public ILayerObserver? Observer { get; set; }
+
     /// <summary>
     /// Holds the runner up before a layer's attention while blocks that it reads are still being restored; null when
     /// all are there.
@@ -62,6 +65,17 @@ public sealed class StepBatch
     public int? Add(
         ReadOnlySpan<int> tokens, int firstPosition, ReadOnlySpan<int> blockTable, int blockTokens, bool wantLogits)
     {
+        var first = Add(tokens, firstPosition, blockTable, blockTokens, wantLogits ? 1 : 0);
+        return wantLogits ? first : null;
+    }
+
+    /// <summary>
+    /// The same with the logits of the last <paramref name="logitRows"/> rows; returns the index of the first of them
+    /// in <see cref="Logits"/>.
+    /// </summary>
+    public int Add(
+        ReadOnlySpan<int> tokens, int firstPosition, ReadOnlySpan<int> blockTable, int blockTokens, int logitRows)
+    {
         var context = firstPosition + tokens.Length;
         Tokens = Grown(Tokens, RowCount + tokens.Length);
         Positions = Grown(Positions, RowCount + tokens.Length);
@@ -81,10 +95,10 @@ public sealed class StepBatch
         Sequences[SequenceCount++] = new SequenceRows(RowCount, tokens.Length, context, BlockTableCount);
         RowCount += tokens.Length;
         BlockTableCount += blockTable.Length;
-        if (!wantLogits) return null;
-        LogitRows = Grown(LogitRows, LogitRowCount + 1);
-        LogitRows[LogitRowCount] = RowCount - 1;
-        return LogitRowCount++;
+        LogitRows = Grown(LogitRows, LogitRowCount + logitRows);
+        var first = LogitRowCount;
+        for (var row = RowCount - logitRows; row < RowCount; row++) LogitRows[LogitRowCount++] = row;
+        return first;
     }
 
     /// <summary>Makes room for the logits of this step; called by the runner.</summary>

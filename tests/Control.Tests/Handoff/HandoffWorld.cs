@@ -11,13 +11,13 @@ internal readonly record struct WorldMove(int Kind, int Pick);
 /// die, leases expire, both owners abort, prefill advances at its own pace. Invariants are checked after every event.
 /// </summary>
 internal sealed class HandoffWorld(
-    int blocks, Func<HandoffSource, SourceEvent, SourceStep> source,
+    int blocks, BlockRuns present, Func<HandoffSource, SourceEvent, SourceStep> source,
     Func<HandoffTarget, TargetEvent, TargetStep> target)
 {
     private readonly List<SourceEvent> _toSource = [];
     private readonly List<TargetEvent> _toTarget = [];
     private HandoffSource _source = HandoffSource.Begin(blocks);
-    private HandoffTarget _target = HandoffTarget.Begin(blocks, present: 0, window: 2);
+    private HandoffTarget _target = HandoffTarget.Begin(blocks, present, window: 2);
     private int _openSends;
     private int _sourceFrees;
     private int _targetFrees;
@@ -31,7 +31,7 @@ internal sealed class HandoffWorld(
         var trouble = move.Pick % 40 == 0;
         switch (move.Kind)
         {
-            case 0: ToSource(new SourceEvent.BlocksFilled(_source.Filled + (move.Pick % 3))); break;
+            case 0: Compute(move.Pick); break;
             case 1: Connect(); break;
             case 2 or 3 or 4: DeliverToSource(move.Pick, repeat: move.Pick % 16 == 1); break;
             case 5 or 6 or 7: DeliverToTarget(move.Pick, repeat: move.Pick % 16 == 1); break;
@@ -54,10 +54,16 @@ internal sealed class HandoffWorld(
         Check(_targetFrees == (_target.Stage == HandoffStage.Aborted ? 1 : 0), "the target did not free");
     }
 
+    private void Compute(int pick)
+    {
+        if (_source.Filled == blocks && pick % 2 == 0) ToSource(new SourceEvent.PrefillEnded());
+        else ToSource(new SourceEvent.BlocksFilled(_source.Filled + (pick % 3)));
+    }
+
     private void Connect()
     {
         ToTarget(new TargetEvent.LinkUp());
-        _toSource.Add(new SourceEvent.PullerArrived(0));
+        _toSource.Add(new SourceEvent.PullerArrived(present));
     }
 
     private void DeliverToSource(int pick, bool repeat)
@@ -96,14 +102,18 @@ internal sealed class HandoffWorld(
         {
             switch (effect)
             {
-                case SourceEffect.SendBlock send:
-                    Check(send.Index < _source.Filled, "an unfilled block is read");
+                case SourceEffect.SendBlocks send:
+                    Check(send.Run.End <= _source.Filled, "an unfilled block is read");
+                    Check(present.NextFrom(send.Run.First, blocks) >= send.Run.End, "a present block is sent");
                     Check(_sourceFrees == 0, "a freed block is sent");
                     _openSends++;
-                    _toTarget.Add(new TargetEvent.BlockArrived(send.Index));
+                    _toTarget.Add(new TargetEvent.BlocksArrived(send.Run));
                     _toSource.Add(new SourceEvent.SendEnded());
                     break;
-                case SourceEffect.SendDone: _toTarget.Add(new TargetEvent.DoneArrived(blocks)); break;
+                case SourceEffect.SendDone:
+                    Check(_source.Finished, "the end is told before the first token is known");
+                    _toTarget.Add(new TargetEvent.DoneArrived(blocks));
+                    break;
                 case SourceEffect.SendAbort abort:
                     _sourceAborted = true;
                     _toTarget.Add(new TargetEvent.Ended(abort.Code, abort.Reason));
@@ -160,13 +170,13 @@ internal sealed class HandoffWorld(
     private void CheckBoth()
     {
         var sourceComputes = _source.Stage is HandoffStage.Reserved or HandoffStage.Copying
-            && _source.Filled < blocks;
+            && !_source.Finished;
         var targetComputes = _target.Stage == HandoffStage.Committed;
         Check(!(sourceComputes && targetComputes), "two owners compute");
         Check(_source.Stage != HandoffStage.Committed || targetComputes, "the source gave up what nobody owns");
         Check(_sourceFrees <= 1 && _targetFrees <= 1, "blocks are freed twice");
         Check(_commits <= 1, "the target commits twice");
-        Check(_target.Credited - _target.Next <= _target.Window, "more than the window travels");
+        Check(_target.Credited - _target.Arrived <= _target.Window, "more than the window travels");
     }
 
     private static void Check(bool condition, string violation)

@@ -50,13 +50,19 @@ public sealed class BadRequestTests(BadRequestTests.Cluster cluster) : IClassFix
         { "\"stream\":\"yes\"", "stream", "invalid_value", "true or false" },
         { "\"stream_options\":{}", "stream_options", "invalid_value", "stream=True" },
         { "\"stream\":true,\"stream_options\":5", "stream_options", "invalid_value", "an object" },
-        { "\"n\":2", "n", "unsupported_parameter", "'n'" },
+        { "\"n\":129", "n", "invalid_value", "n must be at most 128" },
         { "\"n\":0", "n", "invalid_value", "at least 1" },
+        { "\"n\":3,\"best_of\":2", "best_of", "invalid_value", "at least 'n', which is 3" },
+        { "\"best_of\":2,\"stream\":true", "best_of", "invalid_value", "cannot be streamed" },
         { "\"n\":\"1\"", "n", "invalid_value", "integer" },
-        { "\"top_logprobs\":2", "top_logprobs", "unsupported_parameter", "not supported yet" },
+        { "\"prompt_logprobs\":21", "prompt_logprobs", "invalid_value", "max allowed: 20" },
+        { "\"prompt_logprobs\":1,\"stream\":true", "prompt_logprobs", "invalid_value", "stream=True" },
+        { "\"include_stop_str_in_output\":1", "include_stop_str_in_output", "invalid_value", "true or false" },
+        { "\"truncate_prompt_tokens\":0", "truncate_prompt_tokens", "invalid_value", "at least 1" },
+        { "\"truncation_side\":\"up\"", "truncation_side", "invalid_value", "left" },
+        { "\"bad_words\":[\"x\"]", "bad_words", "unsupported_parameter", "yet" },
         { "\"response_format\":{\"type\":\"json_object\"}", "response_format", "unsupported_parameter", "later|yet" },
         { "\"structured_outputs\":{}", "structured_outputs", "unsupported_parameter", "yet" },
-        { "\"echo\":true", "echo", "unsupported_parameter", "yet" },
         { "\"cache_salt\":\"\"", "cache_salt", "invalid_value", "not empty" },
         { "\"priority\":1.5", "priority", "invalid_value", "an integer" },
     };
@@ -81,8 +87,17 @@ public sealed class BadRequestTests(BadRequestTests.Cluster cluster) : IClassFix
             "tools", "unsupported_parameter", "tools"
         },
         {
-            "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"logprobs\":true}",
-            "logprobs", "unsupported_parameter", "logprobs"
+            "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"top_logprobs\":2}",
+            "top_logprobs", "invalid_value", "when using `top_logprobs`, `logprobs` must be set to true."
+        },
+        {
+            "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"logprobs\":true,\"top_logprobs\":21}",
+            "top_logprobs", "invalid_value",
+            "Requested sample logprobs of 21, which is greater than max allowed: 20"
+        },
+        {
+            "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"echo\":true}",
+            "echo", "unsupported_parameter", "yet"
         },
         {
             "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"tool_choice\":\"required\"}",
@@ -111,7 +126,7 @@ public sealed class BadRequestTests(BadRequestTests.Cluster cluster) : IClassFix
         { "[1,\"x\"]", "prompt[1]", "invalid_value", "an integer" },
         { "[1,1024]", "prompt[1]", "invalid_value", "1024 is out of vocabulary" },
         { "[-1]", "prompt[0]", "invalid_value", "greater than or equal to 0" },
-        { "[\"a\",\"b\"]", "prompt", "unsupported_parameter", "one" },
+        { "[\"a\",5]", "prompt[1]", "invalid_value", "token ids" },
     };
 
     [Theory]

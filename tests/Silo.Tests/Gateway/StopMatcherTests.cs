@@ -6,7 +6,7 @@ namespace Krewe.Silo.Tests.Gateway;
 
 public sealed class StopMatcherTests
 {
-    private delegate (string Text, bool IsStopped) Matcher(string piece);
+    private delegate (string Text, string? Stop) Matcher(string piece);
 
     [Theory]
     [InlineData("one STOP two", new[] { "STOP" }, "one ")]
@@ -47,10 +47,10 @@ public sealed class StopMatcherTests
         // The positive control: it looks at each piece alone.
         Matcher forgetful = piece => new StopMatcher(["STOP"]).Append(piece);
 
-        var (shown, isStopped) = forgetful("ST");
-        var (rest, isStoppedLater) = forgetful("OP");
+        var (shown, stop) = forgetful("ST");
+        var (rest, laterStop) = forgetful("OP");
 
-        Assert.False(isStopped || isStoppedLater);
+        Assert.Null(stop ?? laterStop);
         Assert.NotEqual("", shown + rest);
     }
 
@@ -60,9 +60,9 @@ public sealed class StopMatcherTests
         var at = 0;
         foreach (var cut in cuts.Append(text.Length))
         {
-            var (visible, isStopped) = matcher.Append(text[at..cut]);
+            var (visible, stop) = matcher.Append(text[at..cut]);
             shown.Append(visible);
-            if (isStopped) return shown.ToString();
+            if (stop is not null) return shown.ToString();
             at = cut;
         }
 

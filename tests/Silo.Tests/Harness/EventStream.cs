@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 
 namespace Krewe.Silo.Tests.Harness;
@@ -13,11 +14,35 @@ internal sealed class EventStream(HttpResponseMessage response) : IDisposable
         response.Dispose();
     }
 
-    /// <summary>The next event's data; null at the end. Every event must be "data: ..." and an empty line.</summary>
+    /// <summary>Number of the newest event; 0 before the first.</summary>
+    public long Id { get; private set; }
+
+    /// <summary>Name of the newest event; null when it has none.</summary>
+    public string? Name { get; private set; }
+
+    /// <summary>
+    /// The next event's data; null at the end. Every event must be a number, one higher than the last, perhaps a name,
+    /// "data: ..." and an empty line; only an error has no number.
+    /// </summary>
     public async Task<string?> NextAsync()
     {
         var line = await _reader.ReadLineAsync().WaitAsync(Eventually.Limit);
         if (line is null) return null;
+        if (line.StartsWith("id: ", StringComparison.Ordinal))
+        {
+            var id = long.Parse(line["id: ".Length..], CultureInfo.InvariantCulture);
+            if (Id > 0) Assert.Equal(Id + 1, id);
+            Id = id;
+            line = await _reader.ReadLineAsync();
+        }
+
+        Name = null;
+        if (line!.StartsWith("event: ", StringComparison.Ordinal))
+        {
+            Name = line["event: ".Length..];
+            line = (await _reader.ReadLineAsync())!;
+        }
+
         Assert.StartsWith("data: ", line, StringComparison.Ordinal);
         Assert.Equal("", await _reader.ReadLineAsync());
         return line["data: ".Length..];

@@ -154,6 +154,14 @@ internal sealed class MockWorker : IAsyncDisposable
         await SendAsync(start.Key, SequenceEventKind.PrefillStarted, e => e.PrefixHitTokens = 1);
         if (Hold is { } hold && hold.Index == start.OutputTokens.Count) await hold.WaitAsync(aborted);
         var tokens = _harness.Script(start);
+        if (start.Sampling.HasPromptLogprobs && start.PromptTokens.Count > 1)
+        {
+            var prompt = new PromptRun { Key = start.Key, FirstIndex = 1 };
+            prompt.Logprobs.AddRange(start.PromptTokens.Skip(1)
+                .Select(token => LogprobsOf(token, (int)start.Sampling.PromptLogprobs)));
+            await SendAsync(new WorkerMessage { Tokens = new TokenBatch { Prompts = { prompt } } });
+        }
+
         await SendAsync(RunOf(start, tokens, start.OutputTokens.Count, 1));
         await SendAsync(start.Key, SequenceEventKind.PrefillFinished);
         _ = WhenPrefilled(start.Key);
@@ -183,10 +191,25 @@ internal sealed class MockWorker : IAsyncDisposable
         await ReleaseAsync(start.Key);
     }
 
+    /// <summary>The token itself is the best; the others are the ids behind it.</summary>
+    public static TokenLogprobs LogprobsOf(uint token, int alternatives)
+    {
+        var logprobs = new TokenLogprobs { Logprob = -token / 1024f, Rank = 1 };
+        for (var i = 0u; i < alternatives; i++)
+        {
+            logprobs.TopTokens.Add((token + i) % 1024);
+            logprobs.TopLogprobs.Add((-token / 1024f) - i);
+        }
+
+        return logprobs;
+    }
+
     private static TokenRun RunOf(StartSequence start, int[] tokens, int first, int count)
     {
         var run = new TokenRun { Key = start.Key, FirstIndex = (uint)first };
         run.Tokens.AddRange(tokens.Skip(first).Take(count).Select(token => (uint)token));
+        if (start.Sampling.HasTopLogprobs)
+            run.Logprobs.AddRange(run.Tokens.Select(token => LogprobsOf(token, (int)start.Sampling.TopLogprobs)));
         if (first + count < tokens.Length) return run;
         run.Finish = tokens[^1] == TestModel.StopToken && !start.IgnoreEos ? FinishReason.Stop : FinishReason.Length;
         return run;

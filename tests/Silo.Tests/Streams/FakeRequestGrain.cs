@@ -19,6 +19,10 @@ internal sealed class FakeRequestGrain : IRequestGrain
 
     public Task<RoutePlan> StartAsync(RequestSpec spec) => throw new NotSupportedException();
 
+    public Task<RoutePlan> ResumeAsync(RequestSpec spec) => throw new NotSupportedException();
+
+    public Task<RequestSpec?> GetSpecAsync() => throw new NotSupportedException();
+
     public Task CancelAsync(RequestOutcome outcome, string reason, string? finishReason, int outputTokens) =>
         throw new NotSupportedException();
 

@@ -7,18 +7,21 @@ namespace Krewe.Workers.Tests;
 /// A model whose next token is a hash of the whole history, which it reads back from the KV arena: each slot holds its
 /// token and position. A lost, stale or misplaced block changes the tokens or throws.
 /// </summary>
-internal sealed class FakeRunner(int blocks, bool hostMemory = true) : IModelRunner
+internal sealed class FakeRunner(int blocks, bool hostMemory = true, bool shared = false) : IModelRunner
 {
     public const int Vocabulary = 211;
     public const int ContextMax = 400;
     private const int SlotBytes = 8;
 
-    public static KvGeometry Geometry { get; } = new(Layers: 1, KvHeads: 1, HeadDim: 4, BlockTokens: 16, KvFormat.F32);
+    public static KvGeometry Geometry { get; } = new(Layers: 3, KvHeads: 1, HeadDim: 4, BlockTokens: 16, KvFormat.F32);
 
-    public FakeArena Arena { get; } = new(blocks, hostMemory);
+    public FakeArena Arena { get; } = new(blocks, hostMemory, shared);
 
     /// <summary>Called with each batch before it is computed; throws to play a fault.</summary>
     public Action<StepBatch>? BeforeRun { get; set; }
+
+    /// <summary>Called before each layer of a batch is stored.</summary>
+    public Action<int>? BeforeLayer { get; set; }
 
     /// <summary>A row of this token gives logits that are no numbers.</summary>
     public int? PoisonToken { get; set; }
@@ -42,11 +45,17 @@ internal sealed class FakeRunner(int blocks, bool hostMemory = true) : IModelRun
         RowsMax = Math.Max(RowsMax, batch.RowCount);
         var logits = batch.ReserveLogits(Vocabulary);
         logits.Clear();
-        for (var row = 0; row < batch.RowCount; row++)
+        for (var layer = 0; layer < Geometry.Layers; layer++)
         {
-            var slot = Slot(batch.SlotMapping[row]);
-            BinaryPrimitives.WriteInt32LittleEndian(slot, batch.Tokens[row]);
-            BinaryPrimitives.WriteInt32LittleEndian(slot[4..], batch.Positions[row]);
+            BeforeLayer?.Invoke(layer);
+            for (var row = 0; row < batch.RowCount; row++)
+            {
+                var slot = Slot(batch.SlotMapping[row], layer);
+                BinaryPrimitives.WriteInt32LittleEndian(slot, batch.Tokens[row]);
+                BinaryPrimitives.WriteInt32LittleEndian(slot[4..], batch.Positions[row]);
+            }
+
+            batch.Observer?.LayerStored(layer);
         }
 
         for (var i = 0; i < batch.LogitRowCount; i++)
@@ -59,9 +68,7 @@ internal sealed class FakeRunner(int blocks, bool hostMemory = true) : IModelRun
         }
     }
 
-    public void Dispose()
-    {
-    }
+    public void Dispose() => Arena.Dispose();
 
     /// <summary>What the model answers, computed without any engine.</summary>
     public static int[] Answer(IEnumerable<int> prompt, int count)
@@ -85,16 +92,27 @@ internal sealed class FakeRunner(int blocks, bool hostMemory = true) : IModelRun
         for (var position = 0; position < rows.ContextTokens; position++)
         {
             var block = batch.BlockTables[rows.BlockTableStart + (position / Geometry.BlockTokens)];
-            var slot = Slot((block * Geometry.BlockTokens) + (position % Geometry.BlockTokens));
-            var stored = BinaryPrimitives.ReadInt32LittleEndian(slot[4..]);
-            if (stored != position)
-                throw new InvalidOperationException($"Block {block} holds position {stored} where {position} belongs.");
-            history.Add(BinaryPrimitives.ReadInt32LittleEndian(slot));
+            var token = 0;
+            for (var layer = 0; layer < Geometry.Layers; layer++)
+            {
+                var slot = Slot((block * Geometry.BlockTokens) + (position % Geometry.BlockTokens), layer);
+                var stored = BinaryPrimitives.ReadInt32LittleEndian(slot[4..]);
+                var known = BinaryPrimitives.ReadInt32LittleEndian(slot);
+                if (stored != position || (layer > 0 && known != token))
+                {
+                    throw new InvalidOperationException(
+                        $"Block {block}, layer {layer} holds {known} at {stored} where {token} at {position} belongs.");
+                }
+
+                token = known;
+            }
+
+            history.Add(token);
         }
 
         return history;
     }
 
-    private Span<byte> Slot(int slot) =>
-        Arena[slot / Geometry.BlockTokens].Span.Slice(slot % Geometry.BlockTokens * SlotBytes, SlotBytes);
+    private Span<byte> Slot(int slot, int layer) => Arena[slot / Geometry.BlockTokens].Span.Slice(
+        (layer * Geometry.LayerBytes) + (slot % Geometry.BlockTokens * SlotBytes), SlotBytes);
 }

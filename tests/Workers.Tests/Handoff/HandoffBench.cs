@@ -1,3 +1,4 @@
+using Krewe.Abstractions;
 using Krewe.Abstractions.Wire;
 using Microsoft.Extensions.Logging.Abstractions;
 using WorkerRole = Krewe.Abstractions.WorkerRole;
@@ -9,18 +10,20 @@ namespace Krewe.Workers.Tests;
 /// </summary>
 internal sealed class HandoffBench : IAsyncDisposable
 {
+    private readonly TcpBlockTransport _transport;
     private readonly PullStarter _pulls;
     private readonly HandoffServer _server;
     private bool _disposed;
 
     public HandoffBench(
         WorkerRole role, TimeProvider? time = null, int blocks = 64, int budget = 16, bool hostMemory = true,
-        string model = "model", PhaseHold? hold = null, TimeSpan? pullerWait = null)
+        string model = "model", PhaseHold? hold = null, TimeSpan? pullerWait = null,
+        KvTransport transport = KvTransport.Tcp)
     {
         time ??= TimeProvider.System;
-        Runner = new FakeRunner(blocks, hostMemory);
-        var transport = new TcpBlockTransport(FakeRunner.Geometry.BlockBytes);
-        _server = new HandoffServer(transport.Listen("127.0.0.1", 0), time, NullLogger.Instance);
+        Runner = new FakeRunner(blocks, hostMemory, shared: transport != KvTransport.Tcp);
+        _transport = new TcpBlockTransport(Runner.Kv, transport, time);
+        _server = new HandoffServer(_transport.Listen("127.0.0.1", 0), time, NullLogger.Instance);
         Identity = new WorkerIdentity
         {
             WorkerId = role.ToString(),
@@ -35,7 +38,7 @@ internal sealed class HandoffBench : IAsyncDisposable
             DataHost = "127.0.0.1",
             DataPort = _server.Port,
         };
-        _pulls = new PullStarter(transport, Runner.Kv, Identity, hold, time, NullLogger.Instance);
+        _pulls = new PullStarter(_transport, Runner.Kv, Identity, hold, time, NullLogger.Instance);
         Engine = new Engine(Runner, new EngineSettings
         {
             Role = role,
@@ -43,8 +46,9 @@ internal sealed class HandoffBench : IAsyncDisposable
             StepBudgetTokens = budget,
             PullerWaitLimit = pullerWait ?? TimeSpan.FromSeconds(10),
         }, _pulls, hold, time, NullLogger.Instance);
-        _server.Start(channel => new PullerConnection(
-            channel, Runner.Kv, Identity, Engine.Post, hold, time, NullLogger.Instance));
+        _server.Start((channel, first) => first.Hello is null
+            ? null
+            : new PullerConnection(channel, first.Hello, Identity, Engine.Post, hold, time, NullLogger.Instance));
         Engine.Start();
     }
 
@@ -92,5 +96,7 @@ internal sealed class HandoffBench : IAsyncDisposable
         await Engine.DisposeAsync();
         await _pulls.DisposeAsync();
         await _server.DisposeAsync();
+        _transport.Dispose();
+        Runner.Dispose();
     }
 }

@@ -1,9 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
-using Google.Protobuf;
 using Krewe.Abstractions;
 using Krewe.Abstractions.Wire;
-using Krewe.Control.Links;
 using static Krewe.Workers.Tests.EngineBench;
 using WorkerRole = Krewe.Abstractions.WorkerRole;
 
@@ -20,7 +18,7 @@ public sealed class HandoffFaultTests
         await using var decode = new HandoffBench(WorkerRole.Decode);
         using var source = await PlayedSource.MeetAsync(decode, ThePrompt);
         await source.SendBlockAsync(0);
-        source.Channel.Dispose();
+        source.Frames.Dispose();
         await AssertFailedAsync(decode, ErrorCode.HandoffSourceLost);
     }
 
@@ -33,19 +31,19 @@ public sealed class HandoffFaultTests
         await AssertFailedAsync(decode, ErrorCode.HandoffCorrupt);
     }
 
-    // Positive control of the test before: the same bytes undamaged are taken.
+    // Positive control of the test before: the same bytes undamaged are taken, up to the commit.
     [Fact]
-    public async Task An_undamaged_raw_block_is_taken()
+    public async Task Undamaged_raw_blocks_are_taken()
     {
         await using var decode = new HandoffBench(WorkerRole.Decode);
-        using var source = await PlayedSource.MeetAsync(decode, ThePrompt);
+        using var source = await PlayedSource.MeetAsync(decode, Prompt(1, 16));
         await source.SendRawBlockAsync(flipBit: false);
-        DataMessage? credit;
-        do credit = await source.Channel.ReceiveAsync(PlayedSource.NoRoom, CancellationToken.None);
-        while (credit?.Pull is null);
-        decode.Abort("a");
-        await decode.Owner.WhenReleasedAsync("a");
-        await decode.AssertAllReturnedAsync();
+        await source.SendAsync(new DataMessage { Done = new PrefillDone { ComputedTokens = 16, FirstToken = 3 } });
+        Assert.NotNull((await source.NextAsync()).Commit);
+        await source.SendAsync(new DataMessage { Committed = new Committed() });
+
+        // Blocks of zeros are no history of that prompt: the runner finds it out, the handoff could not.
+        await AssertFailedAsync(decode, ErrorCode.EngineFault);
     }
 
     [Fact]
@@ -58,13 +56,47 @@ public sealed class HandoffFaultTests
     }
 
     [Theory]
-    [InlineData(1)] // a gap
-    [InlineData(99)] // beyond the sequence
-    public async Task A_block_out_of_order_ends_the_pull(int index)
+    [InlineData(1, 1, 3, 1)] // a gap
+    [InlineData(99, 1, 3, 1)] // beyond the sequence
+    [InlineData(0, 1, 3, 14)] // a run longer than the sequence
+    [InlineData(0, 1, 4, 1)] // more layers than the model has
+    [InlineData(0, 0, 3, 1)] // nothing
+    public async Task A_piece_out_of_order_ends_the_pull(uint block, uint blocks, uint layers, uint run)
     {
         await using var decode = new HandoffBench(WorkerRole.Decode);
         using var source = await PlayedSource.MeetAsync(decode, ThePrompt);
-        await source.SendBlockAsync(index);
+        await source.SendPieceAsync(
+            new Piece { FirstBlock = block, Blocks = blocks, Layers = layers, RunBlocks = run });
+        await AssertFailedAsync(decode, ErrorCode.HandoffCorrupt);
+    }
+
+    [Fact]
+    public async Task A_piece_that_comes_twice_ends_the_pull()
+    {
+        await using var decode = new HandoffBench(WorkerRole.Decode);
+        using var source = await PlayedSource.MeetAsync(decode, ThePrompt);
+        await source.SendBlockAsync(0);
+        await source.SendBlockAsync(1);
+        await source.SendBlockAsync(1);
+        await AssertFailedAsync(decode, ErrorCode.HandoffCorrupt);
+    }
+
+    [Fact]
+    public async Task A_piece_without_its_bytes_ends_the_pull()
+    {
+        await using var decode = new HandoffBench(WorkerRole.Decode);
+        using var source = await PlayedSource.MeetAsync(decode, ThePrompt);
+        await source.SendAsync(new DataMessage { Piece = PlayedSource.Whole(0) });
+        await AssertFailedAsync(decode, ErrorCode.HandoffCorrupt);
+    }
+
+    [Fact]
+    public async Task Layers_in_the_wrong_order_end_the_pull()
+    {
+        await using var decode = new HandoffBench(WorkerRole.Decode);
+        using var source = await PlayedSource.MeetAsync(decode, ThePrompt);
+        await source.SendPieceAsync(new Piece { Blocks = 2, Layers = 1, RunBlocks = 2 });
+        await source.SendPieceAsync(new Piece { Blocks = 2, FirstLayer = 2, Layers = 1, RunBlocks = 2 });
         await AssertFailedAsync(decode, ErrorCode.HandoffCorrupt);
     }
 
@@ -75,7 +107,7 @@ public sealed class HandoffFaultTests
         using var source = await PlayedSource.MeetAsync(decode, ThePrompt);
         await source.SendBlockAsync(0);
         var done = new PrefillDone { ComputedTokens = (uint)ThePrompt.Length, FirstToken = 3 };
-        await source.Channel.SendAsync(new DataMessage { Done = done }, default, CancellationToken.None);
+        await source.SendAsync(new DataMessage { Done = done });
         await AssertFailedAsync(decode, ErrorCode.HandoffCorrupt);
     }
 
@@ -110,7 +142,7 @@ public sealed class HandoffFaultTests
         using var target = await PlayedTarget.MeetAsync(prefill, "a");
         prefill.Start(Start("a", ThePrompt, 10, SequencePart.Prefill));
         await target.SendAsync(new DataMessage { Pull = new PullBlocks { Count = 1 } });
-        Assert.NotNull((await target.NextAsync()).Block);
+        Assert.NotNull((await target.NextAsync()).Piece);
         await time.AdvanceUntilAsync(prefill.Owner.WhenReleasedAsync("a"), TimeSpan.FromSeconds(3));
         await AssertFailedAsync(prefill, ErrorCode.LeaseExpired);
     }
@@ -122,8 +154,8 @@ public sealed class HandoffFaultTests
         using var target = await PlayedTarget.MeetAsync(prefill, "a");
         await target.SendAsync(new DataMessage { Pull = new PullBlocks { Count = 2 } });
         prefill.Start(Start("a", ThePrompt, 10, SequencePart.Prefill));
-        Assert.NotNull((await target.NextAsync()).Block);
-        target.Channel.Dispose();
+        Assert.NotNull((await target.NextAsync()).Piece);
+        target.Frames.Dispose();
         await AssertFailedAsync(prefill, ErrorCode.HandoffTargetLost);
     }
 
@@ -145,7 +177,7 @@ public sealed class HandoffFaultTests
         using var first = await PlayedTarget.MeetAsync(prefill, "a");
         prefill.Start(Start("a", ThePrompt, 10, SequencePart.Prefill));
         await first.SendAsync(new DataMessage { Pull = new PullBlocks { Count = 1 } });
-        Assert.NotNull((await first.NextAsync()).Block);
+        Assert.NotNull((await first.NextAsync()).Piece);
         using var second = await PlayedTarget.MeetAsync(prefill, "a");
         Assert.Equal(nameof(ErrorCode.HandoffRefused), (await second.NextAsync()).Abort.ErrorCode);
         await first.SendAsync(new DataMessage { Pull = new PullBlocks { Count = 99 } });
@@ -180,7 +212,7 @@ public sealed class HandoffFaultTests
         {
             await stranger.ConnectAsync(IPAddress.Loopback, prefill.Identity.DataPort);
             await stranger.SendAsync(new byte[100]);
-            Assert.Equal(0, await ReceiveToEndAsync(stranger));
+            await ReceiveToEndAsync(stranger);
         }
 
         prefill.Start(Start("a", ThePrompt, 10, SequencePart.Prefill));
@@ -196,15 +228,16 @@ public sealed class HandoffFaultTests
         return message.Abort;
     }
 
-    private static async Task<int> ReceiveToEndAsync(Socket socket)
+    /// <summary>Until the other end has closed; more than a while is a failure.</summary>
+    private static async Task ReceiveToEndAsync(Socket socket)
     {
         try
         {
-            return await socket.ReceiveAsync(new byte[16]).WaitAsync(TimeSpan.FromSeconds(20));
+            while (await socket.ReceiveAsync(new byte[256]).WaitAsync(TimeSpan.FromSeconds(20)) > 0) continue;
         }
         catch (SocketException)
         {
-            return 0; // reset: closed all the same
+            return; // reset: closed all the same
         }
     }
 
@@ -213,82 +246,5 @@ public sealed class HandoffFaultTests
         await bench.Owner.WhenReleasedAsync("a");
         Assert.Equal(code.ToString(), bench.Owner.Event("a", SequenceEventKind.Failed).ErrorCode);
         await bench.AssertAllReturnedAsync();
-    }
-
-    private sealed class PlayedSource(Socket socket, TcpDataChannel channel) : IDisposable
-    {
-        public Socket Socket => socket;
-
-        public TcpDataChannel Channel => channel;
-
-        public static async Task<PlayedSource> MeetAsync(HandoffBench decode, int[] prompt)
-        {
-            using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-            listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-            listener.Listen();
-            var port = (uint)((IPEndPoint)listener.LocalEndPoint!).Port;
-            decode.Start(
-                Start("a", prompt, 10, SequencePart.Decode), new DataAddress { Host = "127.0.0.1", Port = port });
-            var socket = await listener.AcceptAsync();
-            var channel = new TcpDataChannel(socket, FakeRunner.Geometry.BlockBytes);
-            Assert.NotNull((await channel.ReceiveAsync(NoRoom, CancellationToken.None))!.Hello);
-            Assert.Equal(8u, (await channel.ReceiveAsync(NoRoom, CancellationToken.None))!.Pull.Count);
-            return new PlayedSource(socket, channel);
-        }
-
-        public static Memory<byte> NoRoom(DataMessage message, int bytes) => throw new FrameException("no payload");
-
-        public Task SendBlockAsync(int index) => channel.SendAsync(
-            new DataMessage { Block = new Block { Index = (uint)index } }, new byte[FakeRunner.Geometry.BlockBytes],
-            CancellationToken.None);
-
-        public async Task SendRawBlockAsync(bool flipBit)
-        {
-            var message = new DataMessage { Block = new Block { Index = 0 } }.ToByteArray();
-            var payload = new byte[FakeRunner.Geometry.BlockBytes];
-            var head = new byte[DataFrame.HeaderBytes];
-            DataFrame.Of(message, payload).Write(head);
-            if (flipBit) payload[^1] ^= 0x10;
-            await socket.SendAsync((byte[])[.. head, .. message, .. payload]);
-        }
-
-        public void Dispose() => channel.Dispose();
-    }
-
-    private sealed class PlayedTarget(TcpDataChannel channel) : IDisposable
-    {
-        public TcpDataChannel Channel => channel;
-
-        public static async Task<PlayedTarget> MeetAsync(HandoffBench prefill, string request)
-        {
-            var transport = new TcpBlockTransport(FakeRunner.Geometry.BlockBytes);
-            var target = new PlayedTarget(
-                (TcpDataChannel)await transport.ConnectAsync(prefill.Address, CancellationToken.None));
-            await target.SendAsync(new DataMessage
-            {
-                Hello = new PullHello
-                {
-                    Protocol = ProtocolVersion.Current,
-                    Key = new Krewe.Abstractions.Wire.SequenceKey { RequestId = request, Epoch = 1 },
-                    SourceIncarnation = prefill.Identity.Incarnation,
-                    ModelFingerprint = prefill.Identity.ModelFingerprint,
-                    Numerics = prefill.Identity.Numerics.ToString(),
-                    Kv = prefill.Identity.Geometry.ToWire(),
-                    LeaseMs = 10_000,
-                },
-            });
-            return target;
-        }
-
-        public Task SendAsync(DataMessage message) => channel.SendAsync(message, default, CancellationToken.None);
-
-        public async Task<DataMessage> NextAsync()
-        {
-            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-            var room = new byte[FakeRunner.Geometry.BlockBytes];
-            return await channel.ReceiveAsync((_, _) => room, limit.Token) ?? throw new IOException("closed");
-        }
-
-        public void Dispose() => channel.Dispose();
     }
 }

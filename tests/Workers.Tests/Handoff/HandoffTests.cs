@@ -8,14 +8,21 @@ namespace Krewe.Workers.Tests;
 /// <summary>Prefill on one engine, decode on another, over loopback sockets.</summary>
 public sealed class HandoffTests
 {
+    public static TheoryData<KvTransport> Transports => [KvTransport.Tcp, KvTransport.Shared];
+
     [Theory]
-    [InlineData(true, 16)]
-    [InlineData(true, 512)]
-    [InlineData(false, 16)]
-    public async Task Prefill_and_decode_on_two_workers_give_the_answer_of_one(bool hostMemory, int budget)
+    [InlineData(true, 16, KvTransport.Tcp)]
+    [InlineData(true, 512, KvTransport.Tcp)]
+    [InlineData(false, 16, KvTransport.Tcp)]
+    [InlineData(true, 16, KvTransport.Shared)]
+    [InlineData(true, 512, KvTransport.Shared)]
+    public async Task Prefill_and_decode_on_two_workers_give_the_answer_of_one(
+        bool hostMemory, int budget, KvTransport transport)
     {
-        await using var prefill = new HandoffBench(WorkerRole.Prefill, budget: budget, hostMemory: hostMemory);
-        await using var decode = new HandoffBench(WorkerRole.Decode, budget: budget, hostMemory: hostMemory);
+        await using var prefill = new HandoffBench(
+            WorkerRole.Prefill, budget: budget, hostMemory: hostMemory, transport: transport);
+        await using var decode = new HandoffBench(
+            WorkerRole.Decode, budget: budget, hostMemory: hostMemory, transport: transport);
         int[] lengths = [1, 15, 16, 17, 31, 32, 33, 100, 300];
         foreach (var length in lengths) StartPair(prefill, decode, $"p{length}", Prompt(length, length), 20);
         foreach (var length in lengths)
@@ -94,11 +101,12 @@ public sealed class HandoffTests
         await decode.AssertAllReturnedAsync();
     }
 
-    [Fact]
-    public async Task A_target_without_room_pulls_when_it_has_some()
+    [Theory]
+    [MemberData(nameof(Transports))]
+    public async Task A_target_without_room_pulls_when_it_has_some(KvTransport transport)
     {
-        await using var prefill = new HandoffBench(WorkerRole.Prefill);
-        await using var decode = new HandoffBench(WorkerRole.Decode, blocks: 6);
+        await using var prefill = new HandoffBench(WorkerRole.Prefill, transport: transport);
+        await using var decode = new HandoffBench(WorkerRole.Decode, blocks: 6, transport: transport);
         for (var i = 0; i < 6; i++) StartPair(prefill, decode, $"s{i}", Prompt(i, 40), 20);
         for (var i = 0; i < 6; i++)
         {
@@ -111,11 +119,12 @@ public sealed class HandoffTests
         await decode.AssertAllReturnedAsync();
     }
 
-    [Fact]
-    public async Task Aborts_at_random_moments_return_every_block_on_both_sides()
+    [Theory]
+    [MemberData(nameof(Transports))]
+    public async Task Aborts_at_random_moments_return_every_block_on_both_sides(KvTransport transport)
     {
-        await using var prefill = new HandoffBench(WorkerRole.Prefill, blocks: 40);
-        await using var decode = new HandoffBench(WorkerRole.Decode, blocks: 40);
+        await using var prefill = new HandoffBench(WorkerRole.Prefill, blocks: 40, transport: transport);
+        await using var decode = new HandoffBench(WorkerRole.Decode, blocks: 40, transport: transport);
         var random = new Random(5);
         for (var i = 0; i < 150; i++)
         {

@@ -111,7 +111,9 @@ public sealed class WorkerHostTests
     [Fact]
     public async Task A_data_port_in_use_is_named()
     {
-        using var taken = new TcpBlockTransport(16).Listen("127.0.0.1", 0);
+        using var arena = new FakeArena(1);
+        using var transport = new TcpBlockTransport(arena, KvTransport.Tcp, TimeProvider.System);
+        using var taken = transport.Listen("127.0.0.1", 0);
         var options = Options("x", WorkerRole.Mixed, "127.0.0.1:1") with { DataPort = taken.Port };
         var inUse = await FailureAsync<KreweException>(options);
         Assert.Equal(ErrorCode.PortInUse, inUse.Code);

@@ -1,4 +1,3 @@
-using System.Text;
 using Krewe.Models;
 using Krewe.Silo.Gateway.Requests;
 
@@ -12,33 +11,21 @@ internal sealed class AnswerText(Tokenizer tokenizer, GenerationRequest request)
     private readonly StreamDecoder _decoder =
         tokenizer.CreateStreamDecoder(request.SkipSpecialTokens, request.ContinuesText);
 
-    private readonly StopMatcher _stops = new(request.StopStrings);
+    private readonly StopMatcher _stops = new(request.StopStrings, request.ShowsStop);
     private int _tokens;
 
-    /// <summary>Appends the token's text; true when a stop string is complete and the answer is over.</summary>
-    public bool Append(int token, StringBuilder text)
+    /// <summary>The token's text as far as it can be shown, and the stop string that ends the answer with it.</summary>
+    public (string Text, string? Stop) Append(int token)
     {
         var piece = _decoder.Append(token);
         // Stop strings are looked for behind the least number of tokens, as stop tokens are.
-        if (++_tokens <= request.Spec.MinOutputTokens)
-        {
-            text.Append(piece);
-            return false;
-        }
-
-        var (visible, isStopped) = _stops.Append(piece);
-        text.Append(visible);
-        return isStopped;
+        return ++_tokens <= request.Spec.MinOutputTokens ? (piece, null) : _stops.Append(piece);
     }
 
-    /// <summary>
-    /// Appends what was held back; true when even that completes a stop string. No more tokens will come.
-    /// </summary>
-    public bool Finish(StringBuilder text)
+    /// <summary>What was held back, and the stop string that even that completes. No more tokens will come.</summary>
+    public (string Text, string? Stop) Finish()
     {
-        var (visible, isStopped) = _stops.Append(_decoder.Flush());
-        text.Append(visible);
-        if (!isStopped) text.Append(_stops.Flush());
-        return isStopped;
+        var (visible, stop) = _stops.Append(_decoder.Flush());
+        return (stop is null ? visible + _stops.Flush() : visible, stop);
     }
 }

@@ -1,71 +1,62 @@
+using System.Buffers;
+using System.Globalization;
 using System.Text;
-using System.Text.Json;
 using Krewe.Abstractions;
-using Krewe.Silo.Gateway.Json;
-using Krewe.Silo.Gateway.Requests;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Net.Http.Headers;
+using Wire = Krewe.Abstractions.Wire;
 
 namespace Krewe.Silo.Gateway.Answers;
 
 /// <summary>
-/// Writes a generation to its client, in one piece or as server-sent events. Nothing is sent before the first token, so
+/// Writes an answer to its client, in one piece or as server-sent events. Nothing is sent before the first token, so
 /// that an error before it is a real status.
 /// </summary>
 internal static class AnswerWriter
 {
-    private static ReadOnlyMemory<byte> DataPrefix { get; } = "data: "u8.ToArray();
+    /// <summary>Written but not sent: beyond it the client's pace is waited for.</summary>
+    private const int UnsentBytesMax = 64 << 10;
 
-    private static ReadOnlyMemory<byte> EventEnd { get; } = "\n\n"u8.ToArray();
-
-    private static ReadOnlyMemory<byte> Done { get; } = "[DONE]"u8.ToArray();
-
-    public static async Task WriteWholeAsync(HttpContext context, Generation generation, IAnswerFormat format)
+    public static async Task WriteWholeAsync(HttpContext context, AnswerRun run, IAnswerFormat format)
     {
-        var text = new StringBuilder();
-        var tokenIds = new List<int>();
-        AnswerDelta delta;
-        do
-        {
-            delta = await generation.NextAsync(context.RequestAborted);
-            text.Append(delta.Text);
-            tokenIds.AddRange(delta.TokenIds);
-        }
-        while (delta.FinishReason is null);
-
-        var body = format.Whole(new AnswerDelta(text.ToString(), tokenIds, delta.FinishReason), generation.Usage);
-        context.Response.ContentType = "application/json; charset=utf-8";
-        context.Response.ContentLength = body.Length;
-        await context.Response.Body.WriteAsync(body, context.RequestAborted);
+        var reader = run.OpenReader();
+        var parts = run.Request.Specs.Select(_ => new ChoiceParts()).ToArray();
+        while (await reader.NextAsync(context.RequestAborted) is var (sequence, delta)) parts[sequence].Add(delta);
+        var choices = BestOf.Choose(run.Request, [.. parts.Select((part, i) => part.ToChoice(i))]);
+        await ErrorWriter.WriteJsonAsync(context.Response, format.Whole(choices, reader.Usage));
     }
 
-    public static async Task WriteStreamAsync(
-        HttpContext context, Generation generation, IAnswerFormat format, GenerationRequest request)
+    /// <param name="after">Number of the last event that the client has: later ones are sent. 0 = none.</param>
+    public static async Task WriteStreamAsync(HttpContext context, AnswerRun run, IAnswerFormat format, long after = 0)
     {
         var aborted = context.RequestAborted;
-        var delta = await generation.NextAsync(aborted);
+        var reader = run.OpenReader();
+        var next = await reader.NextAsync(aborted);
         BeginEvents(context.Response);
-        AnswerUsage? Usage() => request.ContinuousUsage ? generation.Usage : null;
-
-        if (format.Opening(Usage()) is { } opening) await WriteEventAsync(context, opening);
-        while (true)
+        var events = new EventWriter(context.Response.BodyWriter, after);
+        events.Write(format.Open(run.UsageOf(0)));
+        while (next is var (sequence, delta))
         {
-            await WriteEventAsync(context, format.Chunk(delta, Usage()));
-            if (delta.FinishReason is not null) break;
-            await context.Response.Body.FlushAsync(aborted);
+            events.Write(format.Next(sequence, delta, reader.Usage));
+            if (!reader.HasNext || events.UnsentBytes > UnsentBytesMax) await events.FlushAsync(aborted);
             try
             {
-                delta = await generation.NextAsync(aborted);
+                next = await reader.NextAsync(aborted);
             }
             catch (KreweException e)
             {
-                await WriteFailureAsync(context, e);
+                events.WriteUnnumbered(format.Fail(e));
+                await events.FlushAsync(aborted);
+                // HttpContext.Abort() could drop what was just written. The server ends a response that fails after it
+                // has begun by sending everything and closing the connection without the terminator; this exception it
+                // does not log as ours. The connection is broken because a client library that overlooks the event must
+                // not take a cut answer for a whole one.
+                throw new BadHttpRequestException("The answer failed after it had begun.", e);
             }
         }
 
-        if (request.IncludeUsage) await WriteEventAsync(context, format.UsageChunk(generation.Usage));
-        await WriteEventAsync(context, Done);
-        await context.Response.Body.FlushAsync(aborted);
+        events.Write(format.Close(reader.Usage));
+        await events.FlushAsync(aborted);
     }
 
     private static void BeginEvents(HttpResponse response)
@@ -77,28 +68,71 @@ internal static class AnswerWriter
         response.Headers.Remove(HeaderNames.ContentLength);
     }
 
-    /// <summary>
-    /// Tells the error as an event, and then breaks the connection: a client library that overlooks the event must not
-    /// take a cut answer for a whole one.
-    /// </summary>
-    private static async Task WriteFailureAsync(HttpContext context, KreweException error)
+    /// <summary>A sequence while it is collected.</summary>
+    private sealed class ChoiceParts
     {
-        var body = JsonSerializer.SerializeToUtf8Bytes(
-            ErrorWriter.ToObject(error), GatewayJson.Instance.ErrorObject);
-        await WriteEventAsync(context, body);
-        await WriteEventAsync(context, Done);
-        await context.Response.Body.FlushAsync(context.RequestAborted);
-        // HttpContext.Abort() could drop what was just written. The server ends a response that fails after it has
-        // begun by sending everything and closing the connection without the terminator; this exception it does not log
-        // as ours.
-        throw new BadHttpRequestException("The answer failed after it had begun.", error);
+        private readonly StringBuilder _text = new();
+        private readonly List<int> _tokens = [];
+        private readonly List<Wire.TokenLogprobs> _logprobs = [];
+        private AnswerEnd? _end;
+
+        public void Add(AnswerDelta delta)
+        {
+            _text.Append(delta.Text);
+            if (delta.Token is { } token) _tokens.Add(token);
+            if (delta.Logprobs is { } logprobs) _logprobs.Add(logprobs);
+            _end = delta.End;
+        }
+
+        public WholeChoice ToChoice(int sequence) =>
+            new(sequence, sequence, _text.ToString(), _tokens, _logprobs, _end!);
     }
 
-    private static async Task WriteEventAsync(HttpContext context, ReadOnlyMemory<byte> json)
+    /// <summary>Numbers events from 1 and leaves out what the client has.</summary>
+    private sealed class EventWriter(System.IO.Pipelines.PipeWriter body, long after)
     {
-        var body = context.Response.Body;
-        await body.WriteAsync(DataPrefix, context.RequestAborted);
-        await body.WriteAsync(json, context.RequestAborted);
-        await body.WriteAsync(EventEnd, context.RequestAborted);
+        private long _number;
+
+        public long UnsentBytes => body.UnflushedBytes;
+
+        public void Write(IEnumerable<AnswerEvent> events)
+        {
+            Span<byte> digits = stackalloc byte[20];
+            foreach (var item in events)
+            {
+                if (++_number <= after) continue;
+                body.Write("id: "u8);
+                _number.TryFormat(digits, out var length, default, CultureInfo.InvariantCulture);
+                body.Write(digits[..length]);
+                body.Write("\n"u8);
+                WriteBody(item);
+            }
+        }
+
+        /// <summary>A client that resumes behind an error gets everything behind the last numbered event.</summary>
+        public void WriteUnnumbered(IEnumerable<AnswerEvent> events)
+        {
+            foreach (var item in events) WriteBody(item);
+        }
+
+        public async ValueTask FlushAsync(CancellationToken cancellationToken)
+        {
+            await body.FlushAsync(cancellationToken);
+            cancellationToken.ThrowIfCancellationRequested();
+        }
+
+        private void WriteBody(AnswerEvent item)
+        {
+            if (item.Name is { } name)
+            {
+                body.Write("event: "u8);
+                body.Write(Encoding.UTF8.GetBytes(name));
+                body.Write("\n"u8);
+            }
+
+            body.Write("data: "u8);
+            body.Write(item.Data.Span);
+            body.Write("\n\n"u8);
+        }
     }
 }

@@ -1,66 +1,98 @@
 using System.Text.Json;
+using Krewe.Abstractions;
 using Krewe.Silo.Gateway.Json;
 
 namespace Krewe.Silo.Gateway.Answers;
 
 /// <summary>/v1/chat/completions.</summary>
-internal sealed class ChatFormat(AnswerHead head) : IAnswerFormat
+internal sealed class ChatFormat(AnswerContext context) : IAnswerFormat
 {
     private const string Role = "assistant";
 
-    private bool ReturnsTokenIds => head.PromptTokenIds is not null;
+    private AnswerHead Head => context.Head;
 
-    public byte[] Opening(AnswerUsage? usage) => ToJson(
-        Chunk([new ChatChunkChoice { Delta = new ChatDelta { Role = Role, Content = "" } }], usage) with
+    private bool ReturnsTokenIds => context.Request.ReturnTokenIds;
+
+    private IReadOnlyList<int>? PromptTokenIds => ReturnsTokenIds ? context.Request.Spec.PromptTokens : null;
+
+    public IEnumerable<AnswerEvent> Open(AnswerUsage usage)
+    {
+        for (var index = 0; index < context.Request.Choices; index++)
         {
-            PromptTokenIds = head.PromptTokenIds,
-        });
+            yield return ToEvent(
+                Chunk(
+                    [new ChatChunkChoice { Index = index, Delta = new ChatDelta { Role = Role, Content = "" } }],
+                    context.Continuous(usage)) with
+                {
+                    PromptTokenIds = index == 0 ? PromptTokenIds : null,
+                });
+        }
+    }
 
-    public byte[] Chunk(AnswerDelta delta, AnswerUsage? usage) => ToJson(Chunk(
-        [
-            new ChatChunkChoice
-            {
-                Delta = new ChatDelta { Content = delta.Text.Length > 0 ? delta.Text : null },
-                FinishReason = delta.FinishReason,
-                TokenIds = ReturnsTokenIds ? delta.TokenIds : null,
-            },
-        ], usage));
+    public IEnumerable<AnswerEvent> Next(int sequence, AnswerDelta delta, AnswerUsage usage)
+    {
+        var choice = new ChatChunkChoice
+        {
+            Index = sequence,
+            Delta = new ChatDelta { Content = delta.Text.Length > 0 ? delta.Text : null },
+            Logprobs = context.Request.Logprobs is { } alternatives && delta is { Token: { } token, Logprobs: { } of }
+                ? new ChatLogprobs([context.Logprobs.Chat(token, of, alternatives)])
+                : null,
+            FinishReason = delta.End?.FinishReason,
+            StopReason = AnswerContext.StopReasonOf(delta.End),
+            TokenIds = ReturnsTokenIds && delta.Token is { } id ? [id] : null,
+        };
+        return [ToEvent(Chunk([choice], context.Continuous(usage)))];
+    }
 
-    public byte[] UsageChunk(AnswerUsage usage) => ToJson(Chunk([], usage));
+    public IEnumerable<AnswerEvent> Close(AnswerUsage usage) => context.Request.IncludeUsage
+        ? [ToEvent(Chunk([], UsageObject.Of(usage))), AnswerEvent.Done]
+        : [AnswerEvent.Done];
 
-    public byte[] Whole(AnswerDelta answer, AnswerUsage usage)
+    public IEnumerable<AnswerEvent> Fail(KreweException error) => [ErrorWriter.ToEvent(error), AnswerEvent.Done];
+
+    public byte[] Whole(IReadOnlyList<WholeChoice> choices, AnswerUsage usage)
     {
         var completion = new ChatCompletion
         {
-            Id = head.Id,
-            Created = head.Created,
-            Model = head.Model,
-            SystemFingerprint = head.SystemFingerprint,
-            Choices =
-            [
-                new ChatChoice
-                {
-                    Message = new ChatAnswer(Role, answer.Text, Refusal: null),
-                    FinishReason = answer.FinishReason!,
-                    TokenIds = ReturnsTokenIds ? answer.TokenIds : null,
-                },
-            ],
+            Id = Head.Id,
+            Created = Head.Created,
+            Model = Head.Model,
+            SystemFingerprint = Head.SystemFingerprint,
+            Choices = [.. choices.Select(Choice)],
             Usage = UsageObject.Of(usage),
-            PromptTokenIds = head.PromptTokenIds,
+            PromptTokenIds = PromptTokenIds,
+            PromptLogprobs = context.PromptLogprobsOf(0),
         };
         return JsonSerializer.SerializeToUtf8Bytes(completion, GatewayJson.Instance.ChatCompletion);
     }
 
-    private ChatChunk Chunk(IReadOnlyList<ChatChunkChoice> choices, AnswerUsage? usage) => new()
+    private ChatChoice Choice(WholeChoice choice) => new()
     {
-        Id = head.Id,
-        Created = head.Created,
-        Model = head.Model,
-        SystemFingerprint = head.SystemFingerprint,
-        Choices = choices,
-        Usage = usage is { } known ? UsageObject.Of(known) : null,
+        Index = choice.Index,
+        Message = new ChatAnswer(Role, choice.Text, Refusal: null),
+        Logprobs = context.Request.Logprobs is { } alternatives
+            ? new ChatLogprobs(
+            [
+                .. choice.Tokens.Zip(choice.Logprobs)
+                    .Select(pair => context.Logprobs.Chat(pair.First, pair.Second, alternatives)),
+            ])
+            : null,
+        FinishReason = choice.End.FinishReason,
+        StopReason = AnswerContext.StopReasonOf(choice.End),
+        TokenIds = ReturnsTokenIds ? choice.Tokens : null,
     };
 
-    private static byte[] ToJson(ChatChunk chunk) =>
-        JsonSerializer.SerializeToUtf8Bytes(chunk, GatewayJson.Instance.ChatChunk);
+    private ChatChunk Chunk(IReadOnlyList<ChatChunkChoice> choices, UsageObject? usage) => new()
+    {
+        Id = Head.Id,
+        Created = Head.Created,
+        Model = Head.Model,
+        SystemFingerprint = Head.SystemFingerprint,
+        Choices = choices,
+        Usage = usage,
+    };
+
+    private static AnswerEvent ToEvent(ChatChunk chunk) =>
+        new(JsonSerializer.SerializeToUtf8Bytes(chunk, GatewayJson.Instance.ChatChunk));
 }

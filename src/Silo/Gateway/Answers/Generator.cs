@@ -9,32 +9,30 @@ namespace Krewe.Silo.Gateway.Answers;
 
 /// <summary>Starts requests on the cluster.</summary>
 internal sealed class Generator(
-    ServedModel model, RequestStreams streams, IGrainFactory grains, ILogger<Generator> log)
+    ServedModel model, RequestStreams streams, IGrainFactory grains, TimeProvider time, ILogger<Generator> log)
 {
     /// <summary>
     /// Plans and dispatches the request. Throws <see cref="KreweException"/> when the cluster refuses it; then nothing
-    /// is held. Whoever gets a generation must dispose of it: that frees everything it holds.
+    /// is held. Whoever gets a run must dispose of it: that frees everything it holds.
     /// </summary>
-    public async Task<Generation> StartAsync(GenerationRequest request)
+    /// <param name="resumes">The request ran before, and its owner is gone.</param>
+    public async Task<AnswerRun> StartAsync(GenerationRequest request, bool resumes = false)
     {
-        var stream = streams.Open(request.Spec.RequestId);
-        var grain = grains.GetGrain<IRequestGrain>(request.Spec.RequestId);
-        var generation = new Generation(request, stream, grain, model.Folder.Tokenizer, streams, log);
+        List<RequestStream> opened = [];
         try
         {
-            await grain.StartAsync(request.Spec);
-            return generation;
-        }
-        catch (KreweException)
-        {
-            // Refused: the grain holds nothing of it. A cancel could hit another request that has the id.
-            streams.Close(stream);
-            throw;
+            foreach (var spec in request.Specs) opened.Add(streams.Open(spec));
         }
         catch
         {
-            await generation.DisposeAsync();
+            foreach (var stream in opened) streams.Close(stream);
             throw;
         }
+
+        var run = new AnswerRun(
+            request, opened, [.. request.Specs.Select(spec => grains.GetGrain<IRequestGrain>(spec.GrainKey))], model,
+            streams, time, log);
+        await run.StartAsync((grain, spec) => resumes ? grain.ResumeAsync(spec) : grain.StartAsync(spec));
+        return run;
     }
 }

@@ -1,23 +1,36 @@
+using Krewe.Abstractions;
+
 namespace Krewe.Silo.Gateway.Answers;
 
-/// <summary>One endpoint's JSON, as UTF-8, for one request.</summary>
+/// <summary>
+/// One endpoint's answer to one request, as JSON in UTF-8. The events of a stream are a function of the request and its
+/// tokens alone: a stream that is resumed is written anew and skips what the client has.
+/// </summary>
 internal interface IAnswerFormat
 {
-    /// <summary>The event before the first text; null when the format has none.</summary>
-    byte[]? Opening(AnswerUsage? usage);
+    /// <summary>The events before the first delta.</summary>
+    IEnumerable<AnswerEvent> Open(AnswerUsage usage);
 
-    /// <summary>The event of a delta. <paramref name="usage"/> is null when the client did not ask for it.</summary>
-    byte[] Chunk(AnswerDelta delta, AnswerUsage? usage);
+    /// <summary>The events of one delta. <paramref name="usage"/> is what was used so far.</summary>
+    IEnumerable<AnswerEvent> Next(int sequence, AnswerDelta delta, AnswerUsage usage);
 
-    /// <summary>The event behind the last delta, without choices.</summary>
-    byte[] UsageChunk(AnswerUsage usage);
+    /// <summary>The events behind the last delta, the mark of the end included.</summary>
+    IEnumerable<AnswerEvent> Close(AnswerUsage usage);
+
+    /// <summary>The events of an error behind the first delta.</summary>
+    IEnumerable<AnswerEvent> Fail(KreweException error);
 
     /// <summary>The answer in one piece.</summary>
-    byte[] Whole(AnswerDelta answer, AnswerUsage usage);
+    byte[] Whole(IReadOnlyList<WholeChoice> choices, AnswerUsage usage);
+}
+
+/// <summary>One server-sent event. <paramref name="Name"/> null = without a name.</summary>
+internal readonly record struct AnswerEvent(ReadOnlyMemory<byte> Data, string? Name = null)
+{
+    /// <summary>The end of OpenAI's older streams.</summary>
+    public static AnswerEvent Done { get; } = new("[DONE]"u8.ToArray());
 }
 
 /// <summary>What every event of an answer repeats.</summary>
 /// <param name="Created">Unix seconds.</param>
-/// <param name="PromptTokenIds">Null when the client did not ask for token ids.</param>
-internal sealed record AnswerHead(
-    string Id, long Created, string Model, string SystemFingerprint, IReadOnlyList<int>? PromptTokenIds);
+internal sealed record AnswerHead(string Id, long Created, string Model, string SystemFingerprint);

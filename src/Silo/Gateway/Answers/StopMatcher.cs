@@ -7,25 +7,27 @@ namespace Krewe.Silo.Gateway.Answers;
 /// Finds stop strings in text that arrives in pieces. Invariant: no character of a match is ever let through, and what
 /// is let through does not depend on where the pieces were cut.
 /// </summary>
-internal sealed class StopMatcher(ImmutableArray<string> stops)
+/// <param name="stops">None of them is empty.</param>
+/// <param name="showsMatch">The match itself is let through too.</param>
+internal sealed class StopMatcher(ImmutableArray<string> stops, bool showsMatch = false)
 {
     // What was not let through: the longest end of the text that is the start of a stop string.
     private readonly StringBuilder _held = new();
 
-    /// <summary>Text that can be let through now, and whether a stop string is complete behind it.</summary>
-    public (string Text, bool IsStopped) Append(string piece)
+    /// <summary>Text that can be let through now, and the stop string that is complete behind it, if one is.</summary>
+    public (string Text, string? Stop) Append(string piece)
     {
-        if (stops.IsEmpty || piece.Length == 0) return (piece, false);
+        if (stops.IsEmpty || piece.Length == 0) return (piece, null);
         var text = _held.Append(piece).ToString();
-        if (FindFirst(text) is { } start)
+        if (FindFirst(text) is { } match)
         {
             _held.Clear();
-            return (text[..start], true);
+            return (text[..(showsMatch ? match.Start + match.Stop.Length : match.Start)], match.Stop);
         }
 
         var heldChars = LongestStartAtEnd(text);
         _held.Clear().Append(text, text.Length - heldChars, heldChars);
-        return (text[..^heldChars], false);
+        return (text[..^heldChars], null);
     }
 
     /// <summary>Lets the rest through: no more text will come.</summary>
@@ -37,22 +39,22 @@ internal sealed class StopMatcher(ImmutableArray<string> stops)
     }
 
     /// <summary>
-    /// Where the match starts that is complete first; of those that are complete together the longest. A reader that
+    /// The match that is complete first; of those that are complete together the longest. A reader that
     /// looks after every character finds the same one.
     /// </summary>
-    private int? FindFirst(string text)
+    private (int Start, string Stop)? FindFirst(string text)
     {
-        int? start = null;
+        (int Start, string Stop)? first = null;
         var end = int.MaxValue;
         foreach (var stop in stops)
         {
             var found = text.IndexOf(stop, StringComparison.Ordinal);
             if (found < 0) continue;
-            if (found + stop.Length < end || (found + stop.Length == end && found < start))
-                (start, end) = (found, found + stop.Length);
+            if (found + stop.Length < end || (found + stop.Length == end && found < first?.Start))
+                (first, end) = ((found, stop), found + stop.Length);
         }
 
-        return start;
+        return first;
     }
 
     private int LongestStartAtEnd(string text)

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Serialization;
 
 namespace Krewe.Silo.Gateway.Json;
@@ -21,6 +22,9 @@ internal sealed record ChatCompletion
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<int>? PromptTokenIds { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public PromptLogprobList? PromptLogprobs { get; init; }
 }
 
 internal sealed record ChatChoice
@@ -29,9 +33,12 @@ internal sealed record ChatChoice
 
     public required ChatAnswer Message { get; init; }
 
-    public object? Logprobs { get; init; }
+    public ChatLogprobs? Logprobs { get; init; }
 
     public required string FinishReason { get; init; }
+
+    /// <summary>The stop string, or the id of the request's own stop token, that ended the answer.</summary>
+    public JsonElement? StopReason { get; init; }
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<int>? TokenIds { get; init; }
@@ -67,9 +74,12 @@ internal sealed record ChatChunkChoice
 
     public required ChatDelta Delta { get; init; }
 
-    public object? Logprobs { get; init; }
+    public ChatLogprobs? Logprobs { get; init; }
 
     public string? FinishReason { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public JsonElement? StopReason { get; init; }
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<int>? TokenIds { get; init; }

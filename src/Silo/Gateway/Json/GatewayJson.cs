@@ -8,6 +8,8 @@ namespace Krewe.Silo.Gateway.Json;
 /// Every JSON object that the gateway writes; generated, so that nothing is reflected upon at run time.
 /// </summary>
 [JsonSerializable(typeof(ErrorObject))]
+[JsonSerializable(typeof(string))]
+[JsonSerializable(typeof(int))]
 [JsonSerializable(typeof(ChatCompletion))]
 [JsonSerializable(typeof(ChatChunk))]
 [JsonSerializable(typeof(TextCompletion))]

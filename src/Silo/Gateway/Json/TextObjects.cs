@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Serialization;
 
 namespace Krewe.Silo.Gateway.Json;
@@ -27,13 +28,19 @@ internal sealed record TextChoice
 
     public required string Text { get; init; }
 
-    public object? Logprobs { get; init; }
+    public TextLogprobs? Logprobs { get; init; }
 
     public string? FinishReason { get; init; }
+
+    /// <summary>The stop string, or the id of the request's own stop token, that ended the answer.</summary>
+    public JsonElement? StopReason { get; init; }
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<int>? TokenIds { get; init; }
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<int>? PromptTokenIds { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public PromptLogprobList? PromptLogprobs { get; init; }
 }

@@ -5,16 +5,21 @@ using Krewe.Silo.Hosting;
 
 namespace Krewe.Silo.Gateway.Requests;
 
-/// <summary>The prompt of a text completion: a string, or token ids that are taken as they are; each may stand in a
-/// list of one.</summary>
+/// <summary>The prompts of a text completion: a string, or token ids that are taken as they are, or a list of such.
+/// </summary>
 internal static class CompletionPrompt
 {
     private const string Expected = "a string or an array of token ids";
 
-    public static ImmutableArray<int> Read(RequestField root, ServedModel model)
+    public static IEnumerable<ImmutableArray<int>> Read(RequestField root, ServedModel model)
     {
         if (root.Find("prompt") is not { } field) throw Missing("prompt");
-        var prompt = Single(field);
+        var addsSpecial = root.Find("add_special_tokens")?.AsBool() ?? true;
+        return Split(field).Select(prompt => ReadOne(prompt, addsSpecial, model));
+    }
+
+    private static ImmutableArray<int> ReadOne(RequestField prompt, bool addsSpecial, ServedModel model)
+    {
         if (prompt.Value.ValueKind == JsonValueKind.Array)
         {
             var ids = TokenIds.Read(prompt, model.Folder.Config.VocabularySize);
@@ -23,26 +28,22 @@ internal static class CompletionPrompt
 
         var text = prompt.AsString(Expected);
         if (text.Length == 0) throw Missing(prompt.Path);
-        var addsSpecial = root.Find("add_special_tokens")?.AsBool() ?? true;
         return [.. model.Folder.Tokenizer.Encode(text, addsSpecial)];
     }
 
-    /// <summary>Opens a list of one prompt. A list of numbers is itself one prompt.</summary>
-    private static RequestField Single(RequestField field)
+    /// <summary>Opens a list of prompts. A list of numbers is itself one prompt.</summary>
+    private static RequestField[] Split(RequestField field)
     {
-        if (field.Value.ValueKind != JsonValueKind.Array) return field;
+        if (field.Value.ValueKind != JsonValueKind.Array) return [field];
         var items = field.Items(Expected);
         if (items.Length == 0) throw Missing(field.Path);
-        if (items[0].Value.ValueKind == JsonValueKind.Number) return field;
-        if (items[0].Value.ValueKind is not (JsonValueKind.String or JsonValueKind.Array))
-            throw items[0].Wrong(Expected);
-        return items.Length == 1
-            ? items[0]
-            : throw new KreweException(
-                ErrorCode.UnsupportedParameter,
-                $"'{field.Path}' has {items.Length} prompts; several prompts in one request are not supported yet. "
-                + "Send one request for each.",
-                field.Path);
+        if (items[0].Value.ValueKind == JsonValueKind.Number) return [field];
+        foreach (var item in items)
+        {
+            if (item.Value.ValueKind is not (JsonValueKind.String or JsonValueKind.Array)) throw item.Wrong(Expected);
+        }
+
+        return items;
     }
 
     private static KreweException Missing(string path) => new(

@@ -11,12 +11,7 @@ internal static class LaterFields
 {
     private static readonly Dictionary<string, Func<JsonElement, bool>> Shared = new(StringComparer.Ordinal)
     {
-        ["n"] = IsOne,
-        ["echo"] = IsFalse,
         ["use_beam_search"] = IsFalse,
-        ["include_stop_str_in_output"] = IsFalse,
-        ["prompt_logprobs"] = IsNothing,
-        ["top_logprobs"] = IsNothing,
         ["response_format"] = IsTextFormat,
         ["structured_outputs"] = IsNothing,
         ["guided_json"] = IsNothing,
@@ -25,13 +20,16 @@ internal static class LaterFields
         ["guided_grammar"] = IsNothing,
         ["allowed_token_ids"] = IsNothing,
         ["bad_words"] = IsEmptyArray,
-        ["truncate_prompt_tokens"] = IsNothing,
         ["kv_transfer_params"] = IsNothing,
+        ["detokenize"] = IsTrue,
+        ["spaces_between_special_tokens"] = IsTrue,
+        ["logits_processors"] = IsNothing,
+        ["thinking_token_budget"] = IsNothing,
+        ["repetition_detection"] = IsNothing,
     };
 
     private static readonly Dictionary<string, Func<JsonElement, bool>> Chat = new(Shared, StringComparer.Ordinal)
     {
-        ["logprobs"] = IsFalse,
         ["tools"] = IsEmptyArray,
         ["tool_choice"] = IsNoneOrAuto,
         ["functions"] = IsEmptyArray,
@@ -42,14 +40,14 @@ internal static class LaterFields
         ["web_search_options"] = IsNothing,
         ["documents"] = IsEmptyArray,
         ["chat_template"] = IsNothing,
+        ["echo"] = IsFalse,
     };
 
     private static readonly Dictionary<string, Func<JsonElement, bool>> Text = new(Shared, StringComparer.Ordinal)
     {
-        ["logprobs"] = IsFalse,
-        ["best_of"] = IsOne,
         ["suffix"] = value => value.ValueKind == JsonValueKind.String && value.ValueEquals(""),
         ["prompt_embeds"] = IsNothing,
+        ["top_logprobs"] = IsNothing,
     };
 
     public static void RefuseChat(RequestField root) => Refuse(root, Chat);
@@ -62,7 +60,6 @@ internal static class LaterFields
         {
             if (!fields.TryGetValue(name, out var asksNothing)) continue;
             if (field.Value.ValueKind == JsonValueKind.Null || asksNothing(field.Value)) continue;
-            if (name == "n" && field.AsLong() < 1) throw field.Wrong("an integer of at least 1");
             throw new KreweException(
                 ErrorCode.UnsupportedParameter,
                 $"'{name}' with this value is not supported yet; leave it out or send its default.", name);
@@ -71,10 +68,9 @@ internal static class LaterFields
 
     private static bool IsNothing(JsonElement value) => value.ValueKind == JsonValueKind.Null;
 
-    private static bool IsFalse(JsonElement value) => value.ValueKind == JsonValueKind.False;
+    private static bool IsTrue(JsonElement value) => value.ValueKind == JsonValueKind.True;
 
-    private static bool IsOne(JsonElement value) =>
-        value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number) && number == 1;
+    private static bool IsFalse(JsonElement value) => value.ValueKind == JsonValueKind.False;
 
     private static bool IsEmptyArray(JsonElement value) =>
         value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 0;

@@ -6,7 +6,7 @@ using Microsoft.AspNetCore.Http;
 namespace Krewe.Silo.Gateway.Requests;
 
 /// <summary>
-/// Reads a request's JSON object. Whatever a client sends, it gets an answer that says what is wrong.
+/// Reads a request's body and its JSON object. Whatever a client sends, it gets an answer that says what is wrong.
 /// </summary>
 internal static class RequestBody
 {
@@ -16,7 +16,7 @@ internal static class RequestBody
     /// <summary>Where a body of unknown length starts to grow from.</summary>
     private const int InitialBytes = 16 << 10;
 
-    public static async Task<JsonDocument> ReadAsync(HttpContext context)
+    public static async Task<ReadOnlyMemory<byte>> ReadAsync(HttpContext context)
     {
         if (!context.Request.HasJsonContentType())
         {
@@ -27,10 +27,11 @@ internal static class RequestBody
 
         using var bytes = new MemoryStream((int)Math.Min(context.Request.ContentLength ?? InitialBytes, 1 << 20));
         await context.Request.Body.CopyToAsync(bytes, context.RequestAborted);
-        return Parse(bytes.GetBuffer().AsMemory(0, (int)bytes.Length));
+        return bytes.GetBuffer().AsMemory(0, (int)bytes.Length);
     }
 
-    private static JsonDocument Parse(ReadOnlyMemory<byte> bytes)
+    /// <summary>The object of a body, whose bytes must stay as they are while it is used.</summary>
+    public static JsonDocument Parse(ReadOnlyMemory<byte> bytes)
     {
         if (bytes.IsEmpty) throw new KreweException(ErrorCode.InvalidJson, "The body is empty; send a JSON object.");
         // The parser leaves strings unchecked until somebody asks for them.

@@ -10,7 +10,9 @@ namespace Krewe.Silo.Gateway.Requests;
 /// <param name="DrawnSeed">The seed when the client gives none.</param>
 /// <param name="ArrivedAt">UTC.</param>
 /// <param name="Deadline">UTC.</param>
-internal sealed record Arrival(string RequestId, long DrawnSeed, DateTimeOffset ArrivedAt, DateTimeOffset Deadline);
+/// <param name="Answer">For <see cref="RequestSpec.Answer"/>; null for a request that nobody can resume.</param>
+internal sealed record Arrival(
+    string RequestId, long DrawnSeed, DateTimeOffset ArrivedAt, DateTimeOffset Deadline, string? Answer = null);
 
 /// <summary>Turns the bodies of the two generating endpoints into checked requests.</summary>
 internal sealed class RequestReader(ServedModel model, TimeProvider time)
@@ -26,8 +28,8 @@ internal sealed class RequestReader(ServedModel model, TimeProvider time)
     {
         DemandModel(root);
         LaterFields.RefuseChat(root);
-        var prompt = _chat.Read(root);
-        return Read(root, arrival, prompt, model.Folder.Defaults.MaxNewTokens) with
+        var prompt = PromptCut.Read(root, _chat.Read(root), model);
+        return Read(root, arrival, [prompt], model.Folder.Defaults.MaxNewTokens, LogprobFields.ReadChat(root)) with
         {
             ContinuesText = root.Find("continue_final_message")?.AsBool() ?? false,
         };
@@ -37,8 +39,11 @@ internal sealed class RequestReader(ServedModel model, TimeProvider time)
     {
         DemandModel(root);
         LaterFields.RefuseCompletions(root);
-        var prompt = CompletionPrompt.Read(root, model);
-        return Read(root, arrival, prompt, CompletionTokensDefault) with { ContinuesText = true };
+        var prompts = CompletionPrompt.Read(root, model).Select(prompt => PromptCut.Read(root, prompt, model));
+        return Read(root, arrival, [.. prompts], CompletionTokensDefault, LogprobFields.ReadText(root)) with
+        {
+            ContinuesText = true,
+        };
     });
 
     private static GenerationRequest Checked(JsonDocument body, Func<RequestField, GenerationRequest> read)
@@ -56,49 +61,87 @@ internal sealed class RequestReader(ServedModel model, TimeProvider time)
     }
 
     private GenerationRequest Read(
-        RequestField root, Arrival arrival, ImmutableArray<int> prompt, int? outputTokensDefault)
+        RequestField root, Arrival arrival, ImmutableArray<ImmutableArray<int>> prompts, int? outputTokensDefault,
+        LogprobFields logprobs)
     {
-        var (includeUsage, continuousUsage) = (false, false);
         var stream = root.Find("stream")?.AsBool() ?? false;
-        if (root.Find("stream_options") is { } options)
+        var (includeUsage, continuousUsage) = ReadStreamOptions(root, stream);
+        var (choices, candidates) = ChoiceFields.Read(root, stream, prompts.Length);
+        if (stream && logprobs.Prompt is not null)
         {
-            if (!stream)
-            {
-                throw new KreweException(
-                    ErrorCode.InvalidRequest,
-                    "Stream options can only be defined when `stream=True`.",
-                    "stream_options");
-            }
-
-            includeUsage = options.Find("include_usage")?.AsBool() ?? false;
-            continuousUsage = includeUsage && (options.Find("continuous_usage_stats")?.AsBool() ?? false);
+            throw new KreweException(
+                ErrorCode.InvalidRequest, "`prompt_logprobs` are not available when `stream=True`.", "prompt_logprobs");
         }
 
-        var maxTokens = ReadMaxTokens(root, prompt.Length, outputTokensDefault);
+        var hidesOutput = logprobs.Echo && root.Find("max_completion_tokens") is null
+            && root.Find("max_tokens") is { Value.ValueKind: JsonValueKind.Number } none && none.AsLong() == 0;
+        var sampling = SamplingFields.Read(root, model, arrival.DrawnSeed);
+        var ownStops = ReadStopTokens(root);
+        var specs = ImmutableArray.CreateBuilder<RequestSpec>(prompts.Length * candidates);
+        foreach (var prompt in prompts)
+        {
+            var maxTokens = hidesOutput ? 1 : ReadMaxTokens(root, prompt.Length, outputTokensDefault);
+            for (var choice = 0; choice < candidates; choice++)
+            {
+                specs.Add(new RequestSpec
+                {
+                    RequestId = arrival.RequestId,
+                    Model = model.Name,
+                    PromptTokens = prompt,
+                    MaxOutputTokens = maxTokens,
+                    MinOutputTokens = hidesOutput ? 0 : ReadMinTokens(root, maxTokens),
+                    Sampling = sampling with
+                    {
+                        Choice = choice,
+                        TopLogprobs = logprobs.Output ?? (candidates > choices ? 0 : null),
+
+                        // The others share the first one's prompt, and would have to compute it for nothing.
+                        PromptLogprobs = choice == 0 ? logprobs.ComputedPrompt : null,
+                    },
+                    StopTokens = [.. model.Folder.StopTokenIds.Union(ownStops)],
+                    IgnoreEos = root.Find("ignore_eos")?.AsBool() ?? false,
+                    Priority = ReadPriority(root),
+                    PrefixSalt = ReadPrefixSalt(root),
+                    ArrivedAt = arrival.ArrivedAt,
+                    Deadline = arrival.Deadline,
+                    Choice = specs.Count,
+                    Answer = specs.Count == 0 ? arrival.Answer : null,
+                });
+            }
+        }
+
         return new GenerationRequest
         {
+            Specs = specs.MoveToImmutable(),
+            Choices = choices,
+            Candidates = candidates,
             Stream = stream,
             IncludeUsage = includeUsage,
             ContinuousUsage = continuousUsage,
             StopStrings = ReadStops(root),
+            ShowsStop = root.Find("include_stop_str_in_output")?.AsBool() ?? false,
+            OwnStopTokens = ownStops,
             SkipSpecialTokens = root.Find("skip_special_tokens")?.AsBool() ?? true,
             ReturnTokenIds = root.Find("return_token_ids")?.AsBool() ?? false,
-            Spec = new RequestSpec
-            {
-                RequestId = arrival.RequestId,
-                Model = model.Name,
-                PromptTokens = prompt,
-                MaxOutputTokens = maxTokens,
-                MinOutputTokens = ReadMinTokens(root, maxTokens),
-                Sampling = SamplingFields.Read(root, model, arrival.DrawnSeed),
-                StopTokens = ReadStopTokens(root),
-                IgnoreEos = root.Find("ignore_eos")?.AsBool() ?? false,
-                Priority = ReadPriority(root),
-                PrefixSalt = ReadPrefixSalt(root),
-                ArrivedAt = arrival.ArrivedAt,
-                Deadline = arrival.Deadline,
-            },
+            TokensAsIds = root.Find("return_tokens_as_token_ids")?.AsBool() ?? false,
+            Logprobs = logprobs.Output,
+            PromptLogprobs = logprobs.Prompt,
+            Echo = logprobs.Echo,
+            HidesOutput = hidesOutput,
         };
+    }
+
+    private static (bool IncludeUsage, bool ContinuousUsage) ReadStreamOptions(RequestField root, bool stream)
+    {
+        if (root.Find("stream_options") is not { } options) return default;
+        if (!stream)
+        {
+            throw new KreweException(
+                ErrorCode.InvalidRequest, "Stream options can only be defined when `stream=True`.", "stream_options");
+        }
+
+        var includeUsage = options.Find("include_usage")?.AsBool() ?? false;
+        return (includeUsage, includeUsage && (options.Find("continuous_usage_stats")?.AsBool() ?? false));
     }
 
     private void DemandModel(RequestField root)
@@ -133,13 +176,9 @@ internal sealed class RequestReader(ServedModel model, TimeProvider time)
         return tokens <= maxTokens ? tokens : throw field.Wrong($"at most the output tokens allowed, {maxTokens}");
     }
 
-    private ImmutableArray<int> ReadStopTokens(RequestField root)
-    {
-        var ids = model.Folder.StopTokenIds.ToImmutableArray();
-        return root.Find("stop_token_ids") is { } field
-            ? [.. ids.Union(TokenIds.Read(field, model.Folder.Config.VocabularySize))]
-            : ids;
-    }
+    private ImmutableArray<int> ReadStopTokens(RequestField root) => root.Find("stop_token_ids") is { } field
+        ? TokenIds.Read(field, model.Folder.Config.VocabularySize)
+        : [];
 
     private static ImmutableArray<string> ReadStops(RequestField root)
     {

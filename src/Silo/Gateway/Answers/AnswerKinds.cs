@@ -1,0 +1,82 @@
+using Krewe.Abstractions;
+using Krewe.Silo.Gateway.Requests;
+using Krewe.Silo.Hosting;
+
+namespace Krewe.Silo.Gateway.Answers;
+
+/// <summary>What each generating endpoint reads and writes.</summary>
+internal sealed class AnswerKinds(RequestReader reader, ServedModel model)
+{
+    private const int FingerprintChars = 12;
+
+    /// <summary>What an answer's id puts before the request's.</summary>
+    public static string IdPrefixOf(AnswerKind kind) => kind switch
+    {
+        AnswerKind.Chat => "chatcmpl-",
+        AnswerKind.Text => "cmpl-",
+        _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "An endpoint without a prefix."),
+    };
+
+    /// <summary>A request's id, given with or without what the answer's id puts before it.</summary>
+    public static string RequestIdOf(string asked)
+    {
+        foreach (var kind in Enum.GetValues<AnswerKind>())
+        {
+            if (asked.StartsWith(IdPrefixOf(kind), StringComparison.Ordinal)) return asked[IdPrefixOf(kind).Length..];
+        }
+
+        return asked;
+    }
+
+    /// <summary>Throws <see cref="KreweException"/> that names what is wrong with the body.</summary>
+    public GenerationRequest Read(AnswerOrigin origin, Arrival arrival)
+    {
+        using var body = RequestBody.Parse(origin.Body);
+        var request = origin.Kind switch
+        {
+            AnswerKind.Chat => reader.ReadChat(body, arrival),
+            AnswerKind.Text => reader.ReadCompletion(body, arrival),
+            _ => throw new ArgumentOutOfRangeException(nameof(origin), origin.Kind, "An endpoint without a reader."),
+        };
+        return request with { Origin = origin };
+    }
+
+    /// <summary>
+    /// The request of a stored sequence as it was, prompt and seed included, with time to run again until
+    /// <paramref name="deadline"/>. Throws <see cref="KreweException"/> when another version stored it.
+    /// </summary>
+    public GenerationRequest Read(RequestSpec stored, DateTimeOffset deadline)
+    {
+        try
+        {
+            var request = Read(AnswerOrigin.Parse(stored.Answer!), new Arrival(
+                stored.RequestId, stored.Sampling.Seed, stored.ArrivedAt, deadline, stored.Answer));
+            if (request.Specs.Length > request.Candidates) return request;
+            // A template may have written the time of day into its only prompt.
+            return request with
+            {
+                Specs = [.. request.Specs.Select(spec => spec with { PromptTokens = stored.PromptTokens })],
+            };
+        }
+        catch (FormatException e)
+        {
+            throw new KreweException(ErrorCode.NotFound, e.Message, "id", e);
+        }
+    }
+
+    /// <summary>A writer of the run's answer from its beginning.</summary>
+    public IAnswerFormat CreateFormat(AnswerRun run)
+    {
+        var request = run.Request;
+        var head = new AnswerHead(
+            IdPrefixOf(request.Origin!.Kind) + run.Id, request.Spec.ArrivedAt.ToUnixTimeSeconds(), model.Name,
+            $"fp_{model.Fingerprint[..FingerprintChars]}");
+        var context = new AnswerContext(head, request, model.Folder.Tokenizer, run.PromptLogprobsOf);
+        return request.Origin.Kind switch
+        {
+            AnswerKind.Chat => new ChatFormat(context),
+            AnswerKind.Text => new TextFormat(context),
+            var kind => throw new ArgumentOutOfRangeException(nameof(run), kind, "An endpoint without a format."),
+        };
+    }
+}

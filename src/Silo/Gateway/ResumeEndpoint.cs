@@ -1,0 +1,64 @@
+using System.Globalization;
+using Krewe.Abstractions;
+using Krewe.Silo.Gateway.Answers;
+using Krewe.Silo.Gateway.Requests;
+using Microsoft.AspNetCore.Http;
+using Orleans;
+
+namespace Krewe.Silo.Gateway;
+
+/// <summary>
+/// GET /v1/requests/{id}/stream: an answer's events behind the one that the client has. They are the very bytes that
+/// the lost connection would have carried.
+/// </summary>
+internal sealed class ResumeEndpoint(
+    AnswerKinds kinds, AnswerRuns runs, IGrainFactory grains, ClusterOptions options, TimeProvider time)
+{
+    private const string LastEventId = "Last-Event-ID";
+
+    public async Task ResumeAsync(HttpContext context)
+    {
+        var id = AnswerKinds.RequestIdOf((string)context.Request.RouteValues["id"]!);
+        var after = ReadLastEventId(context.Request);
+        var run = await FindAsync(id);
+        try
+        {
+            context.Response.Headers[ErrorMiddleware.RequestIdHeader] = run.Id;
+            await AnswerWriter.WriteStreamAsync(context, run, kinds.CreateFormat(run), after);
+        }
+        finally
+        {
+            await runs.LeaveAsync(run);
+        }
+    }
+
+    private async Task<AnswerRun> FindAsync(string id)
+    {
+        if (runs.Find(id) is { } known)
+        {
+            var run = await known;
+            run.Attach();
+            return run;
+        }
+
+        var spec = await grains.GetGrain<IRequestGrain>(id).GetSpecAsync() ?? throw new KreweException(
+            ErrorCode.NotFound,
+            $"No request '{id}' can be resumed. Only those are that were sent with an Idempotency-Key or with "
+            + $"'{RequestHeaders.Resumable}: true', and old ones are forgotten.",
+            "id");
+        var now = time.GetUtcNow();
+        return await runs.ResumeAsync(kinds.Read(spec, now + options.RequestTimeout));
+    }
+
+    private static long ReadLastEventId(HttpRequest request)
+    {
+        var values = request.Headers[LastEventId];
+        if (values.Count == 0) return 0;
+        if (values is [{ } value]
+            && long.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number))
+            return number;
+        throw new KreweException(
+            ErrorCode.InvalidRequest, $"'{LastEventId}' must be the id of an event of this stream, a number from 1.",
+            LastEventId);
+    }
+}

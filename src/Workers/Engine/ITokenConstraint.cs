@@ -1,0 +1,28 @@
+namespace Krewe.Workers;
+
+/// <summary>
+/// What one sequence's output must look like: which tokens may come next, given those that came. Its state is a
+/// function of the specification and the output tokens alone, so that a stream goes on identically wherever it is
+/// continued. Used by the engine thread only.
+/// </summary>
+internal interface ITokenConstraint
+{
+    /// <summary>
+    /// One bit a token of the vocabulary, lowest first. Stop tokens are among them, allowed where the output may end.
+    /// At least one bit is set. Valid until the next call.
+    /// </summary>
+    ReadOnlySpan<ulong> Allowed { get; }
+
+    /// <summary>The token that came next, be it drawn here or by an earlier attempt.</summary>
+    void Advance(int token);
+}
+
+/// <summary>Makes constraints of their specifications.</summary>
+internal interface IConstraintFactory
+{
+    /// <param name="specification">As the gateway wrote it; not empty.</param>
+    /// <param name="stopTokens">Tokens that end this sequence.</param>
+    /// <exception cref="Krewe.Abstractions.KreweException">InvalidRequest: the specification is not understood.
+    /// </exception>
+    ITokenConstraint Create(string specification, IReadOnlyList<int> stopTokens);
+}

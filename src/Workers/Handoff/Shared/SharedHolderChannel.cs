@@ -1,0 +1,35 @@
+using Krewe.Abstractions.Wire;
+
+namespace Krewe.Workers;
+
+/// <summary>
+/// The holder's end of a link whose peer has mapped the holder's memory: a payload is sent as its place, and the peer
+/// copies it out itself. Nothing waits for the peer: the fence tells it when its copies are void.
+/// </summary>
+internal sealed class SharedHolderChannel(FrameSocket frames, IKvArena arena, SharedMemory.Fence fence) : IDataChannel
+{
+    private readonly TcpDataChannel _messages = new(frames, arena);
+
+    public string Kind => "shared memory";
+
+    public int PieceBytes => HandoffLimits.SharedPieceBytes;
+
+    public Task SendAsync(
+        DataMessage message, ReadOnlyMemory<BlockSlice> payload, CancellationToken cancellationToken) => payload.IsEmpty
+        ? frames.SendAsync(message, [], cancellationToken)
+        : frames.SendAsync(
+            message, [SliceList.Write(payload.Span, arena.Geometry.BlockBytes)], cancellationToken);
+
+    public Task<DataMessage?> ReceiveAsync(PayloadRoom room, CancellationToken cancellationToken) =>
+        _messages.ReceiveAsync(room, cancellationToken);
+
+    public void Revoke() => fence.Lower();
+
+    public void FinishSending() => frames.FinishSending();
+
+    public void Dispose()
+    {
+        fence.Return();
+        frames.Dispose();
+    }
+}

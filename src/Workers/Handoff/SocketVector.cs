@@ -1,0 +1,119 @@
+using System.Buffers;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+
+namespace Krewe.Workers;
+
+/// <summary>
+/// sendmsg and recvmsg over native memory, which the runtime's sockets take only one piece at a time. When nothing can
+/// move they wait in the kernel, <see cref="WaitMs"/> at most: waking up through the runtime costs more than the other
+/// end takes to move a buffer. 0 says that the runtime's socket must be asked, be it to wait longer, for the end of the
+/// stream or for an error's name.
+/// </summary>
+internal static unsafe partial class SocketVector
+{
+    /// <summary>Pieces in one system call; the kernel's own limit is 1,024.</summary>
+    public const int PartsMax = 128;
+
+    /// <summary>A moment in which a sound peer moves megabytes; a hung one must not cost a thread for longer.</summary>
+    private const int WaitMs = 5;
+
+    private const int DoNotWait = 0x40;
+    private const short Readable = 0x1;
+    private const short Writable = 0x4;
+    private const int NoSignal = 0x4000;
+
+    private static readonly bool IsSupported = OperatingSystem.IsLinux() && Environment.Is64BitProcess;
+
+    public static int TrySend(SafeSocketHandle socket, in PartCursor from) => Move(socket, from, send: true);
+
+    public static int TryReceive(SafeSocketHandle socket, in PartCursor into) => Move(socket, into, send: false);
+
+    private static int Move(SafeSocketHandle socket, in PartCursor at, bool send)
+    {
+        if (!IsSupported) return 0;
+        var count = Math.Min(PartsMax, at.Parts.Count - at.Part);
+        var vectors = stackalloc IoVector[count];
+        var pins = new MemoryHandle[count];
+        try
+        {
+            for (var i = 0; i < count; i++)
+            {
+                var part = i == 0 ? at.Current : at.Parts[at.Part + i];
+                pins[i] = part.Pin();
+                vectors[i] = new IoVector { Start = pins[i].Pointer, Length = (nuint)part.Length };
+            }
+
+            var message = new MessageHeader { Vectors = vectors, VectorCount = (nuint)count };
+            var moved = Move(socket, &message, send);
+            if (moved < 0 && Wait(socket, send ? Writable : Readable)) moved = Move(socket, &message, send);
+            return (int)Math.Max(0, moved);
+        }
+        finally
+        {
+            foreach (ref var pin in pins.AsSpan()) pin.Dispose();
+        }
+    }
+
+    private static nint Move(SafeSocketHandle socket, MessageHeader* message, bool send) => send
+        ? SendMessage(socket, message, DoNotWait | NoSignal)
+        : ReceiveMessage(socket, message, DoNotWait);
+
+    private static bool Wait(SafeSocketHandle socket, short events)
+    {
+        var held = false;
+        try
+        {
+            socket.DangerousAddRef(ref held);
+            var poll = new PollDescriptor { Descriptor = (int)socket.DangerousGetHandle(), Events = events };
+            return Poll(&poll, 1, WaitMs) > 0;
+        }
+        catch (ObjectDisposedException)
+        {
+            return false; // closed meanwhile: the runtime's socket says so
+        }
+        finally
+        {
+            if (held) socket.DangerousRelease();
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "poll")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int Poll(PollDescriptor* descriptors, nuint count, int timeoutMs);
+
+    [LibraryImport("libc", EntryPoint = "sendmsg")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial nint SendMessage(SafeSocketHandle socket, MessageHeader* message, int flags);
+
+    [LibraryImport("libc", EntryPoint = "recvmsg")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial nint ReceiveMessage(SafeSocketHandle socket, MessageHeader* message, int flags);
+
+    /// <summary>struct pollfd.</summary>
+    private struct PollDescriptor
+    {
+        public int Descriptor;
+        public short Events;
+        public short Happened;
+    }
+
+    /// <summary>struct iovec.</summary>
+    private struct IoVector
+    {
+        public void* Start;
+        public nuint Length;
+    }
+
+    /// <summary>struct msghdr, 64-bit.</summary>
+    private struct MessageHeader
+    {
+        public void* Name;
+        public uint NameLength;
+        public IoVector* Vectors;
+        public nuint VectorCount;
+        public void* Control;
+        public nuint ControlLength;
+        public int Flags;
+    }
+}

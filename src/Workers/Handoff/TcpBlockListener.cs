@@ -1,0 +1,86 @@
+using System.Net;
+using System.Net.Sockets;
+using Krewe.Abstractions;
+using Krewe.Abstractions.Wire;
+using Krewe.Control.Links;
+
+namespace Krewe.Workers;
+
+/// <summary>The listening end of <see cref="TcpBlockTransport"/>.</summary>
+internal sealed class TcpBlockListener : IBlockListener
+{
+    private readonly Socket _socket;
+    private readonly IKvArena _arena;
+    private readonly KvTransport _choice;
+
+    public TcpBlockListener(string host, int port, IKvArena arena, KvTransport choice)
+    {
+        (_arena, _choice) = (arena, choice);
+        var address = IPAddress.TryParse(host, out var parsed) ? parsed : IPAddress.Any;
+        _socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            _socket.Bind(new IPEndPoint(address, port));
+            _socket.Listen();
+        }
+        catch (SocketException e)
+        {
+            _socket.Dispose();
+            var code = e.SocketErrorCode == SocketError.AddressAlreadyInUse
+                ? ErrorCode.PortInUse
+                : ErrorCode.InvalidOptions;
+            throw new KreweException(code,
+                $"The data link cannot listen at {host}:{port}: {e.Message}. Give another --data-port (0 = any).");
+        }
+    }
+
+    public int Port => ((IPEndPoint)_socket.LocalEndPoint!).Port;
+
+    public async Task<IAcceptedLink> AcceptAsync(CancellationToken cancellationToken)
+    {
+        var socket = await _socket.AcceptAsync(cancellationToken);
+        socket.NoDelay = true;
+        return new Link(new FrameSocket(socket), _arena, _choice);
+    }
+
+    public void Dispose() => _socket.Dispose();
+
+    private sealed class Link(FrameSocket frames, IKvArena arena, KvTransport choice) : IAcceptedLink
+    {
+        public async Task<IDataChannel> OpenAsync(CancellationToken cancellationToken)
+        {
+            var memory = choice == KvTransport.Tcp ? null : (arena as ISharedKvArena)?.Shared;
+            var fence = memory?.RaiseFence();
+            try
+            {
+                var greeting = new Greeting { SharedOnly = choice == KvTransport.Shared };
+                if (fence is not null) greeting.Shared = Offer(memory!, fence);
+                await frames.SendAsync(new DataMessage { Greeting = greeting }, [], cancellationToken);
+                if (await frames.ReceiveAsync(cancellationToken) is not { Message.Attach: { } attach })
+                    throw new FrameException("A greeting was not answered.");
+                if (attach.Shared && fence is null) throw new FrameException("A peer took what it was not offered.");
+                if (attach.Shared) return new SharedHolderChannel(frames, arena, fence!);
+            }
+            catch
+            {
+                fence?.Return();
+                throw;
+            }
+
+            fence?.Return();
+            return new TcpDataChannel(frames, arena);
+        }
+
+        public void Dispose() => frames.Dispose();
+
+        private static SharedOffer Offer(SharedMemory memory, SharedMemory.Fence fence) => new()
+        {
+            Pid = (uint)Environment.ProcessId,
+            File = (uint)memory.Descriptor,
+            Nonce = Google.Protobuf.ByteString.CopyFrom(memory.Nonce),
+            TotalBytes = (ulong)memory.TotalBytes,
+            FenceSlot = (uint)fence.Slot,
+            FenceGeneration = fence.Generation,
+        };
+    }
+}
