@@ -3,8 +3,8 @@ using Krewe.Abstractions;
 namespace Krewe.Control.Routing;
 
 /// <summary>
-/// A policy's answer: two workers (equal = no handoff), or a refusal. A struct without text: the decision path allocates
-/// nothing; <see cref="IRoutingPolicy.Explain"/> makes the words when somebody reads them.
+/// A policy's answer: two workers (equal = no handoff), or a refusal. A struct without text: the decision path
+/// allocates nothing; <see cref="IRoutingPolicy.Explain"/> makes the words when somebody reads them.
 /// </summary>
 public readonly record struct RouteChoice
 {
@@ -28,7 +28,8 @@ public readonly record struct RouteChoice
     /// <summary>Of these, tokens to be pulled from another worker's cache: this also copies a hot prefix.</summary>
     public int PullTokens { get; init; }
 
-    public RouteWorker? PullFrom { get; init; }
+    /// <summary>The slot of the worker that has them.</summary>
+    public int? PullFromSlot { get; init; }
 
     /// <summary>Predictions, from arrival; NaN where the policy predicts nothing.</summary>
     public double TtftMs { get; init; }

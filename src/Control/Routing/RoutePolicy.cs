@@ -51,7 +51,7 @@ public abstract class RoutePolicy : IRoutingPolicy
     }
 
     public virtual string Explain(RouteRequest request, in RouteChoice choice, RouteTable table) =>
-        choice.IsRefused ? RouteRefusals.Explain(request, choice, table) : RouteWords.Of(Name, choice);
+        choice.IsRefused ? RouteRefusals.Explain(request, choice, table) : RouteWords.Of(Name, choice, table);
 
     public virtual void Forget(int slot)
     {

@@ -1,6 +1,8 @@
 namespace Krewe.Control.Routing;
 
-/// <summary>SplitMix64 (Steele, Lea and Flood, 2014): a seeded generator of eight bytes, so that a run can be replayed.</summary>
+/// <summary>
+/// SplitMix64 (Steele, Lea and Flood, 2014): a seeded generator of eight bytes, so that a run can be replayed.
+/// </summary>
 internal struct RouteRandom(ulong seed)
 {
     private ulong _state = seed;

@@ -22,7 +22,9 @@ public sealed class RouteRequest
     /// <summary>Time since its arrival, ms.</summary>
     public double WaitedMs { get; set; }
 
-    /// <summary>When the first token is due after arrival, and the mean time of each further one; infinite = none.</summary>
+    /// <summary>
+    /// When the first token is due after arrival, and the mean time of each further one; infinite = no limit.
+    /// </summary>
     public double TtftSloMs { get; set; } = double.PositiveInfinity;
 
     public double TpotSloMs { get; set; } = double.PositiveInfinity;
@@ -30,7 +32,9 @@ public sealed class RouteRequest
     /// <summary>Higher goes first.</summary>
     public int Priority { get; set; }
 
-    /// <summary>May be turned away for its SLO: true before it was taken in, false when it goes on after a loss.</summary>
+    /// <summary>
+    /// May be turned away for its SLO: true before it was taken in, false when it goes on after a loss.
+    /// </summary>
     public bool MayRefuse { get; set; }
 
     /// <summary>The prompt's full blocks, chained; empty when the policy does not use them.</summary>

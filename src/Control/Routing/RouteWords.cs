@@ -6,7 +6,7 @@ namespace Krewe.Control.Routing;
 /// <summary>A choice in words: the policy, the rule, both workers' loads, the hit and the prediction.</summary>
 internal static class RouteWords
 {
-    public static string Of(string policy, in RouteChoice choice)
+    public static string Of(string policy, in RouteChoice choice, RouteTable table)
     {
         var (prefill, decode) = (choice.Prefill!, choice.Decode!);
         var words = new StringBuilder();
@@ -16,11 +16,22 @@ internal static class RouteWords
         words.Append(culture, $"{prefill.Worker.WorkerId}: {prefill.OutstandingTokens} prompt tokens outstanding");
         if (choice.HitTokens > 0) words.Append(culture, $", {choice.HitTokens} tokens known");
         if (choice.RestoreTokens > 0) words.Append(culture, $" ({choice.RestoreTokens} restored)");
-        if (choice.PullFrom is { } source)
-            words.Append(culture, $" ({choice.PullTokens} pulled from {source.Worker.WorkerId})");
-        words.Append(culture, $"; {decode.Worker.WorkerId}: {decode.Sequences} sequences, {decode.KvUsage:0%} KV in use");
+        if (choice.PullFromSlot is { } slot)
+            words.Append(culture, $" ({choice.PullTokens} pulled from {NameOf(slot, table)})");
+        words.Append(culture, $"; {decode.Worker.WorkerId}: {decode.Sequences} sequences");
+        words.Append(culture, $", {decode.KvUsage:0%} KV in use");
         if (!double.IsNaN(choice.TtftMs)) words.Append(culture, $"; predicted TTFT {choice.TtftMs:0.#} ms");
         if (!double.IsNaN(choice.TpotMs)) words.Append(culture, $", TPOT {choice.TpotMs:0.##} ms");
         return words.ToString();
+    }
+
+    private static string NameOf(int slot, RouteTable table)
+    {
+        foreach (var worker in table.Workers)
+        {
+            if (worker.Slot == slot) return worker.Worker.WorkerId;
+        }
+
+        return "a worker that left";
     }
 }

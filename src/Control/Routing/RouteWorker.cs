@@ -33,7 +33,7 @@ public sealed class RouteWorker
     public int MaxSequences { get; set; } = 256;
 
     // Costs.
-    public StepCosts Steps { get; set; }
+    public StepCosts Steps { get; set; } = StepCosts.ColdStart;
 
     public double KvBytesPerToken { get; set; }
 
@@ -47,7 +47,13 @@ public sealed class RouteWorker
 
     public double DiskBytesPerMs { get; set; }
 
+    /// <summary>Whoever carries choices out can have this worker pull a prefix from another one.</summary>
+    public bool PullsPrefixes { get; set; }
+
     // Load, by the newest report.
+
+    /// <summary>When the report was made, on the clock of <see cref="RouteRequest.NowUs"/>; 0 = does not age.</summary>
+    public long ReportedUs { get; set; }
 
     /// <summary>Blocks that no sequence and no lease holds (free or evictable).</summary>
     public int AvailableBlocks { get; set; }
@@ -87,7 +93,9 @@ public sealed class RouteWorker
     /// <summary>Computes a request's prefill and decode in one place, without a handoff.</summary>
     public bool TakesWhole => Role is WorkerRole.Mixed || (Role is WorkerRole.Decode && PrefillsLocally);
 
-    /// <summary>A decode worker that also takes whole requests: short prompts that a handoff would not pay for.</summary>
+    /// <summary>
+    /// A decode worker that also takes whole requests: short prompts that a handoff would not pay for.
+    /// </summary>
     public bool PrefillsLocally { get; set; }
 
     /// <summary>Prompt tokens in front of a new request.</summary>
@@ -102,10 +110,19 @@ public sealed class RouteWorker
     /// <summary>Context tokens that decode steps will attend to.</summary>
     public long DecodingContextTokens => ContextTokens + DispatchedContextTokens;
 
-    /// <summary>Predicted time until a new prompt is begun.</summary>
-    public double QueueMs =>
-        (WaitingPrefillMs > 0 ? WaitingPrefillMs : Steps.PrefillMs(WaitingTokens, 0, StepBudgetTokens))
-        + DispatchedPrefillMs;
+    /// <summary>
+    /// Predicted time until a prompt that comes now is begun: what the report left, less what was computed since, and
+    /// what was dispatched.
+    /// </summary>
+    public double QueueMs(long nowUs)
+    {
+        var sinceMs = ReportedUs > 0 ? (nowUs - ReportedUs) / 1000.0 : 0;
+        return Math.Max(DispatchedPrefillMs, ReportedQueueMs - sinceMs);
+    }
+
+    /// <summary>The same as if nothing had been computed since the report.</summary>
+    public double ReportedQueueMs => DispatchedPrefillMs
+        + (WaitingPrefillMs > 0 ? WaitingPrefillMs : Steps.PrefillMs(WaitingTokens, 0, StepBudgetTokens));
 
     /// <summary>Blocks in use and promised, of all.</summary>
     public double KvUsage => 1 - ((double)FreeBlocks / TotalBlocks);

@@ -10,9 +10,19 @@ public static class RoutingPolicies
 
     private static readonly SortedList<string, Func<ulong, IRoutingPolicy>> Factories = new(StringComparer.Ordinal)
     {
+        ["aibrix"] = _ => new AibrixPolicy(),
+        ["dynamo"] = seed => new DynamoPolicy(seed, lmetric: false),
+        ["dynamo-lmetric"] = seed => new DynamoPolicy(seed, lmetric: true),
+        ["krewe"] = _ => new KrewePolicy(),
         ["least-loaded"] = _ => new LeastLoadedPolicy(),
+        ["llm-d"] = seed => new LlmdPolicy(seed),
+        ["llm-d-sticky"] = seed => new LlmdStickyPolicy(seed),
+        ["llumnix"] = _ => new LlumnixPolicy(),
+        ["mooncake"] = _ => new MooncakePolicy(),
+        ["power-of-two"] = seed => new PowerOfTwoPolicy(seed),
         ["random"] = seed => new RandomPolicy(seed),
         ["round-robin"] = _ => new RoundRobinPolicy(),
+        ["sglang"] = _ => new SglangPolicy(),
     };
 
     public static IReadOnlyList<string> Names => [.. Factories.Keys];

@@ -1,3 +1,5 @@
+using Krewe.Control.Steps;
+
 namespace Krewe.Control.Routing;
 
 /// <summary>
@@ -25,8 +27,22 @@ public readonly record struct StepCosts
     /// <summary>Each token of context that the step's sequences attend to.</summary>
     public double DecodeContextMs { get; init; }
 
-    /// <summary>True when the numbers say anything: a worker nobody measured has none.</summary>
-    public bool AreKnown => PrefillTokenMs > 0 || DecodeFixedMs > 0;
+    /// <summary>Nothing was measured: good for comparing workers, not for promising a client anything.</summary>
+    public bool IsGuess { get; init; }
+
+    /// <summary>Before anything is measured: the ratios of <see cref="StepTimeCoefficients.ColdStart"/>.</summary>
+    public static StepCosts ColdStart { get; } = Of(StepTimeCoefficients.ColdStart) with { IsGuess = true };
+
+    /// <summary>A learnt model in the six numbers; a decode's row is part of its sequence's cost.</summary>
+    public static StepCosts Of(in StepTimeCoefficients learnt) => new()
+    {
+        PrefillFixedMs = learnt.StepMs,
+        PrefillTokenMs = learnt.RowMs,
+        PrefillPairMs = learnt.PairMs,
+        DecodeFixedMs = learnt.StepMs,
+        DecodeSequenceMs = learnt.RowMs + learnt.DecodeSequenceMs,
+        DecodeContextMs = learnt.ContextTokenMs,
+    };
 
     /// <summary>
     /// Time to compute <paramref name="tokens"/> tokens behind <paramref name="context"/> tokens whose KV is there, in

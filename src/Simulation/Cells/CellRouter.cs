@@ -98,6 +98,7 @@ internal sealed class CellRouter
         if (nowNs - worker.ReportedNs < _options.ReportIntervalNs && running + waiting > 0) return;
         worker.ReportedNs = nowNs;
         var route = worker.Route;
+        route.ReportedUs = Math.Max(1, nowNs / 1000);
         route.AvailableBlocks = worker.Pool.AvailableBlocks;
         route.RunningSequences = worker.Role == WorkerRole.Prefill ? running : worker.DecodingParts;
         route.WaitingSequences = worker.Role == WorkerRole.Decode ? 0 : waiting;

@@ -1,4 +1,3 @@
-using Krewe.Abstractions;
 using Krewe.Control.Routing;
 using static Krewe.Control.Tests.Routing.RouteWorld;
 
@@ -17,7 +16,8 @@ public class LeastLoadedPolicyTests
             Decode("d0"));
         var choice = Policy.Choose(Request(100, 200), table);
         Assert.Equal(("p1", "d0"), choice.Ids());
-        Assert.Contains("400 prompt tokens", Policy.Explain(Request(100, 200), choice, table), StringComparison.Ordinal);
+        Assert.Contains(
+            "400 prompt tokens", Policy.Explain(Request(100, 200), choice, table), StringComparison.Ordinal);
     }
 
     [Fact]
