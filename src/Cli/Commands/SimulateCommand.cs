@@ -114,7 +114,14 @@ internal sealed class SimulateCommand : Command
             : [],
     };
 
-    private static string[] Policies(string text) => text.Equals("all", StringComparison.OrdinalIgnoreCase)
-        ? [.. RoutingPolicies.Names]
-        : text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+    private static string[] Policies(string text)
+    {
+        if (text.Equals("all", StringComparison.OrdinalIgnoreCase)) return [.. RoutingPolicies.Names];
+        var names = text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        var unknown = names.Except(RoutingPolicies.Names).ToArray();
+        return unknown.Length == 0 && names.Length > 0
+            ? names
+            : throw new SimulationException(
+                $"No policy '{string.Join("', '", unknown)}'; there are: {string.Join(", ", RoutingPolicies.Names)}.");
+    }
 }
