@@ -118,7 +118,8 @@ public sealed class SimulateCommandTests
     }
 
     private static IEnumerable<string> Trace(int requests) => Enumerable.Range(0, requests)
-        .Select(i => $"{100 * i},{200 + (i % 7 * 100)},{20 + (i % 5)}").Prepend("arrival_ms,input_tokens,output_tokens");
+        .Select(i => $"{100 * i},{200 + (i % 7 * 100)},{20 + (i % 5)}")
+        .Prepend("arrival_ms,input_tokens,output_tokens");
 
     /// <summary>A temporary folder.</summary>
     private sealed class Folder : IDisposable
