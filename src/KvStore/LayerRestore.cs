@@ -1,6 +1,8 @@
 namespace Krewe.KvStore;
 
-/// <summary>Where restored layers of a block go: <c>count * LayerBytes</c> of memory, best page-aligned native.</summary>
+/// <summary>
+/// Where restored layers of a block go: <c>count * LayerBytes</c> of memory, best page-aligned native.
+/// </summary>
 /// <param name="block">Position in the list of sources.</param>
 /// <param name="firstLayer">Layer, from 0.</param>
 /// <param name="count">Neighbouring layers.</param>
@@ -23,7 +25,8 @@ public sealed class LayerRestore : IAsyncDisposable
     private int _good;
 
     private LayerRestore(
-        IReadOnlyList<IBlockSource> sources, int layers, LayerDestination destination, int layersPerRead, int readsAhead)
+        IReadOnlyList<IBlockSource> sources, int layers, LayerDestination destination, int layersPerRead,
+        int readsAhead)
     {
         (_sources, _destination, _layers) = (sources, destination, layers);
         (_layersPerRead, _readsAhead) = (layersPerRead, readsAhead);

@@ -153,7 +153,8 @@ public sealed class TieredStore : IAsyncDisposable
         }
 
         // The hold keeps the block in host memory until it is on disk.
-        if (_host.HoldForWrite(key) is { } hold && _toDisk.Writer.TryWrite(new PendingWrite(key, hold, recomputeSeconds)))
+        if (_host.HoldForWrite(key) is { } hold
+            && _toDisk.Writer.TryWrite(new PendingWrite(key, hold, recomputeSeconds)))
             return;
         EndWrite(key);
     }

@@ -4,7 +4,9 @@ using Krewe.Abstractions;
 
 namespace Krewe.Cli;
 
-/// <summary>The options of a worker's KV tiers. What <see cref="ToArguments"/> writes, <see cref="Read"/> reads.</summary>
+/// <summary>
+/// The options of a worker's KV tiers. What <see cref="ToArguments"/> writes, <see cref="Read"/> reads.
+/// </summary>
 internal sealed class TierSettings
 {
     private static readonly KvTierOptions Usual = new();

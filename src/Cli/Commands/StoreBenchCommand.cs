@@ -44,7 +44,12 @@ internal sealed class StoreBenchCommand : Command
         const int step = Layers * 4096;
         var bytes = _objectBytes.Read(result);
         if (bytes is < step or > 64 << 20 || bytes % step != 0)
-            return _terminal.RefuseUsage([$"--object-bytes is {bytes}; it must be 32KiB, 64KiB, ... up to 64MiB."], Name);
+        {
+            return _terminal.RefuseUsage(
+                [$"--object-bytes is {bytes}; it must be 32KiB, 64KiB, ... up to 64MiB."], Name);
+        }
+
+
         try
         {
             var sizes = new StoreBenchSizes

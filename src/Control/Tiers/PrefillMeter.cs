@@ -20,12 +20,15 @@ public sealed class PrefillMeter
     private double _ts;
     private double _ps;
 
+    /// <summary>False while <see cref="Cost"/> is a guess.</summary>
+    public bool IsMeasured => _tokens >= TrustedTokens;
+
     /// <summary>What the next prompt tokens would cost.</summary>
     public PrefillCost Cost
     {
         get
         {
-            if (_tokens < TrustedTokens) return new PrefillCost(AssumedSecondsPerToken);
+            if (!IsMeasured) return new PrefillCost(AssumedSecondsPerToken);
             var determinant = (_tt * _pp) - (_tp * _tp);
             if (determinant > 1e-9 * _tt * _pp)
             {

@@ -1,8 +1,8 @@
 namespace Krewe.Control.Tiers;
 
 /// <summary>
-/// What moving bytes from one place takes, from the moves that were seen: time = start + bytes / bandwidth. The start is
-/// the shortest move seen; old moves fade, so that the figure follows the present load.
+/// What moving bytes from one place takes, from the moves that were seen: time = start + bytes / bandwidth. The start
+/// is the shortest move seen; old moves fade, so that the figure follows the present load.
 /// </summary>
 public sealed class TransferMeter(double assumedBytesPerSecond, TimeSpan assumedStart)
 {

@@ -55,6 +55,7 @@ internal sealed partial class Engine
     {
         if (sequence.PrefixSource is not { } holder || _pulls is null || sequence.Pulls) return false;
         sequence.PrefixSource = null;
+        if (!_prefillMeter.IsMeasured) return false;
         var hashes = _kv.Matchable(sequence);
         var first = sequence.InsertedBlocks;
         var end = Math.Min(sequence.PrefixSourceTokens / _kv.BlockTokens, hashes.Length);

@@ -52,7 +52,12 @@ internal sealed partial class PrefixFetch(
             ?? throw new IOException("The holder closed the link.");
         if (answer.Abort is { } abort) throw new IOException(abort.Message);
         if (answer.PrefixOffer is not { } offer || offer.Blocks > request.Hashes.Length)
-            throw new FrameException($"{answer.BodyCase} instead of an offer of at most {request.Hashes.Length} blocks.");
+        {
+            throw new FrameException(
+                $"{answer.BodyCase} instead of an offer of at most {request.Hashes.Length} blocks.");
+        }
+
+
         _offered = (int)offer.Blocks;
     }
 
