@@ -30,14 +30,4 @@ public sealed record PoolPolicy
 
     /// <inheritdoc cref="CoolDownAfterGrowth"/>
     public TimeSpan CoolDownBeforeShrinking { get; init; } = TimeSpan.FromMinutes(5);
-
-    /// <summary>Every error of these settings.</summary>
-    public IEnumerable<string> Validate()
-    {
-        if (AttainmentTarget is not (> 0 and <= 1)) yield return "AttainmentTarget must be above 0 and at most 1.";
-        if (BusyTarget is not (> 0 and < 1)) yield return "BusyTarget must be between 0 and 1, both excluded.";
-        if (WorkersMin < 0 || WorkersMax < Math.Max(1, WorkersMin))
-            yield return "WorkersMin must be at least 0 and WorkersMax at least 1 and no less than WorkersMin.";
-        if (SamplesInRow < 1) yield return "SamplesInRow must be at least 1.";
-    }
 }

@@ -1,7 +1,7 @@
 namespace Krewe.Control.Prefixes;
 
 /// <summary>
-/// Who has a block, in 32 bits: nothing (0), one holder, or a reference to a list in one of eleven size classes
+/// Who has a block, in 32 bits: nothing (0), one holder, or a reference to a list in one of twelve size classes
 /// (capacity 3, 7, ... 8191 codes of two bytes). A code is a holder (13 bits) and the tiers it has the block in (3
 /// bits). Most blocks have one holder and cost nothing here; a system prompt's have all.
 /// </summary>

@@ -29,9 +29,6 @@ public sealed class RouteRequest
 
     public double TpotSloMs { get; set; } = double.PositiveInfinity;
 
-    /// <summary>Higher goes first.</summary>
-    public int Priority { get; set; }
-
     /// <summary>
     /// May be turned away for its SLO: true before it was taken in, false when it goes on after a loss.
     /// </summary>

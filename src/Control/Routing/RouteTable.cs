@@ -12,12 +12,10 @@ public sealed class RouteTable
     private readonly SortedList<string, RouteWorker> _workers = new(StringComparer.Ordinal);
     private readonly Stack<int> _freeSlots = new();
     private RouteWorker[] _ordered = [];
+    private int _slotsUsed;
 
     /// <summary>In the order of their ids.</summary>
     public ReadOnlySpan<RouteWorker> Workers => _ordered;
-
-    /// <summary>Every slot is below this.</summary>
-    public int SlotsUsed { get; private set; }
 
     /// <summary>
     /// Adds a worker, ready and idle; <paramref name="create"/> is given its slot. An older incarnation of the same id
@@ -26,7 +24,7 @@ public sealed class RouteTable
     public RouteWorker Add(Func<int, RouteWorker> create)
     {
         ArgumentNullException.ThrowIfNull(create);
-        var slot = _freeSlots.Count > 0 ? _freeSlots.Pop() : SlotsUsed++;
+        var slot = _freeSlots.Count > 0 ? _freeSlots.Pop() : _slotsUsed++;
         var worker = create(slot);
         if (worker.Slot != slot)
             throw new ArgumentException($"The worker took slot {worker.Slot}, not {slot}.", nameof(create));

@@ -20,6 +20,8 @@ internal static class RouteWords
             words.Append(culture, $" ({choice.PullTokens} pulled from {NameOf(slot, table)})");
         words.Append(culture, $"; {decode.Worker.WorkerId}: {decode.Sequences} sequences");
         words.Append(culture, $", {decode.KvUsage:0%} KV in use");
+        // Guessed costs compare workers; in ms they would be a lie.
+        if (prefill.Steps.IsGuess || decode.Steps.IsGuess) return words.ToString();
         if (!double.IsNaN(choice.TtftMs)) words.Append(culture, $"; predicted TTFT {choice.TtftMs:0.#} ms");
         if (!double.IsNaN(choice.TpotMs)) words.Append(culture, $", TPOT {choice.TpotMs:0.##} ms");
         return words.ToString();

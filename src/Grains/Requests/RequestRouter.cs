@@ -87,11 +87,14 @@ internal sealed class RequestRouter : IRouteTally
         _request.ExpectedOutputTokens = (int)Math.Min(spec.MaxOutputTokens - outputTokens, _outputTokens);
         _request.NowUs = now.UtcTicks / TimeSpan.TicksPerMicrosecond;
         _request.WaitedMs = (now - spec.ArrivedAt).TotalMilliseconds;
-        _request.TtftSloMs = _options.TtftSlo?.TotalMilliseconds ?? double.PositiveInfinity;
+        // A first token after the deadline is of no use either.
+        _request.TtftSloMs = Math.Min(
+            _options.TtftSlo?.TotalMilliseconds ?? double.PositiveInfinity,
+            (spec.Deadline - spec.ArrivedAt).TotalMilliseconds);
         _request.TpotSloMs = _options.TpotSlo?.TotalMilliseconds ?? double.PositiveInfinity;
-        _request.Priority = spec.Priority;
-        // Whoever computes already goes on, late or not: refusing would throw away what was paid for.
-        _request.MayRefuse = outputTokens == 0 && asked.Excluded.IsEmpty;
+        // Whoever computes already goes on, late or not: refusing would throw away what was paid for. And priority buys
+        // a place, late or not.
+        _request.MayRefuse = outputTokens == 0 && asked.Excluded.IsEmpty && spec.Priority <= 0;
         _request.Excluded = asked.Excluded;
         _request.Hashes = hashes;
         _request.HashBlockTokens = blockTokens;

@@ -32,6 +32,8 @@ internal sealed class PoolAdvisor(
 
         var workers = view.Workers.Where(worker => worker.State == WorkerState.Ready).ToList();
         var busy = workers.ToDictionary(worker => worker.Descriptor.Worker, worker => BusyShare(worker, now, passed));
+        // A silo that is waiting for its first worker needs no advice.
+        if (_lastJoined is null) return;
         foreach (var gone in _seen.Keys.Except(busy.Keys).ToList()) _seen.Remove(gone);
         PhaseSample Of(Func<WorkerRole, bool> takes, int met)
         {
