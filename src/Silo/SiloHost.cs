@@ -28,6 +28,9 @@ namespace Krewe.Silo;
 /// </summary>
 public static class SiloHost
 {
+    /// <summary>A client that takes longer for its headers holds a connection for nothing.</summary>
+    private static readonly TimeSpan HeadersTimeout = TimeSpan.FromSeconds(10);
+
     /// <summary>What a stopping gateway gives its last connections.</summary>
     private static readonly TimeSpan ShutdownTimeout = TimeSpan.FromSeconds(3);
 
@@ -125,6 +128,7 @@ public static class SiloHost
         {
             kestrel.AddServerHeader = false;
             kestrel.Limits.MaxRequestBodySize = options.MaxRequestBytes;
+            kestrel.Limits.RequestHeadersTimeout = HeadersTimeout;
             kestrel.Listen(IPAddress.Parse(options.BindHost), options.HttpPort);
         });
         var services = builder.Services;
@@ -162,6 +166,8 @@ public static class SiloHost
             app.Services.GetRequiredService<GenerateEndpoints>(),
             app.Services.GetRequiredService<ResumeEndpoint>(),
             app.Services.GetRequiredService<InfoEndpoints>(),
+            app.Services.GetRequiredService<TokenEndpoints>(),
+            app.Services.GetRequiredService<ServerEndpoints>(),
             app.Services.GetRequiredService<ClusterEndpoints>());
         app.Services.GetRequiredService<DecisionEndpoints>().Map(app);
         return app;
@@ -197,6 +203,8 @@ public static class SiloHost
         services.AddSingleton<GenerateEndpoints>();
         services.AddSingleton<InfoEndpoints>();
         services.AddSingleton<ClusterEndpoints>();
+        services.AddSingleton<TokenEndpoints>();
+        services.AddSingleton<ServerEndpoints>();
     }
 
     private static async Task StartGatewayAsync(

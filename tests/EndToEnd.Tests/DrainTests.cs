@@ -5,14 +5,15 @@ using Xunit.Abstractions;
 namespace Krewe.EndToEnd.Tests;
 
 /// <summary>Two prefill and two decode workers: each has one that can take over.</summary>
-public sealed class PairsCluster() : ClusterFixture("--prefill", "2", "--decode", "2");
+public sealed class PairsCluster() : ClusterFixture(
+    "--prefill", "2", "--decode", "2", "--drain-grace", "5");
 
 /// <summary>Workers are told to stop under constant load: no request fails, and they leave before their
 /// deadline.</summary>
 public sealed class DrainTests(PairsCluster fixture, ITestOutputHelper output)
     : ClusterTest(fixture, output), IClassFixture<PairsCluster>
 {
-    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(25); // WorkerOptions.DrainGrace
+    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
 
     [Fact]
     public async Task SIGTERM_at_constant_load_fails_no_request()
@@ -20,7 +21,7 @@ public sealed class DrainTests(PairsCluster fixture, ITestOutputHelper output)
         TokenRequest[] requests =
         [
             .. Enumerable.Range(0, 6).Select(i =>
-                new TokenRequest(new Prompts(40 + i).OfLength(30 + (20 * i)), 500, i % 2, i, IgnoreEos: true)),
+                new TokenRequest(new Prompts(40 + i).OfLength(30 + (20 * i)), 1500, i % 2, i, IgnoreEos: true)),
         ];
         var expected = await Offline.TokensAsync(requests);
         using var stop = new CancellationTokenSource();

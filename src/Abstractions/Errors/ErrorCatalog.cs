@@ -28,6 +28,7 @@ public static class ErrorCatalog
         ErrorCode.RequestTooLarge => new(413, Invalid, "request_too_large", false),
         ErrorCode.DuplicateRequestId => new(409, Invalid, "duplicate_request_id", false),
         ErrorCode.IdempotencyKeyReused => new(422, Invalid, "idempotency_key_reused", false),
+        ErrorCode.RequestTimedOut => new(408, Invalid, "request_timed_out", false),
         ErrorCode.InvalidApiKey => new(401, "authentication_error", "invalid_api_key", false),
         ErrorCode.NoWorkers => new(503, Server, "no_workers", true),
         ErrorCode.Overloaded => new(429, "rate_limit_error", "overloaded", true),

@@ -54,4 +54,5 @@ public enum ErrorCode
 
     // Added later: numbers travel between silos and are never moved.
     IdempotencyKeyReused,
+    RequestTimedOut,
 }

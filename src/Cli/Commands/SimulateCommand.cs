@@ -41,6 +41,12 @@ internal sealed class SimulateCommand : Command
     private readonly Option<float?> _share = Setting.OptionalNumber(
         "--prefill-share", "Share of the GPU for prefill in mode split. Default 0.6.", 0.01f, 0.99f);
 
+    private readonly Option<string?> _outages = Setting.Text(
+        "--outages", "FILE", "Workers that go and come: CSV t_ms,event,node with events add and remove.");
+
+    private readonly Option<float?> _outageSpeed = Setting.OptionalNumber(
+        "--outage-speed", "Play the outages so many times as fast. Default 1.", 0.001f, 1e6f);
+
     private readonly Option<string?> _json = Setting.Text("--json", "OUT", "Write every figure as JSON.");
     private readonly Option<string?> _csv = Setting.Text(
         "--csv", "OUT", "Write one line a request, times in ms (one policy and one rate).");
@@ -56,7 +62,7 @@ internal sealed class SimulateCommand : Command
         foreach (var option in new Option[]
         {
             _mode, _prefill, _decode, _policy, _rateScale, _block, _budget, _prefillBudget, _capacity, _network, _share,
-            _json, _csv, _svg,
+            _outages, _outageSpeed, _json, _csv, _svg,
         })
         {
             Add(option);
@@ -103,9 +109,19 @@ internal sealed class SimulateCommand : Command
         NetworkBytesPerSecond = result.GetValue(_network) * 1e9 / 8,
         PrefillShare = result.GetValue(_share) ?? 0.6,
         Slo = _shared.Slo(result),
+        Outages = result.GetValue(_outages) is { } file
+            ? OutageReader.Read(file, _prefill.Read(result) + _decode.Read(result), result.GetValue(_outageSpeed) ?? 1)
+            : [],
     };
 
-    private static string[] Policies(string text) => text.Equals("all", StringComparison.OrdinalIgnoreCase)
-        ? [.. RoutingPolicies.Names]
-        : text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+    private static string[] Policies(string text)
+    {
+        if (text.Equals("all", StringComparison.OrdinalIgnoreCase)) return [.. RoutingPolicies.Names];
+        var names = text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        var unknown = names.Except(RoutingPolicies.Names).ToArray();
+        return unknown.Length == 0 && names.Length > 0
+            ? names
+            : throw new SimulationException(
+                $"No policy '{string.Join("', '", unknown)}'; there are: {string.Join(", ", RoutingPolicies.Names)}.");
+    }
 }

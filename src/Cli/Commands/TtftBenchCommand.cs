@@ -50,9 +50,9 @@ internal sealed class TtftBenchCommand : Command
         using var logs = Logs.Create(result, _terminal, TimeProvider.System);
         var directory = Path.Combine(
             result.GetValue(_directory) ?? Directory.GetCurrentDirectory(), $"bench-ttft-{Environment.ProcessId}");
+        Directory.CreateDirectory(directory);
         try
         {
-            Directory.CreateDirectory(directory);
             var bench = new TtftBench(
                 model, options, _promptTokens.Read(result), _repeats.Read(result), TimeProvider.System,
                 logs.CreateLogger("Krewe.Engine"));

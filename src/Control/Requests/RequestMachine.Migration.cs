@@ -179,7 +179,16 @@ public sealed partial class RequestMachine
             return Ignore(state);
         }
 
-        return GiveUpAttempt(
-            state with { Attempts = state.Attempts - 1 }, e.At, ErrorCode.Draining, e.Reason, e.Worker, [e.Worker]);
+        return GiveUpUncounted(state, e.At, e.Reason, e.Worker);
     }
+
+    /// <summary>
+    /// A worker that drains is left, or takes nothing: that costs no attempt, since nothing went wrong, but the next
+    /// one
+    /// goes elsewhere. One attempt stays counted: a request that was dispatched once waits for a worker.
+    /// </summary>
+    private RequestTransition GiveUpUncounted(
+        RequestState state, DateTimeOffset at, string reason, WorkerIncarnation? worker) => GiveUpAttempt(
+        state with { Attempts = Math.Max(1, state.Attempts - 1) }, at, ErrorCode.Draining, reason, worker,
+        worker is { } left ? [left] : []);
 }

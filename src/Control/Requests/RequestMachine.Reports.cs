@@ -141,6 +141,8 @@ public sealed partial class RequestMachine
         var message = report.Message ?? "the worker gave no reason";
         if (IsDispensable(state, report.Worker))
             return Progress(state, report, at, 6, $"failed after the commit, which does not matter: {message}");
+        if (report.Error == ErrorCode.Draining)
+            return GiveUpUncounted(state, at, message, report.Worker);
         return GiveUpAttempt(
             state, at, report.Error ?? ErrorCode.Internal, message, report.Worker, Suspect(state, report));
     }

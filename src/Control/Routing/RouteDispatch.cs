@@ -8,15 +8,8 @@ public static class RouteDispatch
         if (choice.Prefill is not { } prefill || choice.Decode is not { } decode) return;
         var compute = Math.Max(1, request.PrefillTokens - choice.HitTokens);
         prefill.CountPrefill(compute, prefill.Steps.PrefillMs(compute, choice.HitTokens, prefill.StepBudgetTokens));
-        if (choice.NeedsHandoff)
-        {
-            decode.CountDecode(request.MeanContextTokens);
-        }
-        else
-        {
-            // One sequence in two phases.
-            decode.CountDecode(request.MeanContextTokens);
-            decode.DispatchedSequences--;
-        }
+        decode.CountDecode(request.MeanContextTokens);
+        // One sequence in two phases.
+        if (!choice.NeedsHandoff) decode.DispatchedSequences--;
     }
 }

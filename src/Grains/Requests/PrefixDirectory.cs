@@ -7,7 +7,7 @@ namespace Krewe.Grains;
 
 /// <summary>
 /// This silo's prefix index: written by workers' KV events, read by routing, under one lock that nobody holds for
-/// longer than a batch of events. Workers that tell nothing are believed to have what they were sent.
+/// longer than a batch of events. Until any worker tells of its blocks, all are believed to have what they were sent.
 /// </summary>
 public sealed class PrefixDirectory
 {

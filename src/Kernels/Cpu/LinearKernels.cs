@@ -4,9 +4,9 @@ namespace Krewe.Kernels;
 
 /// <summary>
 /// The outer-product micro-kernels. Each output is one accumulator: its bias, then one fused multiply-add for each
-/// input in ascending order (of INT8 weights: from zero, then once times scale plus bias). That chain is the same in all
-/// of them, so that it makes no difference to a row which one ran. Shapes are rows x panels; 8 to 16 accumulators hide
-/// the multiply-add's latency.
+/// input in ascending order (of INT8 weights: from zero, then once times scale plus bias). That chain is the same in
+/// all of them, so that it makes no difference to a row which one ran. Shapes are rows x panels; 8 to 16 accumulators
+/// hide the multiply-add's latency.
 /// </summary>
 internal static unsafe class LinearKernels<TOps, TV, TW>
     where TOps : ILanes<TV>

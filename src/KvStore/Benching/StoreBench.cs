@@ -74,7 +74,7 @@ public sealed class StoreBench(StoreBenchSizes sizes, TimeProvider time)
         finally
         {
             foreach (var buffer in _buffers) ((IDisposable)buffer).Dispose();
-            foreach (var directory in directories) Directory.Delete(directory, recursive: true);
+            foreach (var directory in directories.Where(Directory.Exists)) Directory.Delete(directory, recursive: true);
         }
     }
 

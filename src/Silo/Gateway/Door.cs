@@ -12,6 +12,15 @@ internal sealed class Door(IClusterView view, ClusterOptions options)
     private int _inside;
     private bool _isDraining;
 
+    /// <summary>Requests that were let in and have not left.</summary>
+    public int InsideCount
+    {
+        get
+        {
+            lock (_gate) return _inside;
+        }
+    }
+
     public bool IsDraining
     {
         get

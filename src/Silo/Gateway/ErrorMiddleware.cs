@@ -60,6 +60,9 @@ internal sealed partial class ErrorMiddleware(RequestDelegate next, Entropy entr
             case BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } large:
                 return new KreweException(
                     ErrorCode.RequestTooLarge, $"{large.Message} Send a shorter prompt.", innerException: large);
+            case BadHttpRequestException { StatusCode: StatusCodes.Status408RequestTimeout } slow:
+                return new KreweException(
+                    ErrorCode.RequestTimedOut, $"The body came too slowly: {slow.Message}", innerException: slow);
             case BadHttpRequestException bad:
                 return new KreweException(
                     ErrorCode.InvalidRequest, $"The body could not be read: {bad.Message}", innerException: bad);

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Krewe.Abstractions;
 using Krewe.Silo.Gateway.Answers;
 using Krewe.Silo.Gateway.Json;
+using Krewe.Silo.Gateway.Messages;
 using Microsoft.AspNetCore.Http;
 
 namespace Krewe.Silo.Gateway;
@@ -12,6 +13,9 @@ internal static class ErrorWriter
 {
     /// <summary>For refusals that do not know better: a restarted worker is back by then.</summary>
     private const int RetryAfterSecondsDefault = 2;
+
+    /// <summary>Below it errors have the shape of Anthropic's API.</summary>
+    private const string MessagesPath = "/v1/messages";
 
     public static ErrorObject ToObject(KreweException error)
     {
@@ -31,8 +35,9 @@ internal static class ErrorWriter
         if (status is StatusCodes.Status429TooManyRequests or StatusCodes.Status503ServiceUnavailable
             && response.Headers.RetryAfter.Count == 0)
             SetRetryAfter(response, TimeSpan.FromSeconds(RetryAfterSecondsDefault));
-        await WriteJsonAsync(response, JsonSerializer.SerializeToUtf8Bytes(
-            ToObject(error), GatewayJson.Instance.ErrorObject));
+        await WriteJsonAsync(response, context.Request.Path.StartsWithSegments(MessagesPath, StringComparison.Ordinal)
+            ? MessagesFormat.Error(error).ToBytes()
+            : JsonSerializer.SerializeToUtf8Bytes(ToObject(error), GatewayJson.Instance.ErrorObject));
     }
 
     private static void SetRetryAfter(HttpResponse response, TimeSpan delay) =>

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Krewe.Abstractions;
 using Krewe.Control.KvEvents;
 using Krewe.Grains;
@@ -11,16 +12,15 @@ internal sealed class PrefixDirectoryFeed(PrefixDirectory prefixes) : IKvFeed
 
     public void Apply(WorkerIncarnation worker, ReadOnlySpan<KvChange> changes)
     {
-        var told = changes.ToArray();
-        prefixes.Update(worker, (index, holder) =>
+        // A block that moved was stored there and removed here.
+        var told = new List<PrefixChange>(changes.Length);
+        foreach (var change in changes)
         {
-            foreach (var change in told)
-            {
-                if (change.Kind == KvChangeKind.Stored) index.Add(holder, change.Hash, change.Tier);
-                else index.Remove(holder, change.Hash, change.Tier);
-                if (change.Kind == KvChangeKind.Moved) index.Add(holder, change.Hash, change.To);
-            }
-        });
+            told.Add(new PrefixChange(change.Hash, change.Tier, change.Kind == KvChangeKind.Stored));
+            if (change.Kind == KvChangeKind.Moved) told.Add(new PrefixChange(change.Hash, change.To, IsStored: true));
+        }
+
+        prefixes.Apply(worker, CollectionsMarshal.AsSpan(told));
     }
 
     public void Show(WorkerIncarnation worker, bool isComplete) => prefixes.Complete(worker, isComplete);

@@ -21,6 +21,7 @@ internal sealed class WorkerLink
     // Running totals of the attempts that no load report counts yet: a view is made for every route.
     private int _dispatchedSequences;
     private bool _isCordoned;
+    private bool _isDraining;
     private long _dispatchedTokens;
 
     public WorkerLink(LinkConnection connection, WorkerDescriptor descriptor, uint linkEpoch)
@@ -105,6 +106,14 @@ internal sealed class WorkerLink
                 return false;
             reports = attempt.Reports;
             attempt.IsKnownToWorker = true;
+
+            // Sooner than its next load report: whoever is planned meanwhile would only be refused too.
+            if (happened.ErrorCode == nameof(ErrorCode.Draining) && !_isDraining)
+            {
+                _isDraining = true;
+                View = CreateView();
+            }
+
             attempt.IsOwner |= happened.Kind is Wire.SequenceEventKind.DecodeStarted
                 or Wire.SequenceEventKind.MigrationCommitted;
             if (happened.Kind == Wire.SequenceEventKind.Released) Remove(attempt);
@@ -209,7 +218,7 @@ internal sealed class WorkerLink
     private WorkerView CreateView() => new()
     {
         Descriptor = Descriptor,
-        State = _isCordoned || _load is { Draining: true } ? WorkerState.Draining : WorkerState.Ready,
+        State = _isCordoned || _isDraining || _load is { Draining: true } ? WorkerState.Draining : WorkerState.Ready,
         AvailableBlocks = _load is null ? Descriptor.TotalBlocks : (int)(_load.FreeBlocks + _load.EvictableBlocks),
         RunningSequences = (int)(_load?.RunningSequences ?? 0),
         WaitingSequences = (int)(_load?.WaitingSequences ?? 0),

@@ -27,6 +27,9 @@ internal sealed class CellLane(CellWorker worker, int index)
 
     public bool Busy { get; set; }
 
+    /// <summary>Changes when the worker is lost: the step that ran then never ends.</summary>
+    public int Version { get; set; }
+
     /// <summary>An event that starts a step is scheduled for this instant.</summary>
     public bool Woken { get; set; }
 

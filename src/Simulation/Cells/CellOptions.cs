@@ -74,6 +74,9 @@ public sealed record CellOptions
     /// </summary>
     public int? ClosedLoopClients { get; init; }
 
+    /// <summary>Workers that go and come, in order of time.</summary>
+    public IReadOnlyList<WorkerOutage> Outages { get; init; } = [];
+
     public ServiceLevel Slo { get; init; } = new(2, 0.05);
 
     public int Workers => PrefillWorkers + DecodeWorkers;
@@ -92,6 +95,12 @@ public sealed record CellOptions
             throw new SimulationException("A step needs a budget of at least one token and one sequence.");
         if (PrefillShare is not (> 0 and < 1))
             throw new SimulationException("The prefill share of a split GPU lies between 0 and 1, both excluded.");
+        foreach (var outage in Outages)
+        {
+            if (outage.Worker < 0 || outage.Worker >= Workers)
+                throw new SimulationException($"Worker {outage.Worker} goes or comes, but the cell has {Workers}.");
+        }
+
         if (ClosedLoopClients is < 1) throw new SimulationException("A closed loop needs at least one client.");
         if (Deployment.PipelineParallel != 1)
         {

@@ -58,6 +58,9 @@ internal sealed class CellPart
     /// <summary>Its KV comes from the other part's worker.</summary>
     public bool Pulls { get; set; }
 
+    /// <summary>Counted in <see cref="CellWorker.DecodingParts"/> and its context.</summary>
+    public bool Decodes { get; set; }
+
     /// <summary>Rows of the step that runs; 0 = not in it.</summary>
     public int Rows { get; set; }
 
@@ -67,9 +70,10 @@ internal sealed class CellPart
         Worker = worker;
         Stage = PartStage.Waiting;
         Arrival = arrival;
-        KnownTokens = request.PromptTokens;
+        KnownTokens = request.PromptTokens + request.SampledTokens;
         ComputedTokens = InsertedBlocks = HitBlocks = SentBlocks = PendingTokens = Rows = 0;
         PendingMs = 0;
+        Decodes = false;
         Grows = grows;
         Pulls = pulls;
     }

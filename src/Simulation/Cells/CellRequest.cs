@@ -40,6 +40,15 @@ internal sealed class CellRequest(int slot)
 
     public bool HandsOff { get; set; }
 
+    /// <summary>Grows with every attempt, over all requests of this slot: a commit of an earlier one is void.</summary>
+    public int Attempt { get; set; }
+
+    /// <summary>It was taken in once and lost its workers.</summary>
+    public bool Continues { get; set; }
+
+    /// <summary>Times that nobody could go on with it, in a row.</summary>
+    public int Refusals { get; set; }
+
     /// <summary>Hashes of the prompt's full blocks.</summary>
     public ReadOnlySpan<PrefixHash> Hashes => _hashes.AsSpan(0, _hashCount);
 
@@ -53,9 +62,9 @@ internal sealed class CellRequest(int slot)
         PromptTokens = request.PromptTokens;
         OutputTokens = request.OutputTokens;
         Tenant = request.Tenant;
-        SampledTokens = PrefixHitTokens = Preemptions = 0;
+        SampledTokens = PrefixHitTokens = Preemptions = Refusals = 0;
         FirstTokenNs = 0;
-        HandsOff = false;
+        HandsOff = Continues = false;
         Hash(request, trace, blockTokens);
     }
 

@@ -56,7 +56,6 @@ internal sealed class CellRouter
         _query.HashBlockTokens = options.BlockTokens;
         _query.TtftSloMs = 1000 * options.Slo.TtftSeconds;
         _query.TpotSloMs = 1000 * options.Slo.TpotSeconds;
-        _query.MayRefuse = true;
         if (trace.HashTokens > 1 && trace.HashTokens % options.BlockTokens != 0)
         {
             throw new SimulationException(
@@ -68,10 +67,14 @@ internal sealed class CellRouter
     /// <summary>Asks the policy and counts its choice; false = refused.</summary>
     public bool TryRoute(CellRequest request, long nowNs, out CellWorker prefill, out CellWorker decode)
     {
-        _query.PrefillTokens = request.PromptTokens;
+        _query.PrefillTokens = request.PromptTokens + request.SampledTokens;
         _query.ContextTokens = request.PromptTokens + request.OutputTokens;
         _query.ExpectedOutputTokens = (int)_expectedOutput;
         _query.NowUs = nowNs / 1000;
+        _query.WaitedMs = (nowNs - request.ArrivalNs) / 1e6;
+
+        // What was begun goes on, however late.
+        _query.MayRefuse = !request.Continues;
         if (_policy.Prefix == PrefixUse.Hashes) _query.Hashes = request.HashMemory;
         if (_policy.Prefix == PrefixUse.Hits) FindHits(request);
         var choice = _policy.Choose(_query, _table);
@@ -103,6 +106,18 @@ internal sealed class CellRouter
         route.WaitingPrefillMs = worker.PendingMs;
         route.ContextTokens = worker.ContextTokens;
         route.ClearDispatched();
+    }
+
+    /// <summary>The worker is gone, or a new process of it is there.</summary>
+    public void Changed(CellWorker worker)
+    {
+        worker.Route.State = worker.IsUp ? WorkerState.Ready : WorkerState.Lost;
+        worker.Route.ClearDispatched();
+        worker.Route.AvailableBlocks = worker.Pool.AvailableBlocks;
+        worker.Route.RunningSequences = worker.Route.WaitingSequences = 0;
+        worker.Route.WaitingTokens = worker.Route.ContextTokens = 0;
+        worker.Route.WaitingPrefillMs = 0;
+        _policy.Forget(worker.Route.Slot);
     }
 
     public void Ended(CellRequest request) =>

@@ -13,7 +13,7 @@ public sealed partial class CellSimulator
         var target = request.Decode;
         if (target.Stage != PartStage.Receiving) return;
         var ready = source.Stage == PartStage.Holding
-            ? BlocksFor(request.PromptTokens)
+            ? BlocksFor(source.ComputedTokens)
             : source.ComputedTokens / _options.BlockTokens;
         if (ready > target.SentBlocks)
         {
@@ -35,7 +35,7 @@ public sealed partial class CellSimulator
     {
         if (request.Prefill.Stage != PartStage.Holding || request.Decode.Stage != PartStage.Receiving) return;
         if (_network.IsIdle(request.Slot))
-            _events.Add(_events.NowNs + _options.HandoffLatencyNs, CommitKind, request.Slot);
+            _events.Add(_events.NowNs + _options.HandoffLatencyNs, CommitKind, request.Slot, request.Attempt);
     }
 
     private void Commit(CellRequest request)
@@ -48,9 +48,9 @@ public sealed partial class CellSimulator
         var target = request.Decode;
         target.Worker.Receiving--;
         target.Stage = PartStage.Running;
-        target.ComputedTokens = request.PromptTokens;
-        target.KnownTokens = request.PromptTokens + request.SampledTokens;
-        target.Worker.ContextTokens += request.SampledTokens;
+        target.ComputedTokens = source.ComputedTokens;
+        target.Worker.ContextTokens += source.KnownTokens - target.KnownTokens;
+        target.KnownTokens = source.KnownTokens;
         InsertFull(target);
         target.Worker.Lanes[^1].Running.Add(target);
         Wake(target.Worker);
@@ -82,7 +82,16 @@ public sealed partial class CellSimulator
 
     private static void CountDecoding(CellPart part)
     {
+        part.Decodes = true;
         part.Worker.DecodingParts++;
         part.Worker.ContextTokens += part.KnownTokens;
+    }
+
+    private static void UncountDecoding(CellPart part)
+    {
+        if (!part.Decodes) return;
+        part.Decodes = false;
+        part.Worker.DecodingParts--;
+        part.Worker.ContextTokens -= part.KnownTokens;
     }
 }

@@ -16,7 +16,7 @@ public sealed partial class CellSimulator
 
     private void StartStep(CellLane lane)
     {
-        if (lane.Busy) return;
+        if (lane.Busy || !lane.Worker.IsUp) return;
         TakeSnapshot(lane);
         if (_snapshot.Running.Count == 0 && _snapshot.Waiting.Count == 0) return;
         StepPlanner.Plan(_snapshot, _plan);
@@ -37,7 +37,7 @@ public sealed partial class CellSimulator
         lane.Busy = true;
         lane.Steps++;
         lane.BusyNs += ns;
-        _events.Add(_events.NowNs + ns, StepEndKind, lane.Index);
+        _events.Add(_events.NowNs + ns, StepEndKind, lane.Index, lane.Version);
     }
 
     private double StepSeconds(CellLane lane, in StepLoad load)
@@ -224,14 +224,10 @@ public sealed partial class CellSimulator
     {
         var request = part.Request;
         SettlePending(part);
-        if (++request.SampledTokens == 1)
-        {
-            request.FirstTokenNs = _events.NowNs;
-            if (!request.HandsOff) CountDecoding(part);
-        }
-
+        if (++request.SampledTokens == 1) request.FirstTokenNs = _events.NowNs;
+        if (!request.HandsOff && !part.Decodes) CountDecoding(part);
         part.KnownTokens++;
-        if (part == request.Decode || !request.HandsOff) lane.Worker.ContextTokens++;
+        if (part.Decodes) lane.Worker.ContextTokens++;
         if (request.SampledTokens == request.OutputTokens) End(request, part);
         else if (request.HandsOff && part == request.Prefill) Hold(request);
     }

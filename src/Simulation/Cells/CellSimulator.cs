@@ -15,6 +15,8 @@ public sealed partial class CellSimulator
     private const int StepEndKind = 2;
     private const int FlowEndKind = 3;
     private const int CommitKind = 4;
+    private const int OutageKind = 5;
+    private const int RetryKind = 6;
 
     private readonly CellOptions _options;
     private readonly Trace _trace;
@@ -64,8 +66,9 @@ public sealed partial class CellSimulator
         }
         else if (_trace.Count > 0) _events.Add(_trace.Requests[0].ArrivalNs, ArrivalKind, _next++);
 
+        for (var i = 0; i < _options.Outages.Count; i++) _events.Add(_options.Outages[i].AtNs, OutageKind, i);
         var count = 0L;
-        while (_events.TryTake(out var happened))
+        while (_recorder.Ended < _trace.Count && _events.TryTake(out var happened))
         {
             if ((++count & 0xFFFF) == 0) cancellation.ThrowIfCancellationRequested();
             Handle(happened);
@@ -94,14 +97,20 @@ public sealed partial class CellSimulator
                 StartStep(_lanes[happened.Subject]);
                 break;
             case StepEndKind:
-                EndStep(_lanes[happened.Subject]);
+                if (happened.Version == _lanes[happened.Subject].Version) EndStep(_lanes[happened.Subject]);
                 break;
             case FlowEndKind:
                 if (_network.TryEnd(happened.Subject, happened.Version))
                     CommitWhenComplete(_requests[happened.Subject]);
                 break;
             case CommitKind:
-                Commit(_requests[happened.Subject]);
+                if (happened.Version == _requests[happened.Subject].Attempt) Commit(_requests[happened.Subject]);
+                break;
+            case OutageKind:
+                Change(_options.Outages[happened.Subject]);
+                break;
+            case RetryKind:
+                if (happened.Version == _requests[happened.Subject].Attempt) Continue(_requests[happened.Subject]);
                 break;
             default:
                 throw new InvalidOperationException($"No event of kind {happened.Kind} exists.");
@@ -145,34 +154,38 @@ public sealed partial class CellSimulator
             _events.Add(_trace.Requests[_next].ArrivalNs, ArrivalKind, _next++);
         var request = Take();
         request.Begin(index, _trace.Requests[index], _trace, _options.BlockTokens, arrival);
-        if (!_router.TryRoute(request, _events.NowNs, out var prefill, out var decode))
-        {
-            _recorder.Reject(request);
-            Free(request);
-            return;
-        }
+        if (TryDispatch(request)) return;
+        _recorder.Reject(request);
+        Free(request);
+    }
+
+    private bool TryDispatch(CellRequest request)
+    {
+        if (!_router.TryRoute(request, _events.NowNs, out var prefill, out var decode)) return false;
+        request.Attempt++;
+        request.Refusals = 0;
 
         // One output token is the prefill's own: there is nothing to decode and so nothing to hand off.
-        request.HandsOff = prefill != decode && request.OutputTokens > 1;
+        request.HandsOff = prefill != decode && request.OutputTokens - request.SampledTokens > 1;
         var order = _dispatches++;
         request.Prefill.Begin(request, prefill, order, grows: !request.HandsOff, pulls: false);
         CountPending(request.Prefill);
         prefill.Waiting.Append(request.Prefill);
         Wake(prefill);
-        if (!request.HandsOff) return;
+        if (!request.HandsOff) return true;
         request.Decode.Begin(request, decode, order, grows: true, pulls: true);
         CountDecoding(request.Decode);
         decode.Waiting.Append(request.Decode);
         _network.Open(request.Slot, prefill.Index, decode.Index);
         Wake(decode);
+        return true;
     }
 
     private void End(CellRequest request, CellPart part)
     {
         part.Worker.Pool.Release(part.Blocks);
         part.Stage = PartStage.None;
-        part.Worker.ContextTokens -= part.KnownTokens;
-        part.Worker.DecodingParts--;
+        UncountDecoding(part);
         _router.Ended(request);
         _recorder.Finish(request, _events.NowNs);
         Free(request);

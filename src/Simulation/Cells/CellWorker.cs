@@ -21,9 +21,12 @@ internal sealed class CellWorker
 
     public WorkerRole Role { get; }
 
-    public BlockPool Pool { get; }
+    public BlockPool Pool { get; private set; }
 
-    public PrefixCache Cache { get; }
+    public PrefixCache Cache { get; private set; }
+
+    /// <summary>False while its machine is gone.</summary>
+    public bool IsUp { get; set; } = true;
 
     /// <summary>How routing sees it.</summary>
     public RouteWorker Route { get; set; } = null!;
@@ -50,6 +53,15 @@ internal sealed class CellWorker
     public long ReportedNs { get; set; } = long.MinValue / 2;
 
     public long HitTokens { get; set; }
+
+    /// <summary>A new process: nothing is cached.</summary>
+    public void Restart()
+    {
+        Pool = new BlockPool(Pool.TotalBlocks);
+        Cache = new PrefixCache(Pool);
+        IsUp = true;
+        ReportedNs = long.MinValue / 2;
+    }
 
     public int RunningParts
     {

@@ -89,7 +89,7 @@ internal sealed partial class Engine
                 $"max_output_tokens is {start.MaxOutputTokens}, {start.OutputTokens.Count} are there already.");
         }
 
-        foreach (var token in start.PromptTokens.Concat(start.OutputTokens))
+        foreach (var token in start.PromptTokens.Concat(start.OutputTokens).Concat(start.StopTokens))
         {
             if (token < _runner.VocabularySize) continue;
             return (ErrorCode.InvalidRequest,

@@ -40,8 +40,17 @@ public sealed partial class WorkerHost
         using var runner = ModelRunners.Create(
             model, options.Device, options.KvFormat, options.BlockTokens, options.KvMemoryBytes, options.Threads,
             options.Weights, options.PinnedCores, shareKv: options.KvTransport != KvTransport.Tcp);
+        DemandTransport(options, runner.Kv);
         await new WorkerHost(options, loggers, time).ServeAsync(model, runner, stopping);
         return 0;
+    }
+
+    private static void DemandTransport(WorkerOptions options, IKvArena arena)
+    {
+        if (options.KvTransport != KvTransport.Shared || arena is ISharedKvArena { Shared: not null }) return;
+        throw new KreweException(
+            ErrorCode.InvalidOptions, "--kv-transport is shared, but this system or device has no KV memory that other "
+                + "workers could map: it takes 64-bit Linux and the cpu device. Use auto or tcp.");
     }
 
     private async Task ServeAsync(ModelFolder model, IModelRunner runner, CancellationToken stopping)

@@ -209,9 +209,12 @@ internal sealed partial class LinkSession : ISequenceOwner
                 frames.ResetWrittenCount();
             }
 
-            Close("The worker stops.");
+            // Finished: the silo closes when it has read everything. Closing here, with its heartbeats unread, would
+            // reset
+            // the connection and lose what is on its way.
+            _stream.Socket.Shutdown(SocketShutdown.Send);
         }
-        catch (IOException e)
+        catch (Exception e) when (e is IOException or SocketException)
         {
             Close($"The link broke: {e.Message}");
         }

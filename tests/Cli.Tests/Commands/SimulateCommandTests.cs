@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace Krewe.Cli.Tests.Commands;
 
 public sealed class SimulateCommandTests
@@ -35,5 +37,97 @@ public sealed class SimulateCommandTests
 
         Assert.Equal(ExitCode.Failure, run.ExitCode);
         Assert.Contains("'no-such-file' does not exist", run.Error);
+    }
+
+    [Fact]
+    public async Task A_trace_runs_under_several_policies_and_rates()
+    {
+        using var folder = new Folder();
+        await File.WriteAllLinesAsync(folder.At("trace.csv"), Trace(60));
+
+        var run = await Run.Krewe(
+            "simulate", "--trace", folder.At("trace.csv"), "--format", "azure", "--policy", "round-robin,least-loaded",
+            "--rate-scale", "1,2", "--json", folder.At("out.json"), "--svg", folder.At("out.svg"));
+
+        Assert.Equal(ExitCode.Success, run.ExitCode);
+        Assert.Contains("60 requests over", run.Error);
+        using var json = JsonDocument.Parse(await File.ReadAllTextAsync(folder.At("out.json")));
+        Assert.Equal(4, json.RootElement.GetArrayLength());
+        Assert.All(json.RootElement.EnumerateArray(), r => Assert.Equal(60, r.GetProperty("requests").GetInt32()));
+        Assert.StartsWith("<svg", await File.ReadAllTextAsync(folder.At("out.svg")));
+    }
+
+    [Fact]
+    public async Task One_run_can_be_written_request_by_request()
+    {
+        using var folder = new Folder();
+        await File.WriteAllLinesAsync(folder.At("trace.csv"), Trace(5));
+
+        var run = await Run.Krewe(
+            "simulate", "--trace", folder.At("trace.csv"), "--format", "azure", "--csv", folder.At("out.csv"));
+
+        Assert.Equal(ExitCode.Success, run.ExitCode);
+        var lines = await File.ReadAllLinesAsync(folder.At("out.csv"));
+        Assert.Equal(("req_id,first_token_latency,tpot,total_latency", 6), (lines[0], lines.Length));
+    }
+
+    [Theory]
+    [InlineData("arrival_ms,input_tokens\n0,1", "least-loaded", "trace.csv:1: no column 'output_tokens'")]
+    [InlineData("arrival_ms,input_tokens,output_tokens\n0,1,1", "fastest", "No policy 'fastest'; there are:")]
+    public async Task What_is_wrong_is_said_in_one_line(string trace, string policy, string expected)
+    {
+        using var folder = new Folder();
+        await File.WriteAllTextAsync(folder.At("trace.csv"), trace);
+
+        var run = await Run.Krewe(
+            "simulate", "--trace", folder.At("trace.csv"), "--format", "azure", "--policy", policy);
+
+        Assert.Equal(ExitCode.Failure, run.ExitCode);
+        Assert.Contains(expected, run.Error);
+    }
+
+    [Fact]
+    public async Task A_plan_is_a_table_JSON_and_Helm_values()
+    {
+        using var folder = new Folder();
+        await File.WriteAllLinesAsync(folder.At("trace.csv"), Trace(200));
+
+        var run = await Run.Krewe(
+            "plan", "--trace", folder.At("trace.csv"), "--format", "azure", "--gpus-per-node", "2", "--json",
+            folder.At("plan.json"), "--helm", folder.At("values.yaml"));
+
+        Assert.Equal(ExitCode.Success, run.ExitCode);
+        Assert.Contains("Take ", run.Out);
+        using var json = JsonDocument.Parse(await File.ReadAllTextAsync(folder.At("plan.json")));
+        Assert.True(json.RootElement.GetProperty("together").GetProperty("meets").GetBoolean());
+        var values = await File.ReadAllTextAsync(folder.At("values.yaml"));
+        Assert.Contains("prefill:\n  replicas: ", values);
+    }
+
+    [Fact]
+    public async Task A_model_that_does_not_fit_is_refused_with_the_arithmetic()
+    {
+        using var folder = new Folder();
+        await File.WriteAllLinesAsync(folder.At("trace.csv"), Trace(1));
+
+        var run = await Run.Krewe(
+            "simulate", "--trace", folder.At("trace.csv"), "--format", "azure", "--model", "llama-3.1-70b");
+
+        Assert.Equal(ExitCode.Failure, run.ExitCode);
+        Assert.Contains("70.6 G parameters x 2 B", run.Error);
+    }
+
+    private static IEnumerable<string> Trace(int requests) => Enumerable.Range(0, requests)
+        .Select(i => $"{100 * i},{200 + (i % 7 * 100)},{20 + (i % 5)}")
+        .Prepend("arrival_ms,input_tokens,output_tokens");
+
+    /// <summary>A temporary folder.</summary>
+    private sealed class Folder : IDisposable
+    {
+        private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("krewe-");
+
+        public string At(string name) => Path.Combine(_folder.FullName, name);
+
+        public void Dispose() => _folder.Delete(recursive: true);
     }
 }

@@ -26,6 +26,15 @@ public sealed class WorkerArgumentsTests
             Eviction = EvictionPolicy.Lru,
             MaxRunningSequences = 9,
             PrefixCache = false,
+            KvTiers = new KvTierOptions
+            {
+                HostBytes = 87654321,
+                DiskDirectories = ["a folder", "another"],
+                DiskBytes = 7654321,
+                DiskQueueDepth = 17,
+                Eviction = KvEviction.Cost,
+                Checkpoint = true,
+            },
             DataHost = "10.0.0.7",
             DataPort = 7100,
             TestHoldFile = "hold",

@@ -137,10 +137,31 @@ public sealed class RequestMigrationTests
     {
         BeginMigration();
         Apply(new EvictionRequested(Start, D, "no time left"));
-        Assert.Equal((RequestPhase.Planning, 3, 0), (_state.Phase, _state.Epoch, _state.Attempts));
+        Assert.Equal((RequestPhase.Planning, 3, 1), (_state.Phase, _state.Epoch, _state.Attempts));
         Assert.Single(_effects.OfType<AbortMigration>());
         Assert.Single(_effects.OfType<Abort>());
         Assert.Equal(D, Assert.Single(_effects.OfType<ChooseRoute>().Single().Excluded));
+    }
+
+    [Fact]
+    public void A_worker_that_drains_may_refuse_any_number_of_attempts()
+    {
+        Begin(decodes: false);
+        for (var epoch = 1; epoch < 9; epoch++)
+        {
+            Apply(new Reported(Start, new RequestReport
+            {
+                Kind = RequestReportKind.AttemptFailed,
+                Epoch = epoch,
+                Worker = D,
+                Error = ErrorCode.Draining,
+            }));
+            Assert.Equal(D, Assert.Single(_effects.OfType<ChooseRoute>().Single().Excluded));
+            var plan = new RoutePlan(epoch + 1, P, D, 0, "test");
+            Apply(new RouteFound(Start, plan));
+            Apply(new LeasesGranted(Start, plan));
+            Assert.Equal(RequestPhase.Dispatched, _state.Phase);
+        }
     }
 
     private void Begin(bool decodes = true)

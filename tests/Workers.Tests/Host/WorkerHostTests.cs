@@ -120,6 +120,19 @@ public sealed class WorkerHostTests
         Assert.Contains($"{taken.Port}", inUse.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Shared_memory_where_there_is_none_is_refused_at_the_start()
+    {
+        var options = Options("x", WorkerRole.Mixed, "127.0.0.1:1") with
+        {
+            Device = WorkerDevice.Reference,
+            KvTransport = KvTransport.Shared,
+        };
+        var refused = await FailureAsync<KreweException>(options);
+        Assert.Equal(ErrorCode.InvalidOptions, refused.Code);
+        Assert.Contains("--kv-transport", refused.Message, StringComparison.Ordinal);
+    }
+
     private static Task<T> FailureAsync<T>(WorkerOptions options)
         where T : Exception => Assert.ThrowsAsync<T>(() => WorkerHost.RunAsync(
             options, NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None));

@@ -1,5 +1,9 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using Krewe.Abstractions;
+using Krewe.Silo.Gateway.Messages;
 using Krewe.Silo.Gateway.Requests;
+using Krewe.Silo.Gateway.Responses;
 using Krewe.Silo.Hosting;
 
 namespace Krewe.Silo.Gateway.Answers;
@@ -14,6 +18,8 @@ internal sealed class AnswerKinds(RequestReader reader, ServedModel model)
     {
         AnswerKind.Chat => "chatcmpl-",
         AnswerKind.Text => "cmpl-",
+        AnswerKind.Response => "resp_",
+        AnswerKind.Message => "msg_",
         _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "An endpoint without a prefix."),
     };
 
@@ -36,6 +42,13 @@ internal sealed class AnswerKinds(RequestReader reader, ServedModel model)
         {
             AnswerKind.Chat => reader.ReadChat(body, arrival),
             AnswerKind.Text => reader.ReadCompletion(body, arrival),
+            AnswerKind.Response => ReadTranslated(
+                body, arrival, root => ResponsesRequest.ToChat(root),
+                ("messages", "input"), ("max_completion_tokens", "max_output_tokens"),
+                ("response_format", "text.format"), ("reasoning_effort", "reasoning.effort")),
+            AnswerKind.Message => ReadTranslated(
+                body, arrival, root => MessagesRequest.ToChat(root),
+                ("max_completion_tokens", "max_tokens"), ("stop", "stop_sequences")),
             _ => throw new ArgumentOutOfRangeException(nameof(origin), origin.Kind, "An endpoint without a reader."),
         };
         return request with { Origin = origin };
@@ -64,6 +77,21 @@ internal sealed class AnswerKinds(RequestReader reader, ServedModel model)
         }
     }
 
+    private GenerationRequest ReadTranslated(
+        JsonDocument body, Arrival arrival, Func<RequestField, JsonObject> translate,
+        params ReadOnlySpan<(string Chat, string Sent)> names)
+    {
+        using var chat = ChatTranslation.Translate(body, translate);
+        try
+        {
+            return reader.ReadChat(chat, arrival);
+        }
+        catch (KreweException e)
+        {
+            throw ChatTranslation.Rename(e, names);
+        }
+    }
+
     /// <summary>A writer of the run's answer from its beginning.</summary>
     public IAnswerFormat CreateFormat(AnswerRun run)
     {
@@ -76,6 +104,8 @@ internal sealed class AnswerKinds(RequestReader reader, ServedModel model)
         {
             AnswerKind.Chat => new ChatFormat(context),
             AnswerKind.Text => new TextFormat(context),
+            AnswerKind.Response => new ResponsesFormat(context),
+            AnswerKind.Message => new MessagesFormat(context),
             var kind => throw new ArgumentOutOfRangeException(nameof(run), kind, "An endpoint without a format."),
         };
     }

@@ -3,7 +3,6 @@ using System.Diagnostics.CodeAnalysis;
 using Krewe.Abstractions;
 using Krewe.Silo.Gateway.Requests;
 using Microsoft.Extensions.Logging;
-using Orleans;
 
 namespace Krewe.Silo.Gateway.Answers;
 
@@ -11,8 +10,7 @@ namespace Krewe.Silo.Gateway.Answers;
 /// Answers that clients may come back for. Such a request runs on without a reader, for a while; when it has ended its
 /// tokens stay, for a while. Invariant: a request id is run at most once at a time, however often it is asked for.
 /// </summary>
-internal sealed partial class KeptAnswers(
-    SiloOptions options, IGrainFactory grains, TimeProvider time, ILogger<KeptAnswers> log)
+internal sealed partial class KeptAnswers(SiloOptions options, TimeProvider time, ILogger<KeptAnswers> log)
 {
     /// <summary>Weight (see <see cref="AnswerRun.Weight"/>) of all ended answers that are kept; the oldest make room.
     /// </summary>
@@ -85,21 +83,11 @@ internal sealed partial class KeptAnswers(
         }
 
         ended();
-        if (!run.IsFinished)
-        {
+        if (run.IsFinished)
+            Keep(id, entry, run.Weight);
+        else
             // It has no answer: the same request may be tried again.
             Remove(id, entry);
-            await ForgetAsync(run);
-            return;
-        }
-
-        Keep(id, entry, run.Weight);
-    }
-
-    private async Task ForgetAsync(AnswerRun run)
-    {
-        foreach (var spec in run.Request.Specs)
-            await grains.GetGrain<IRequestGrain>(spec.GrainKey).ForgetAsync();
     }
 
     /// <summary>Keeps one more, and forgets those whose time is over or whose room it needs.</summary>

@@ -8,6 +8,7 @@ namespace Krewe.Silo.Gateway.Json;
 /// Every JSON object that the gateway writes; generated, so that nothing is reflected upon at run time.
 /// </summary>
 [JsonSerializable(typeof(ErrorObject))]
+[JsonSerializable(typeof(ChatTokenLogprob))]
 [JsonSerializable(typeof(string))]
 [JsonSerializable(typeof(int))]
 [JsonSerializable(typeof(ChatCompletion))]

@@ -8,4 +8,10 @@ internal enum AnswerKind
 
     /// <summary>POST /v1/completions.</summary>
     Text,
+
+    /// <summary>POST /v1/responses.</summary>
+    Response,
+
+    /// <summary>POST /v1/messages.</summary>
+    Message,
 }

@@ -10,6 +10,8 @@ namespace Krewe.Silo.Gateway.Requests;
 /// <summary>The prompt of a chat request: messages through the model's template to tokens.</summary>
 internal sealed class ChatPrompt(ServedModel model, TimeProvider time)
 {
+    private static readonly string[] Efforts = ["none", "minimal", "low", "medium", "high", "xhigh"];
+
     private const string ContentExpected = "a string or an array of text parts";
 
     public ImmutableArray<int> Read(RequestField root)
@@ -106,9 +108,24 @@ internal sealed class ChatPrompt(ServedModel model, TimeProvider time)
         return text.ToString();
     }
 
-    private static Dictionary<string, JsonElement>? ReadArguments(RequestField root) =>
-        root.Find("chat_template_kwargs")?.Members()
-            .ToDictionary(member => member.Name, member => member.Field.Value.Clone(), StringComparer.Ordinal);
+    private static Dictionary<string, JsonElement>? ReadArguments(RequestField root)
+    {
+        Dictionary<string, JsonElement>? arguments = null;
+        foreach (var (name, field) in root.Find("chat_template_kwargs")?.Members() ?? [])
+            (arguments ??= new(StringComparer.Ordinal))[name] = field.Value.Clone();
+        if (root.Find("reasoning_effort") is not { } effort) return arguments;
+        // What it does is the template's to say, as in vLLM.
+        if (!Efforts.Contains(effort.AsString()))
+        {
+            throw new KreweException(
+                ErrorCode.InvalidRequest,
+                $"'{effort.Path}' is \"{effort.AsString()}\". Input should be {string.Join(", ", Efforts)}.",
+                effort.Path);
+        }
+
+        (arguments ??= new(StringComparer.Ordinal)).TryAdd("reasoning_effort", effort.Value.Clone());
+        return arguments;
+    }
 
     /// <summary>What the template writes behind the last message's text is left to the model.</summary>
     private static string CutAfterLast(string rendered, ChatMessage last, RequestField field)

@@ -46,7 +46,17 @@ internal sealed class RequestReader(ServedModel model, TimeProvider time)
         };
     });
 
-    private static GenerationRequest Checked(JsonDocument body, Func<RequestField, GenerationRequest> read)
+    /// <summary>The tokens of one prompt, or of messages through the chat template, for who only counts them.</summary>
+    public ImmutableArray<int> ReadTokens(RequestField root)
+    {
+        DemandModel(root);
+        if (root.Find("messages") is not null) return _chat.Read(root);
+        var prompts = CompletionPrompt.Read(root, model).ToList();
+        return prompts.Count == 1 ? prompts[0] : throw root.Required("prompt").Wrong("one prompt");
+    }
+
+    /// <summary>Reads a body; throws <see cref="KreweException"/> that names what is wrong with it.</summary>
+    public static T Checked<T>(JsonDocument body, Func<RequestField, T> read)
     {
         try
         {
@@ -144,7 +154,8 @@ internal sealed class RequestReader(ServedModel model, TimeProvider time)
         return (includeUsage, includeUsage && (options.Find("continuous_usage_stats")?.AsBool() ?? false));
     }
 
-    private void DemandModel(RequestField root)
+    /// <summary>Throws <see cref="KreweException"/> when the request names another model.</summary>
+    public void DemandModel(RequestField root)
     {
         if (root.Find("model")?.AsString() is not { } asked || asked == model.Name) return;
         throw new KreweException(
