@@ -53,12 +53,17 @@ public sealed class PrefixDirectory
         }
     }
 
-    /// <summary>Runs updates of the worker's content under the lock; without <see cref="Begin"/> nothing.</summary>
-    public void Update(WorkerIncarnation worker, Action<PrefixIndex, int> update)
+    /// <summary>Applies changes of the worker's content, in order; without <see cref="Begin"/> nothing.</summary>
+    public void Apply(WorkerIncarnation worker, ReadOnlySpan<PrefixChange> changes)
     {
         lock (_gate)
         {
-            if (_contents.TryGetValue(worker, out var content)) update(_index, content.Holder);
+            if (!_contents.TryGetValue(worker, out var content)) return;
+            foreach (var change in changes)
+            {
+                if (change.IsStored) _index.Add(content.Holder, change.Hash, change.Tier);
+                else _index.Remove(content.Holder, change.Hash, change.Tier);
+            }
         }
     }
 
@@ -110,3 +115,6 @@ public sealed class PrefixDirectory
 
     private readonly record struct Content(int Holder, int Slot, bool IsComplete);
 }
+
+/// <summary>A worker has a block in one of its tiers from now on, or no longer.</summary>
+public readonly record struct PrefixChange(PrefixHash Hash, KvTier Tier, bool IsStored);

@@ -62,7 +62,7 @@ public class RouteTableFeedTests
         var worker = GrainCluster.Prefill(0).Worker;
         _feed.Follow([View(GrainCluster.Prefill(0))]);
         _prefixes.Begin(worker);
-        _prefixes.Update(worker, (index, holder) => index.Add(holder, chain[0], KvTier.Device));
+        _prefixes.Apply(worker, [new PrefixChange(chain[0], KvTier.Device, IsStored: true)]);
         Assert.Equal(0, HitOf(chain));
         _prefixes.Complete(worker, isComplete: true);
         Assert.Equal(16, HitOf(chain));
