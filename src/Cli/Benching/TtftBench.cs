@@ -12,11 +12,11 @@ namespace Krewe.Cli;
 /// <param name="TtftMs">Median.</param>
 /// <param name="OfRecompute">TtftMs over that of recomputing.</param>
 /// <param name="SameTokens">The answer was that of recomputing.</param>
-internal sealed record TtftFigures(string Source, double TtftMs, double OfRecompute, bool SameTokens);
+internal sealed record SourceFigures(string Source, double TtftMs, double OfRecompute, bool SameTokens);
 
 /// <summary>What <c>krewe bench ttft --json</c> prints.</summary>
 internal sealed record TtftBenchReport(
-    string Model, string Numerics, int Threads, int PromptTokens, IReadOnlyList<TtftFigures> Results);
+    string Model, string Numerics, int Threads, int PromptTokens, IReadOnlyList<SourceFigures> Results);
 
 /// <summary>
 /// One conversation of which everything but the last tokens was computed before. Between two turns other prompts push
@@ -77,7 +77,7 @@ internal sealed class TtftBench(
         };
         return new TtftBenchReport(
             model.Name, _numerics, options.Threads, promptTokens,
-            [.. rows.Select(row => new TtftFigures(
+            [.. rows.Select(row => new SourceFigures(
                 row.Source, Median(row.Times), Median(row.Times) / reference, same))]);
 
         async Task<double> TakeAsync(LocalEngine engine)

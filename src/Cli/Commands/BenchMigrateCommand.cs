@@ -5,8 +5,7 @@ namespace Krewe.Cli;
 
 /// <summary>
 /// <c>krewe bench migrate</c>: the pause that a client sees when its running request moves to another worker, live, by
-/// a
-/// blocking copy and by recomputing, over real processes and sockets.
+/// a blocking copy and by recomputing, over real processes and sockets.
 /// </summary>
 internal sealed class BenchMigrateCommand : Command
 {

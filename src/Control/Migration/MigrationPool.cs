@@ -5,9 +5,8 @@ namespace Krewe.Control.Migration;
 
 /// <summary>
 /// A pool of workers over time: the newest view of each silo, what is wanted of each worker, and the orders that
-/// follow.
-/// Pure but for its own memory: times come in. Invariant: a sequence is ordered to move again only when its last order
-/// had time to show.
+/// follow. Pure but for its own memory: times come in. Invariant: a sequence is ordered to move again only when its
+/// last order had time to show.
 /// </summary>
 public sealed class MigrationPool(MigrationPolicy policy, DrainPolicy drains)
 {

@@ -184,8 +184,7 @@ public sealed partial class RequestMachine
 
     /// <summary>
     /// A worker that drains is left, or takes nothing: that costs no attempt, since nothing went wrong, but the next
-    /// one
-    /// goes elsewhere. One attempt stays counted: a request that was dispatched once waits for a worker.
+    /// one goes elsewhere. One attempt stays counted: a request that was dispatched once waits for a worker.
     /// </summary>
     private RequestTransition GiveUpUncounted(
         RequestState state, DateTimeOffset at, string reason, WorkerIncarnation? worker) => GiveUpAttempt(

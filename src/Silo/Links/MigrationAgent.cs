@@ -40,8 +40,7 @@ internal sealed partial class MigrationAgent(
 
     /// <summary>
     /// Makes a worker take other phases, live: empties it, tells it, and waits until it is back with the new role.
-    /// False
-    /// when it could not be emptied or was not back in time; then it is as before.
+    /// False when it could not be emptied or was not back in time; then it is as before.
     /// </summary>
     public async Task<bool> SwitchRoleAsync(
         string workerId, WorkerRole role, TimeSpan limit, CancellationToken cancellationToken)

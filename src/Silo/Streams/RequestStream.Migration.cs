@@ -13,8 +13,7 @@ internal sealed partial class RequestStream
 
     /// <summary>
     /// Allows <paramref name="epoch"/> to take over with its commit; the current epoch's tokens still count. Returns
-    /// the
-    /// tokens that the owner has. Throws <see cref="KreweException"/> when the stream has ended or the epoch is not
+    /// the tokens that the owner has. Throws <see cref="KreweException"/> when the stream has ended or the epoch is not
     /// new.
     /// </summary>
     public ImmutableArray<int> BeginSuccessor(int epoch)
@@ -36,8 +35,7 @@ internal sealed partial class RequestStream
 
     /// <summary>
     /// The successor has committed: from now on only its tokens count. False when it was revoked, or never allowed:
-    /// then
-    /// its worker must let go.
+    /// then its worker must let go.
     /// </summary>
     public bool TryAdopt(int epoch)
     {

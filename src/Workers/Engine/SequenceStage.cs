@@ -28,8 +28,7 @@ internal enum SequenceStage
 
     /// <summary>
     /// On its way to another worker, which has not committed yet: gets no row. Read by sends alone. Next: Ending, or
-    /// back
-    /// to where it was.
+    /// back to where it was.
     /// </summary>
     Frozen,
 

@@ -210,8 +210,7 @@ internal sealed partial class LinkSession : ISequenceOwner
             }
 
             // Finished: the silo closes when it has read everything. Closing here, with its heartbeats unread, would
-            // reset
-            // the connection and lose what is on its way.
+            // reset the connection and lose what is on its way.
             _stream.Socket.Shutdown(SocketShutdown.Send);
         }
         catch (Exception e) when (e is IOException or SocketException)

@@ -9,6 +9,7 @@ namespace Krewe.Workers.Tests;
 public sealed class StartFuzzTests
 {
     private const int Seed = 20_261_130;
+    private const int Starts = 400;
 
     private static readonly uint[] Odd = [0, 1, 2, 15, 16, 17, 210, 211, 399, 400, 401, int.MaxValue, uint.MaxValue];
 
@@ -19,7 +20,7 @@ public sealed class StartFuzzTests
     {
         await using var bench = new EngineBench(blocks: 40, endTokens: [3]);
         var random = new Random(Seed);
-        for (var i = 0; i < 3000; i++)
+        for (var i = 0; i < Starts; i++)
         {
             if (random.Next(10) == 0) bench.Abort($"r{random.Next(i + 1)}", random.Next(3));
             else bench.Post(NextStart(random, $"r{i}"));
@@ -29,7 +30,7 @@ public sealed class StartFuzzTests
         bench.Finish();
         for (var epoch = 0; epoch < 3; epoch++)
         {
-            for (var i = 0; i < 3000; i++) bench.Abort($"r{i}", epoch);
+            for (var i = 0; i < Starts; i++) bench.Abort($"r{i}", epoch);
         }
 
         bench.Finish();
