@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using Krewe.Abstractions;
+using Krewe.Control.Cluster;
 using Krewe.Silo.Hosting;
 using Krewe.Silo.Streams;
 using Microsoft.Extensions.Hosting;
@@ -15,7 +16,7 @@ namespace Krewe.Silo.Links;
 /// </summary>
 internal sealed partial class MigrationAgent(
     ClusterView view, RequestStreams streams, ServedModel model, SiloOptions options, IGrainFactory grains,
-    TimeProvider time, ILogger<MigrationAgent> log) : BackgroundService
+    DecisionLog decisions, TimeProvider time, ILogger<MigrationAgent> log) : BackgroundService
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan DrainInterval = TimeSpan.FromMilliseconds(100);
@@ -95,7 +96,13 @@ internal sealed partial class MigrationAgent(
             _wishes = answer.Wishes;
             foreach (var worker in report.Workers)
                 view.SetCordoned(worker.Worker.WorkerId, answer.Wishes.ContainsKey(worker.Worker.WorkerId));
-            foreach (var order in answer.Orders) await CarryOutAsync(order);
+            var done = new List<PoolOrder>();
+            foreach (var order in answer.Orders)
+            {
+                if (await CarryOutAsync(order)) done.Add(order);
+            }
+
+            Tell(done);
         }
         catch (Exception e)
         {
@@ -103,18 +110,33 @@ internal sealed partial class MigrationAgent(
         }
     }
 
-    private async Task CarryOutAsync(PoolOrder order)
+    /// <summary>One line for all that went the same way for the same reason.</summary>
+    private void Tell(List<PoolOrder> done)
+    {
+        foreach (var way in done.GroupBy(order => (order.Source, order.Target, order.Reason)))
+        {
+            var requests = way.Count() == 1 ? "1 request" : $"{way.Count()} requests";
+            var (source, target, reason) = way.Key;
+            decisions.Add(time.GetUtcNow(), target is null ? "evict" : "migrate", target is { } worker
+                ? $"moved {requests} from {source.WorkerId} to {worker.WorkerId}: {reason}"
+                : $"took {requests} off {source.WorkerId} to be computed again elsewhere: {reason}");
+        }
+    }
+
+    /// <returns>False when the request stays where it is.</returns>
+    private async Task<bool> CarryOutAsync(PoolOrder order)
     {
         var request = grains.GetGrain<IRequestGrain>(order.Key);
         if (order.Target is not { } target)
         {
             LogEvicted(log, order.Key, order.Reason);
             await request.EvictAsync(order.Source, order.Reason);
+            return true;
         }
-        else if (await request.MigrateAsync(target, order.Reason) is { } why)
-        {
-            LogNotMoved(log, order.Key, target, why);
-        }
+
+        if (await request.MigrateAsync(target, order.Reason) is not { } why) return true;
+        LogNotMoved(log, order.Key, target, why);
+        return false;
     }
 
     private PoolReport Report() => new(

@@ -7,7 +7,10 @@ namespace Krewe.Simulation;
 /// </summary>
 internal static class StepCostFit
 {
-    private static readonly int[] Lengths = [64, 128, 256, 512, 1024, 2048, 4096, 8192, 16_384, 32_768];
+    // Up to the longest contexts: a prediction far beyond the fitted lengths is off by a fifth.
+    private static readonly int[] Lengths =
+        [64, 128, 256, 512, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536, 131_072];
+
     private static readonly int[] Batches = [1, 2, 4, 8, 16, 32, 64, 128, 256];
     private static readonly int[] Contexts = [128, 512, 1024, 2048, 4096, 8192];
 
