@@ -46,7 +46,8 @@ public static class DistServeCurves
 
     /// <summary>Table 2: attainment (%) by requests a second; real and the authors' own simulator.</summary>
     public static IReadOnlyList<(double Rate, double Vllm, double VllmSimulated, double DistServe, double Simulated)>
-        Table2 { get; } =
+        Table2
+    { get; } =
     [
         (1.0, 97.0, 96.8, 100, 100), (1.5, 65.5, 65.1, 100, 100), (2.0, 52.8, 51.0, 99.3, 99.3),
         (2.5, 44.9, 46.1, 87.3, 88.3), (3.0, 36.7, 38.3, 83.0, 84.1), (3.5, 27.8, 29.0, 77.3, 77.0),

@@ -1,8 +1,6 @@
 using Krewe.Abstractions;
-using Krewe.Abstractions.Wire;
 using Krewe.Control.Kv;
 using Krewe.Control.Tiers;
-using SequenceKey = Krewe.Abstractions.SequenceKey;
 
 namespace Krewe.Workers;
 

@@ -1,7 +1,6 @@
 using Krewe.Abstractions;
 using Krewe.Abstractions.Wire;
 using Krewe.Control.Handoff;
-using Krewe.Control.Kv;
 using Krewe.Control.Links;
 
 namespace Krewe.Workers;
