@@ -67,15 +67,6 @@ public sealed class PrefixDirectory
         }
     }
 
-    /// <summary>The same with the index itself; whoever has other records than changes spares a copy.</summary>
-    public void Update(WorkerIncarnation worker, Action<PrefixIndex, int> update)
-    {
-        lock (_gate)
-        {
-            if (_contents.TryGetValue(worker, out var content)) update(_index, content.Holder);
-        }
-    }
-
     /// <summary>What is known of the worker is all true now, or no more.</summary>
     public void Complete(WorkerIncarnation worker, bool isComplete)
     {

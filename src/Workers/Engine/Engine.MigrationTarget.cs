@@ -23,6 +23,8 @@ internal sealed partial class Engine
             return;
         }
 
+        // Its place in this worker's order, should it have to wait here after all.
+        (sequence.ArrivedMs, sequence.ExpectedMs) = ((long)Now.TotalMilliseconds, ExpectedPrefillMs(sequence));
         _sequences.Add(sequence.Key, sequence);
         _kv.Admit(sequence);
         sequence.Stage = SequenceStage.Receiving;

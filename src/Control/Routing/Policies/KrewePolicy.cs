@@ -4,7 +4,8 @@ namespace Krewe.Control.Routing;
 
 /// <summary>
 /// Krewe's own: among the pairs of workers that are predicted to meet the request's SLOs, the one that adds the least
-/// delay to everybody, itself included; an early refusal when there is none. No constant in it was fitted to a trace.
+/// delay to everybody, itself included; an early refusal when there is none. Where its constants come from:
+/// docs/ROUTING.md.
 /// </summary>
 /// <remarks>
 /// With B sequences decoding beside it on each side, N output tokens and arrivals a ms and worker of a:
