@@ -5,7 +5,7 @@ using Krewe.Silo.Tests.Harness;
 
 namespace Krewe.Silo.Tests;
 
-public sealed class SiloHostTests
+public sealed partial class SiloHostTests
 {
     [Fact]
     public async Task All_wrong_options_are_told_at_once_with_exit_code_2()
@@ -24,15 +24,6 @@ public sealed class SiloHostTests
         Assert.Equal(4, errors.Trim().Split('\n').Length);
         Assert.Contains("70000", errors, StringComparison.Ordinal);
         Assert.Contains("/no/such/folder", errors, StringComparison.Ordinal);
-    }
-
-    [Fact]
-    public async Task A_redis_for_the_embedded_host_is_an_invalid_option()
-    {
-        var (code, _, errors) = await RunAsync(SiloHarness.DefaultOptions() with { RedisConnection = "redis:6379" });
-
-        Assert.Equal(2, code);
-        Assert.Contains("GrainRuntime=Orleans", errors, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using System.Net;
+using Krewe.Silo.Hosting;
 using Krewe.Silo.Tests.Harness;
 
 namespace Krewe.Silo.Tests.Gateway;
@@ -97,7 +98,7 @@ public sealed class InfoTests
 
         var cluster = await harness.GetJsonAsync("/v1/cluster");
 
-        Assert.Equal("Embedded", cluster.Text("grain_host"));
+        Assert.Equal(GrainHost.Name, cluster.Text("grain_host"));
         Assert.Equal("silo-0", cluster.Text("silo_id"));
         Assert.Equal(0, cluster.Int("open_streams"));
         Assert.Equal(2, cluster.At("activations").EnumerateObject().Sum(type => type.Value.GetInt32()));

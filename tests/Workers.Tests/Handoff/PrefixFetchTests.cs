@@ -102,7 +102,8 @@ public sealed class PrefixFetchTests
         var start = Start("b", Prompt(1, 200), 5, part);
         (start.PrefixSource, start.PrefixTokens) = (proxy.Address, 200);
         puller.Start(start);
-        while (proxy.BytesToTarget < 100) await Task.Delay(5);
+        for (var i = 0; i < 4000 && proxy.BytesToTarget < 100; i++) await Task.Delay(5);
+        Assert.True(proxy.BytesToTarget >= 100, "Nothing was fetched.");
         puller.Abort("b");
         await puller.Owner.WhenReleasedAsync("b");
         await puller.AssertAllReturnedAsync();
@@ -113,7 +114,7 @@ public sealed class PrefixFetchTests
     private static async Task WarmAsync(HandoffBench holder, HandoffBench puller)
     {
         puller.Runner.BeforeRun = _ => Thread.Sleep(SlowStep);
-        await AskAsync(puller, "warm", Prompt(77, 40));
+        await AskAsync(puller, "warm", Prompt(77, 100));
         Assert.Equal(0, holder.Engine.Load.Leases);
     }
 

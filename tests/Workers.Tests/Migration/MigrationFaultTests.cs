@@ -196,7 +196,7 @@ public sealed class MigrationFaultTests
         MigrationBench source, uint leaseMs = 10_000, int epoch = 2, Socket? socket = null)
     {
         socket ??= new Socket(SocketType.Stream, ProtocolType.Tcp);
-        await socket.ConnectAsync(source.Address.Host, (int)source.Address.Port);
+        await socket.ConnectAsync(source.Address.Host, (int)source.Address.Port).WaitAsync(TimeSpan.FromSeconds(20));
         var target = new PlayedTarget(new FrameSocket(socket));
         Assert.NotNull((await target.NextAsync()).Greeting);
         await target.SendAsync(new DataMessage { Attach = new Attach() });

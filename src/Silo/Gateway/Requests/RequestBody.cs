@@ -26,7 +26,17 @@ internal static class RequestBody
         }
 
         using var bytes = new MemoryStream((int)Math.Min(context.Request.ContentLength ?? InitialBytes, 1 << 20));
-        await context.Request.Body.CopyToAsync(bytes, context.RequestAborted);
+        try
+        {
+            await context.Request.Body.CopyToAsync(bytes, context.RequestAborted);
+        }
+        catch (Exception e) when (e is not (BadHttpRequestException or OperationCanceledException))
+        {
+            // Chunks that are none, or a connection that closes in the middle of one.
+            throw new KreweException(
+                ErrorCode.InvalidRequest, $"The body could not be read to its end: {e.Message}", innerException: e);
+        }
+
         return bytes.GetBuffer().AsMemory(0, (int)bytes.Length);
     }
 
