@@ -116,20 +116,6 @@ public sealed class MigrationFaultTests
     }
 
     [Fact]
-    public async Task Two_targets_at_once_are_one_too_many()
-    {
-        await using var source = await RunAsync();
-        using var first = await MeetAsync(source);
-        Assert.NotNull((await first.NextAsync()).Piece);
-        using var second = await MeetAsync(source, epoch: 3);
-        Assert.Contains("being moved already", (await second.NextAsync()).Abort.Message, StringComparison.Ordinal);
-        await ToTailAsync(first);
-        await first.SendAsync(new DataMessage { Commit = new Commit() });
-        await source.Owner.WhenReleasedAsync("a");
-        await source.AssertAllReturnedAsync();
-    }
-
-    [Fact]
     public async Task A_source_that_dies_or_sends_nonsense_leaves_nothing_on_the_target()
     {
         (string Name, Func<PlayedSource, Task> Play)[] faults =

@@ -208,7 +208,7 @@ public sealed class MigrationTests
         SlowDown(first, second, third);
         var streams = new MovingStreams(first, second, third);
         var random = new Random(20261128);
-        var (prompts, lengths, cancelled) = (new int[80][], new int[80], new HashSet<int>());
+        var (prompts, lengths, cancelled) = (new int[200][], new int[200], new HashSet<int>());
         var pending = new List<int>();
         for (var next = 0; next < prompts.Length || pending.Count > 0;)
         {
