@@ -6,8 +6,10 @@ using Krewe.Control.Cluster;
 using Krewe.Control.Routing;
 using Krewe.Grains;
 using Krewe.Silo.Access;
+using Krewe.Silo.Batches;
 using Krewe.Silo.Cluster;
 using Krewe.Silo.Gateway;
+using Krewe.Silo.Gateway.Admission;
 using Krewe.Silo.Gateway.Answers;
 using Krewe.Silo.Gateway.Requests;
 using Krewe.Silo.Hosting;
@@ -31,6 +33,9 @@ public static class SiloHost
 {
     /// <summary>A client that takes longer for its headers holds a connection for nothing.</summary>
     private static readonly TimeSpan HeadersTimeout = TimeSpan.FromSeconds(10);
+
+    /// <summary>Idle connections cost some kilobytes each; health checks must come through all the same.</summary>
+    private const long ConnectionsMin = 16_384;
 
     /// <summary>What a stopping gateway gives its last connections.</summary>
     private static readonly TimeSpan ShutdownTimeout = TimeSpan.FromSeconds(3);
@@ -130,8 +135,12 @@ public static class SiloHost
             kestrel.AddServerHeader = false;
             kestrel.Limits.MaxRequestBodySize = options.MaxRequestBytes;
             kestrel.Limits.RequestHeadersTimeout = HeadersTimeout;
-            kestrel.Listen(IPAddress.Parse(options.BindHost), options.HttpPort);
+            kestrel.Limits.MaxConcurrentConnections = Math.Max(
+                ConnectionsMin, 4L * options.Cluster.MaxRequestsPerSilo);
+            kestrel.Listen(
+                IPAddress.Parse(options.BindHost), options.HttpPort, listen => GatewayTls.Use(listen, options));
         });
+        if (options.TlsCertificate is not null) builder.WebHost.UseKestrelHttpsConfiguration();
         var services = builder.Services;
         services.AddRoutingCore();
         services.AddLogging();
@@ -145,6 +154,7 @@ public static class SiloHost
         services.AddSingleton(new Entropy(() => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)))));
         AddLinks(services);
         AddAccess(services);
+        if (options.CorsOrigins.Count > 0) services.AddCors();
         AddGateway(services);
         services.AddSingleton(new DecisionLog());
         services.AddSingleton(new PoolPolicy());
@@ -154,6 +164,8 @@ public static class SiloHost
         services.AddSingleton(RoutingPolicies.Create(
             options.RoutingPolicy ?? RoutingPolicies.Default,
             BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)))));
+        // Behind the grain host: it stops before it.
+        services.AddHostedService(provider => provider.GetRequiredService<BatchRunner>());
         services.AddKreweGrains(new GrainOptions
         {
             RecordKeep = options.RecordKeep,
@@ -163,6 +175,7 @@ public static class SiloHost
 
         var app = builder.Build();
         app.UseMiddleware<ErrorMiddleware>();
+        if (options.CorsOrigins.Count > 0) app.UseCors(policy => Cors.Allow(policy, options.CorsOrigins));
         app.UseMiddleware<AccessMiddleware>();
         GatewayRoutes.Map(
             app,
@@ -174,6 +187,8 @@ public static class SiloHost
             app.Services.GetRequiredService<ClusterEndpoints>());
         app.Services.GetRequiredService<DecisionEndpoints>().Map(app);
         app.Services.GetRequiredService<AuditLog>().Map(app);
+        app.Services.GetRequiredService<FileEndpoints>().Map(app);
+        app.Services.GetRequiredService<BatchEndpoints>().Map(app);
         return app;
     }
 
@@ -204,6 +219,8 @@ public static class SiloHost
     private static void AddGateway(IServiceCollection services)
     {
         services.AddSingleton<Door>();
+        services.AddSingleton<BodyMemory>();
+        services.AddSingleton<DispatchLine>();
         services.AddSingleton<RequestReader>();
         services.AddSingleton<Generator>();
         services.AddSingleton<AnswerKinds>();
@@ -216,6 +233,10 @@ public static class SiloHost
         services.AddSingleton<ClusterEndpoints>();
         services.AddSingleton<TokenEndpoints>();
         services.AddSingleton<ServerEndpoints>();
+        services.AddSingleton<StoredFiles>();
+        services.AddSingleton<FileEndpoints>();
+        services.AddSingleton<BatchEndpoints>();
+        services.AddSingleton<BatchRunner>();
     }
 
     private static async Task StartGatewayAsync(

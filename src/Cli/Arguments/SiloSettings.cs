@@ -38,10 +38,23 @@ internal sealed class SiloSettings(int usualLinkPort)
         TimeSpan.FromMinutes(1));
 
     private readonly Option<string?> _apiKeys = Setting.Text(
-        "--api-keys", "PATH", "File of API keys, or a folder of such files; read again when changed. Default: no keys.");
+        "--api-keys", "PATH", "File of API keys, or a folder of them; read again when changed. Default: no keys.");
 
     private readonly Option<string?> _auditLog = Setting.Text(
         "--audit-log", "FILE", "Where operators' actions are put down. Default: audit.jsonl in --data.");
+
+    private readonly Option<string?> _tlsCertificate = Setting.Text(
+        "--tls-cert", "FILE", "PEM certificate of the API; read again when changed. Default: plain HTTP.");
+
+    private readonly Option<string?> _tlsKey = Setting.Text("--tls-key", "FILE", "Its key.");
+
+    private readonly Option<string[]> _corsOrigins = new("--cors-origin")
+    {
+        Description = "Web site whose pages may call the API; may be given more than once. Default: none.",
+        HelpName = "URL",
+    };
+
+    private readonly LinkTlsSettings _linkTls = new();
 
     private readonly Option<string?> _policy = Setting.Text(
         "--policy", "NAME",
@@ -59,8 +72,9 @@ internal sealed class SiloSettings(int usualLinkPort)
     {
         foreach (var option in (Option[])[_port, _linkPort, _host, _model, _servedName, _data, _id, _drain,
             _recordKeep, _resumeWindow, _policy, _ttftSlo, _tpotSlo,
-            _apiKeys, _auditLog])
+            _apiKeys, _auditLog, _tlsCertificate, _tlsKey, _corsOrigins])
             command.Add(option);
+        _linkTls.AddTo(command);
         _cluster.AddTo(command);
     }
 
@@ -78,6 +92,10 @@ internal sealed class SiloSettings(int usualLinkPort)
         DrainGrace = _drain.Read(result),
         ApiKeys = result.GetValue(_apiKeys),
         AuditLog = result.GetValue(_auditLog),
+        TlsCertificate = result.GetValue(_tlsCertificate),
+        TlsKey = result.GetValue(_tlsKey),
+        CorsOrigins = result.GetValue(_corsOrigins) ?? [],
+        LinkTls = _linkTls.Read(result),
         RoutingPolicy = result.GetValue(_policy),
         TtftSlo = result.GetValue(_ttftSlo),
         TpotSlo = result.GetValue(_tpotSlo),

@@ -25,7 +25,8 @@ public static partial class AccessFile
         wrong.AddRange(keys.GroupBy(key => key.Name, StringComparer.Ordinal).Where(group => group.Count() > 1)
             .Select(group => $"Two keys are called '{group.Key}'; the audit log could not tell them apart."));
         wrong.AddRange(keys.GroupBy(key => Convert.ToHexStringLower(key.Hash.Span)).Where(group => group.Count() > 1)
-            .Select(group => $"The keys {string.Join(", ", group.Select(key => $"'{key.Name}'"))} have the same hash."));
+            .Select(group => string.Join(", ", group.Select(key => $"'{key.Name}'")))
+            .Select(names => $"The keys {names} have the same hash."));
         errors = wrong;
         return new AccessTable(keys, tenants);
     }
@@ -47,7 +48,8 @@ public static partial class AccessFile
         foreach (var (tenant, limits) in document?.Tenants ?? [])
         {
             wrong.AddRange(Check($"{name}, tenant '{tenant}'", tenant, limits));
-            if (!tenants.TryAdd(tenant, limits.ToPolicy(tenant))) wrong.Add($"{name}: tenant '{tenant}' is there twice.");
+            if (!tenants.TryAdd(tenant, limits.ToPolicy(tenant)))
+                wrong.Add($"{name}: tenant '{tenant}' is there twice.");
         }
 
         foreach (var entry in document?.Keys ?? [])
@@ -91,7 +93,8 @@ public static partial class AccessFile
     {
         if (!NamePattern().IsMatch(tenant)) yield return $"{at}: a name is 1 to 64 letters, digits, '-' and '_'.";
         if (limits.Weight is not (null or > 0 and <= 1e6)) yield return $"{at}: 'weight' must be above 0, at most 1e6.";
-        if (limits.Priority is < -100 or > 100) yield return $"{at}: 'priority' must be -100 to 100.";
+        if (limits.Priority is < -TenantPolicy.PriorityMax or > TenantPolicy.PriorityMax)
+            yield return $"{at}: 'priority' must be -{TenantPolicy.PriorityMax} to {TenantPolicy.PriorityMax}.";
         foreach (var (field, value) in limits.Counts())
         {
             if (value < 1)

@@ -1,4 +1,6 @@
 using Krewe.Abstractions;
+using Krewe.Silo.Access;
+using Krewe.Silo.Gateway.Admission;
 using Krewe.Silo.Gateway.Answers;
 using Krewe.Silo.Gateway.Requests;
 using Microsoft.AspNetCore.Http;
@@ -19,13 +21,15 @@ internal sealed class GenerateEndpoints(
         var now = time.GetUtcNow();
         var origin = new AnswerOrigin(kind, await RequestBody.ReadAsync(context));
         var headers = RequestHeaders.Read(context);
-        var request = kinds.Read(origin, new Arrival(
+        var tenant = context.Caller().Tenant;
+        var request = TenantRules.Apply(kinds.Read(origin, new Arrival(
             headers.RequestId, entropy.NextSeed(), now, now + options.RequestTimeout,
-            headers.IsResumable ? origin.Write() : null));
-        var run = await StartAsync(request);
+            headers.IsResumable ? origin.Write() : null)), tenant);
+        var run = await StartAsync(request, context.RequestAborted);
         try
         {
-            context.Response.Headers[ErrorMiddleware.RequestIdHeader] = run.Id;
+            context.Response.Headers[ErrorMiddleware.RequestIdHeader] = RequestIds.Outside(run.Id);
+            BudgetHeaders.Write(context.Response, run.Budget);
             var format = kinds.CreateFormat(run);
             if (request.Stream)
                 await AnswerWriter.WriteStreamAsync(context, run, format);
@@ -38,11 +42,11 @@ internal sealed class GenerateEndpoints(
         }
     }
 
-    private async Task<AnswerRun> StartAsync(GenerationRequest request)
+    private async Task<AnswerRun> StartAsync(GenerationRequest request, CancellationToken cancellationToken)
     {
         try
         {
-            return await runs.StartAsync(request);
+            return await runs.StartAsync(request, cancellationToken);
         }
         catch (KreweException e) when (e.Code == ErrorCode.DuplicateRequestId && request.Spec.Answer is not null)
         {
@@ -50,7 +54,8 @@ internal sealed class GenerateEndpoints(
             var stored = await grains.GetGrain<IRequestGrain>(request.Spec.RequestId).GetSpecAsync();
             if (stored is null) throw;
             if (stored.Answer != request.Spec.Answer) throw KeptAnswers.Reused();
-            return await runs.ResumeAsync(kinds.Read(stored, request.Spec.Deadline));
+            return await runs.ResumeAsync(
+                TenantRules.Apply(kinds.Read(stored, request.Spec.Deadline), request.Tenant));
         }
     }
 }

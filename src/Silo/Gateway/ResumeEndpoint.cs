@@ -1,5 +1,7 @@
 using System.Globalization;
 using Krewe.Abstractions;
+using Krewe.Control.Access;
+using Krewe.Silo.Access;
 using Krewe.Silo.Gateway.Answers;
 using Krewe.Silo.Gateway.Requests;
 using Microsoft.AspNetCore.Http;
@@ -20,10 +22,10 @@ internal sealed class ResumeEndpoint(
     {
         var id = AnswerKinds.RequestIdOf((string)context.Request.RouteValues["id"]!);
         var after = ReadLastEventId(context.Request);
-        var run = await FindAsync(id);
+        var run = await FindAsync(id, context.Caller().Tenant);
         try
         {
-            context.Response.Headers[ErrorMiddleware.RequestIdHeader] = run.Id;
+            context.Response.Headers[ErrorMiddleware.RequestIdHeader] = RequestIds.Outside(run.Id);
             await AnswerWriter.WriteStreamAsync(context, run, kinds.CreateFormat(run), after);
         }
         finally
@@ -32,8 +34,9 @@ internal sealed class ResumeEndpoint(
         }
     }
 
-    private async Task<AnswerRun> FindAsync(string id)
+    private async Task<AnswerRun> FindAsync(string asked, TenantPolicy tenant)
     {
+        var id = RequestIds.Inside(tenant, asked);
         if (runs.Find(id) is { } known)
         {
             var run = await known;
@@ -43,11 +46,11 @@ internal sealed class ResumeEndpoint(
 
         var spec = await grains.GetGrain<IRequestGrain>(id).GetSpecAsync() ?? throw new KreweException(
             ErrorCode.NotFound,
-            $"No request '{id}' can be resumed. Only those are that were sent with an Idempotency-Key or with "
+            $"No request '{asked}' can be resumed. Only those are that were sent with an Idempotency-Key or with "
             + $"'{RequestHeaders.Resumable}: true', and old ones are forgotten.",
             "id");
         var now = time.GetUtcNow();
-        return await runs.ResumeAsync(kinds.Read(spec, now + options.RequestTimeout));
+        return await runs.ResumeAsync(TenantRules.Apply(kinds.Read(spec, now + options.RequestTimeout), tenant));
     }
 
     private static long ReadLastEventId(HttpRequest request)

@@ -19,9 +19,11 @@ public sealed partial class WorkerHost
     private readonly ILoggerFactory _loggers;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
+    private readonly LinkTls? _tls;
 
     private WorkerHost(WorkerOptions options, ILoggerFactory loggers, TimeProvider time)
     {
+        _tls = LinkTls.Open(options.LinkTls);
         (_options, _loggers, _time) = (options, loggers, time);
         _logger = loggers.CreateLogger("Krewe.Worker");
     }
@@ -55,7 +57,7 @@ public sealed partial class WorkerHost
 
     private async Task ServeAsync(ModelFolder model, IModelRunner runner, CancellationToken stopping)
     {
-        using var transport = new TcpBlockTransport(runner.Kv, _options.KvTransport, _time);
+        using var transport = new TcpBlockTransport(runner.Kv, _options.KvTransport, _time, _tls);
         var handoffLog = _loggers.CreateLogger("Krewe.Worker.Handoff");
         await using var server = new HandoffServer(
             transport.Listen(_options.DataHost, _options.DataPort), _time, handoffLog);
@@ -133,7 +135,7 @@ public sealed partial class WorkerHost
     {
         var logger = _loggers.CreateLogger("Krewe.Worker.Links");
         return new SiloLinks((address, welcomed) => new SiloLink(
-            address, identity, engine.Post, () => engine.Load, welcomed, _time, logger, kvEvents));
+            address, identity, engine.Post, () => engine.Load, welcomed, _time, logger, kvEvents, _tls));
     }
 
     private WorkerIdentity Identify(ModelFolder model, IModelRunner runner, int dataPort) => new()

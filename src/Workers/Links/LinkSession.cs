@@ -25,7 +25,7 @@ internal sealed partial class LinkSession : ISequenceOwner
 
     private static readonly TimeSpan FinishLimit = TimeSpan.FromSeconds(1);
 
-    private readonly NetworkStream _stream;
+    private readonly Stream _stream;
     private readonly PipeReader _reader;
     private readonly HelloReply _welcome;
     private readonly Action<EngineCommand> _post;
@@ -42,7 +42,7 @@ internal sealed partial class LinkSession : ISequenceOwner
     private string _reason = "The silo closed the link.";
 
     public LinkSession(
-        NetworkStream stream, PipeReader reader, HelloReply welcome, Action<EngineCommand> post, Func<EngineLoad> load,
+        Stream stream, PipeReader reader, HelloReply welcome, Action<EngineCommand> post, Func<EngineLoad> load,
         TimeProvider time, ILogger logger, KvEventLog? kv = null)
     {
         (_stream, _reader, _welcome, _post) = (stream, reader, welcome, post);

@@ -17,13 +17,19 @@ internal static class AnswerWriter
     /// <summary>Written but not sent: beyond it the client's pace is waited for.</summary>
     private const int UnsentBytesMax = 64 << 10;
 
-    public static async Task WriteWholeAsync(HttpContext context, AnswerRun run, IAnswerFormat format)
+    public static async Task WriteWholeAsync(HttpContext context, AnswerRun run, IAnswerFormat format) =>
+        await ErrorWriter.WriteJsonAsync(
+            context.Response, await CollectAsync(run, format, context.RequestAborted));
+
+    /// <summary>Waits for the whole answer. Its JSON object.</summary>
+    public static async Task<byte[]> CollectAsync(
+        AnswerRun run, IAnswerFormat format, CancellationToken cancellationToken)
     {
         var reader = run.OpenReader();
         var parts = run.Request.Specs.Select(_ => new ChoiceParts()).ToArray();
-        while (await reader.NextAsync(context.RequestAborted) is var (sequence, delta)) parts[sequence].Add(delta);
+        while (await reader.NextAsync(cancellationToken) is var (sequence, delta)) parts[sequence].Add(delta);
         var choices = BestOf.Choose(run.Request, [.. parts.Select((part, i) => part.ToChoice(i))]);
-        await ErrorWriter.WriteJsonAsync(context.Response, format.Whole(choices, reader.Usage));
+        return format.Whole(choices, reader.Usage);
     }
 
     /// <param name="after">Number of the last event that the client has: later ones are sent. 0 = none.</param>
