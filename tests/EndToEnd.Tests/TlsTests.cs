@@ -49,7 +49,8 @@ public sealed class TlsTests
             await spy.WaitForLineAsync(line => line.Contains("No link to", StringComparison.Ordinal), Limit);
         }
 
-        await serve.WaitForLineAsync(line => line.Contains("refused before its hello", StringComparison.Ordinal), Limit);
+        await serve.WaitForLineAsync(
+            line => line.Contains("refused before its hello", StringComparison.Ordinal), Limit);
         var cluster = await ClusterAsync(http, address);
         Assert.DoesNotContain(cluster.Workers, worker => worker.Id == "spy");
         Assert.Equal(2, cluster.Workers.Count);

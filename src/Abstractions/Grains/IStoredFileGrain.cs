@@ -69,7 +69,8 @@ public sealed record Shelf
 /// <summary>A tenant's shelf. Key = tenant; "/" = everybody's while no API keys are configured.</summary>
 public interface IShelfGrain : IGrainWithStringKey
 {
-    /// <summary>Adds the file, or replaces what is known of it. Throws RequestTooLarge when the shelf is full.</summary>
+    /// <summary>Adds the file, or replaces what is known of it. Throws RequestTooLarge when the shelf is full.
+    /// </summary>
     Task PutFileAsync(StoredFile file);
 
     Task RemoveFileAsync(string fileId);

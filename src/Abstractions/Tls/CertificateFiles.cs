@@ -29,8 +29,8 @@ public sealed class CertificateFiles
         {
             throw new KreweException(
                 ErrorCode.InvalidOptions,
-                $"The certificate {certificatePath} with the key {keyPath} cannot be used: {e.Message} Both must be PEM "
-                + "files, the key without a password.", innerException: e);
+                $"The certificate {certificatePath} with the key {keyPath} cannot be used: {e.Message} Both must be "
+                + "PEM files, the key without a password.", innerException: e);
         }
     }
 

@@ -8,7 +8,7 @@ namespace Krewe.Abstractions;
 /// <summary>PEM files for mutual TLS on the links between silos and workers, and between workers.</summary>
 /// <param name="Certificate">This process's, with what is between it and the authority.</param>
 /// <param name="Key">Its key, without a password.</param>
-/// <param name="Authority">Whoever has a certificate of this authority belongs to the cluster; nobody else does.</param>
+/// <param name="Authority">Whoever has a certificate of it belongs to the cluster; nobody else does.</param>
 public sealed record LinkTlsOptions(string Certificate, string Key, string Authority)
 {
     public IEnumerable<string> Validate() =>

@@ -18,7 +18,8 @@ public static class BatchMachine
     /// <summary>Whether a batch in <paramref name="from"/> may come into <paramref name="to"/>.</summary>
     public static bool Allows(BatchStatus from, BatchStatus to) => (from, to) switch
     {
-        (BatchStatus.Validating, BatchStatus.InProgress or BatchStatus.Failed) => true,
+        (BatchStatus.Validating, BatchStatus.InProgress) => true,
+        (BatchStatus.Validating or BatchStatus.Cancelling, BatchStatus.Failed) => true,
         (BatchStatus.Validating or BatchStatus.InProgress, BatchStatus.Cancelling or BatchStatus.Expired) => true,
         (BatchStatus.InProgress, BatchStatus.Finalizing) => true,
         (BatchStatus.Finalizing, BatchStatus.Completed) => true,

@@ -25,7 +25,11 @@ internal sealed class StoredFileGrain(
             ?? throw new KreweException(ErrorCode.NotFound, $"There is no file '{this.GetPrimaryKeyString()}'.");
         await Part(file.Parts).WriteAsync(lines);
         // A part that no record counts is not there: the next one to append writes over it.
-        stored.State.File = file with { Parts = file.Parts + 1, Bytes = file.Bytes + Encoding.UTF8.GetByteCount(lines) };
+        stored.State.File = file with
+        {
+            Parts = file.Parts + 1,
+            Bytes = file.Bytes + Encoding.UTF8.GetByteCount(lines),
+        };
         await stored.WriteStateAsync();
         return stored.State.File;
     }

@@ -55,13 +55,17 @@ internal sealed partial class BatchRun(
         }
         catch (OperationCanceledException) when (cut.IsCancellationRequested)
         {
-            // Cancelled, expired, or the silo stops.
+            // Cancelled, expired, another silo's, or the silo stops.
+        }
+        finally
+        {
+            await over.CancelAsync();
         }
 
-        await over.CancelAsync();
         var status = await reporting;
+        if (status is null) return;
         await WriteAsync();
-        if (!stop.IsCancellationRequested) await EndAsync(status, rest);
+        if (!stop.IsCancellationRequested) await EndAsync(status.Value, rest);
     }
 
     /// <summary>The lines; null when the batch failed because of them.</summary>
@@ -128,13 +132,13 @@ internal sealed partial class BatchRun(
     }
 
     /// <summary>Writes what there is now and then; cuts the run when the batch is cancelled, expires, or belongs to
-    /// another silo. The status in which the run ended.</summary>
-    private async Task<BatchStatus> ReportAsync(CancellationTokenSource cut, CancellationToken over)
+    /// another silo. The status in which the run ended; null when it goes on elsewhere.</summary>
+    private async Task<BatchStatus?> ReportAsync(CancellationTokenSource cut, CancellationToken over)
     {
         while (true)
         {
-            var now = time.GetUtcNow();
-            if (record.Status == BatchStatus.Cancelling || now >= record.ExpiresAt)
+            var isLate = record.Status != BatchStatus.Finalizing && time.GetUtcNow() >= record.ExpiresAt;
+            if (record.Status == BatchStatus.Cancelling || isLate)
             {
                 await cut.CancelAsync();
                 return record.Status == BatchStatus.Cancelling ? BatchStatus.Cancelled : BatchStatus.Expired;
@@ -150,7 +154,9 @@ internal sealed partial class BatchRun(
             }
 
             await WriteAsync();
-            if (!await grain.ClaimAsync(owner, ClaimLife)) await cut.CancelAsync();
+            if (await grain.ClaimAsync(owner, ClaimLife)) continue;
+            await cut.CancelAsync();
+            return null;
         }
     }
 
@@ -175,7 +181,8 @@ internal sealed partial class BatchRun(
             await WriteAsync();
         }
 
-        if (status == BatchStatus.Completed) await grain.ChangeAsync(new BatchChange { Status = BatchStatus.Finalizing });
+        if (status == BatchStatus.Completed)
+            await grain.ChangeAsync(new BatchChange { Status = BatchStatus.Finalizing });
         foreach (var (fileId, count) in ((string, int)[])[
             (record.OutputFileId!, _completed), (record.ErrorFileId!, _failed)])
         {

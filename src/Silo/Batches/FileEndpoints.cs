@@ -65,14 +65,22 @@ internal sealed class FileEndpoints(StoredFiles files, SiloOptions options)
 
             if (file is null) throw Wrong("The form has no 'file'; send the JSON lines as a file.", "file");
             if (purpose != Purpose)
-                throw Wrong($"'purpose' is '{purpose}'; this server keeps files for batches only: '{Purpose}'.", "purpose");
+            {
+                throw Wrong(
+                    $"'purpose' is '{purpose}'; this server keeps files for batches only: '{Purpose}'.", "purpose");
+            }
+
             await files.ShelfOf(file.Tenant).PutFileAsync(file);
         }
         catch (Exception e)
         {
             if (file is not null) await files.Grain(file.FileId).DeleteAsync();
             if (e is InvalidDataException or (IOException and not BadHttpRequestException))
-                throw new KreweException(ErrorCode.InvalidRequest, $"The form could not be read: {e.Message}", "file", e);
+            {
+                throw new KreweException(
+                    ErrorCode.InvalidRequest, $"The form could not be read: {e.Message}", "file", e);
+            }
+
             throw;
         }
 
@@ -133,7 +141,8 @@ internal sealed class FileEndpoints(StoredFiles files, SiloOptions options)
 
     private static string NameOf(ContentDispositionHeaderValue field)
     {
-        var name = HeaderUtilities.RemoveQuotes(field.FileNameStar.HasValue ? field.FileNameStar : field.FileName).Value;
+        var name = HeaderUtilities.RemoveQuotes(
+            field.FileNameStar.HasValue ? field.FileNameStar : field.FileName).Value;
         return name is { Length: > 0 and <= NameCharsMax } ? name : "input.jsonl";
     }
 
