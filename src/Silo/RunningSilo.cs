@@ -1,6 +1,5 @@
 using System.Globalization;
 using Krewe.Abstractions;
-using Krewe.Silo.Gateway;
 using Krewe.Silo.Gateway.Admission;
 using Krewe.Silo.Hosting;
 using Krewe.Silo.Links;

@@ -59,13 +59,14 @@ public sealed record BatchRecord
 
     [Id(6)] public required DateTimeOffset ExpiresAt { get; init; }
 
-    [Id(7)] public ImmutableDictionary<string, string> Metadata { get; init; } =
-        ImmutableDictionary<string, string>.Empty;
+    [Id(7)]
+    public ImmutableDictionary<string, string> Metadata { get; init; } = ImmutableDictionary<string, string>.Empty;
 
     [Id(8)] public BatchStatus Status { get; init; }
 
     /// <summary>When it came into each status, UTC.</summary>
-    [Id(9)] public ImmutableDictionary<BatchStatus, DateTimeOffset> Reached { get; init; } =
+    [Id(9)]
+    public ImmutableDictionary<BatchStatus, DateTimeOffset> Reached { get; init; } =
         ImmutableDictionary<BatchStatus, DateTimeOffset>.Empty;
 
     [Id(10)] public ImmutableArray<BatchError> Errors { get; init; } = [];

@@ -104,7 +104,7 @@ internal sealed class ServeCommand : Command
     /// and only asked whether it is ready.</summary>
     private static SocketsHttpHandler OwnGateway() => new()
     {
-        SslOptions = { RemoteCertificateValidationCallback = (_, _, _, _) => true },
+        SslOptions = { RemoteCertificateValidationCallback = (_, certificate, _, _) => certificate is not null },
     };
 
     /// <summary>A listener on every address (0.0.0.0) is reached by its own machine at 127.0.0.1.</summary>

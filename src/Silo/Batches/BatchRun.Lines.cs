@@ -132,7 +132,7 @@ internal sealed partial class BatchRun
         }
         finally
         {
-            await runs.LeaveAsync(run);
+            await AnswerRuns.LeaveAsync(run);
         }
     }
 

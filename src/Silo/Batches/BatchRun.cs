@@ -86,7 +86,7 @@ internal sealed partial class BatchRun(
         return null;
     }
 
-    private Task FailAsync(params BatchError[] errors) =>
+    private Task<BatchRecord> FailAsync(params BatchError[] errors) =>
         grain.ChangeAsync(new BatchChange { Status = BatchStatus.Failed, Errors = [.. errors] });
 
     /// <summary>Opens the two files and reads what an earlier run has written. The lines that are left; null when

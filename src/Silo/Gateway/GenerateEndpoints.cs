@@ -38,7 +38,7 @@ internal sealed class GenerateEndpoints(
         }
         finally
         {
-            await runs.LeaveAsync(run);
+            await AnswerRuns.LeaveAsync(run);
         }
     }
 

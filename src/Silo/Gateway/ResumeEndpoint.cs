@@ -30,7 +30,7 @@ internal sealed class ResumeEndpoint(
         }
         finally
         {
-            await runs.LeaveAsync(run);
+            await AnswerRuns.LeaveAsync(run);
         }
     }
 

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
 using System.IO.Pipelines;
+using System.Net.Security;
 using System.Net.Sockets;
 using System.Threading.Channels;
 using Krewe.Abstractions.Wire;
@@ -211,7 +212,10 @@ internal sealed partial class LinkSession : ISequenceOwner
 
             // Finished: the silo closes when it has read everything. Closing here, with its heartbeats unread, would
             // reset the connection and lose what is on its way.
-            _stream.Socket.Shutdown(SocketShutdown.Send);
+            if (_stream is SslStream secured)
+                await secured.ShutdownAsync();
+            else
+                ((NetworkStream)_stream).Socket.Shutdown(SocketShutdown.Send);
         }
         catch (Exception e) when (e is IOException or SocketException)
         {

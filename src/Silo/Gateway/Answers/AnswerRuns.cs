@@ -30,7 +30,7 @@ internal sealed class AnswerRuns(Generator generator, Door door, DispatchLine li
     /// <summary>
     /// The client has its answer, or is gone. Unless it may come back for it, whatever still computes for it ends.
     /// </summary>
-    public async ValueTask LeaveAsync(AnswerRun run)
+    public static async ValueTask LeaveAsync(AnswerRun run)
     {
         if (run.Request.Spec.Answer is not null)
         {
