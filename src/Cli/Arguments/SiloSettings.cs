@@ -38,7 +38,7 @@ internal sealed class SiloSettings(int usualLinkPort)
         TimeSpan.FromMinutes(1));
 
     private readonly Option<string?> _apiKeys = Setting.Text(
-        "--api-keys", "PATH", "File of API keys, or a folder of such files; read again when changed. Default: no keys.");
+        "--api-keys", "PATH", "File of API keys, or a folder of them; read again when changed. Default: no keys.");
 
     private readonly Option<string?> _auditLog = Setting.Text(
         "--audit-log", "FILE", "Where operators' actions are put down. Default: audit.jsonl in --data.");

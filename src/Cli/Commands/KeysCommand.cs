@@ -51,8 +51,8 @@ internal sealed class KeysCommand : Command
             if (key.Length < ApiKey.CharsMin)
             {
                 return _terminal.RefuseUsage(
-                    [$"The key has {key.Length} characters; it could be guessed. Take at least {ApiKey.CharsMin} random "
-                        + "ones, or let 'krewe keys make' make one."], "keys hash");
+                    [$"The key has {key.Length} characters; it could be guessed. Take at least {ApiKey.CharsMin} "
+                        + "random ones, or let 'krewe keys make' make one."], "keys hash");
             }
 
             _terminal.Out.WriteLine(Convert.ToHexStringLower(ApiKey.HashOf(key)));

@@ -25,7 +25,8 @@ public static partial class AccessFile
         wrong.AddRange(keys.GroupBy(key => key.Name, StringComparer.Ordinal).Where(group => group.Count() > 1)
             .Select(group => $"Two keys are called '{group.Key}'; the audit log could not tell them apart."));
         wrong.AddRange(keys.GroupBy(key => Convert.ToHexStringLower(key.Hash.Span)).Where(group => group.Count() > 1)
-            .Select(group => $"The keys {string.Join(", ", group.Select(key => $"'{key.Name}'"))} have the same hash."));
+            .Select(group => string.Join(", ", group.Select(key => $"'{key.Name}'")))
+            .Select(names => $"The keys {names} have the same hash."));
         errors = wrong;
         return new AccessTable(keys, tenants);
     }
@@ -47,7 +48,8 @@ public static partial class AccessFile
         foreach (var (tenant, limits) in document?.Tenants ?? [])
         {
             wrong.AddRange(Check($"{name}, tenant '{tenant}'", tenant, limits));
-            if (!tenants.TryAdd(tenant, limits.ToPolicy(tenant))) wrong.Add($"{name}: tenant '{tenant}' is there twice.");
+            if (!tenants.TryAdd(tenant, limits.ToPolicy(tenant)))
+                wrong.Add($"{name}: tenant '{tenant}' is there twice.");
         }
 
         foreach (var entry in document?.Keys ?? [])

@@ -1,6 +1,6 @@
 namespace Krewe.Control.Access;
 
-/// <summary>What a key's holder may do. They do not contain each other, except that an admin may do everything.</summary>
+/// <summary>What a key's holder may do. None contains another, except that an admin may do everything.</summary>
 [Flags]
 public enum AccessRoles
 {

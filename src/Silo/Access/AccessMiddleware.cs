@@ -65,8 +65,8 @@ internal sealed class AccessMiddleware(RequestDelegate next, KeyRing keys, Audit
         {
             throw new KreweException(
                 ErrorCode.PermissionDenied,
-                "Without API keys this cluster can only be operated from its gateway's own machine. Start the silo with "
-                + "--api-keys and send a key that has the role 'operator'.");
+                "Without API keys this cluster can only be operated from its gateway's own machine. Start the silo "
+                + "with --api-keys and send a key that has the role 'operator'.");
         }
 
         if (!caller.Has(role))

@@ -125,8 +125,9 @@ internal sealed partial class KeyRing : IHostedService, IDisposable
     private static KreweException Invalid(string message, Exception? inner = null) =>
         new(ErrorCode.InvalidOptions, message, innerException: inner);
 
-    [LoggerMessage(60, LogLevel.Warning, "NO API KEYS: whoever can reach {Host} can use the model and read the cluster's "
-        + "state; only this machine can operate it. Make keys with 'krewe keys make' and give them with --api-keys")]
+    [LoggerMessage(60, LogLevel.Warning, "NO API KEYS: whoever can reach {Host} can use the model and read the "
+        + "cluster's state; only this machine can operate it. Make keys with 'krewe keys make' and give them with "
+        + "--api-keys")]
     private static partial void LogOpen(ILogger log, string host);
 
     [LoggerMessage(61, LogLevel.Warning, "API keys read again from {Path}: {Count} keys hold from now on")]

@@ -188,7 +188,8 @@ public sealed class AccessTests
         Assert.Equal("Basic", asked.Headers.WwwAuthenticate.Single().Scheme);
         var pair = Convert.ToBase64String(Encoding.UTF8.GetBytes($"any:{KeyFile.KeyOf("ops")}"));
         var given = await harness.SendAsync(
-            null, HttpMethod.Get, "/v1/cluster", null, request => request.Headers.Add("Authorization", $"Basic {pair}"));
+            null, HttpMethod.Get, "/v1/cluster", null,
+            request => request.Headers.Add("Authorization", $"Basic {pair}"));
         given.EnsureSuccessStatusCode();
     }
 
