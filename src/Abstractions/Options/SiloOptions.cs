@@ -69,6 +69,9 @@ public sealed record SiloOptions
     /// <summary>Web sites, like https://app.example, whose pages may call the API from a browser; "*" = all.</summary>
     public IReadOnlyList<string> CorsOrigins { get; init; } = [];
 
+    /// <summary>For comparison: batches run in the order of their files.</summary>
+    public bool BatchArrivalOrder { get; init; }
+
     /// <summary>Name of the routing policy; null = the usual one.</summary>
     public string? RoutingPolicy { get; init; }
 

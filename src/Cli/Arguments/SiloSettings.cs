@@ -54,6 +54,8 @@ internal sealed class SiloSettings(int usualLinkPort)
         HelpName = "URL",
     };
 
+    private readonly Option<bool> _batchArrivalOrder = new("--batch-arrival-order") { Hidden = true };
+
     private readonly LinkTlsSettings _linkTls = new();
 
     private readonly Option<string?> _policy = Setting.Text(
@@ -72,7 +74,7 @@ internal sealed class SiloSettings(int usualLinkPort)
     {
         foreach (var option in (Option[])[_port, _linkPort, _host, _model, _servedName, _data, _id, _drain,
             _recordKeep, _resumeWindow, _policy, _ttftSlo, _tpotSlo,
-            _apiKeys, _auditLog, _tlsCertificate, _tlsKey, _corsOrigins])
+            _apiKeys, _auditLog, _tlsCertificate, _tlsKey, _corsOrigins, _batchArrivalOrder])
             command.Add(option);
         _linkTls.AddTo(command);
         _cluster.AddTo(command);
@@ -95,6 +97,7 @@ internal sealed class SiloSettings(int usualLinkPort)
         TlsCertificate = result.GetValue(_tlsCertificate),
         TlsKey = result.GetValue(_tlsKey),
         CorsOrigins = result.GetValue(_corsOrigins) ?? [],
+        BatchArrivalOrder = result.GetValue(_batchArrivalOrder),
         LinkTls = _linkTls.Read(result),
         RoutingPolicy = result.GetValue(_policy),
         TtftSlo = result.GetValue(_ttftSlo),

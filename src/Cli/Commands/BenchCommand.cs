@@ -30,6 +30,8 @@ internal sealed class BenchCommand : Command
         Add(new StoreBenchCommand(terminal));
         Add(new TtftBenchCommand(terminal));
         Add(new RoutingBenchCommand(terminal));
+        Add(new BenchTenantsCommand(terminal));
+        Add(new BenchBatchCommand(terminal));
     }
 
     private sealed class LayerCommand : Command

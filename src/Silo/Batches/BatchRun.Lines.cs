@@ -36,7 +36,7 @@ internal sealed partial class BatchRun
         var (before, begun, covered) = (ReadOnlyMemory<int>.Empty, Task.CompletedTask, 0);
         try
         {
-            foreach (var i in PrefixOrder.Of(prompts))
+            foreach (var i in inFileOrder ? [.. Enumerable.Range(0, able.Count)] : PrefixOrder.Of(prompts))
             {
                 // Wait until the prompt before this one is in the cache, where that saves more than those before it
                 // have put there already.

@@ -14,7 +14,7 @@ namespace Krewe.Silo.Batches;
 /// </summary>
 internal sealed partial class BatchRun(
     BatchRecord record, IBatchGrain grain, StoredFiles files, AnswerKinds kinds, AnswerRuns runs, TenantPolicy tenant,
-    string owner, Entropy entropy, TimeProvider time)
+    string owner, bool inFileOrder, Entropy entropy, TimeProvider time)
 {
     /// <summary>How long a claim holds without this silo's sign; renewed with every report.</summary>
     public static readonly TimeSpan ClaimLife = TimeSpan.FromSeconds(30);

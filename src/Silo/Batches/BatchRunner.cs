@@ -82,8 +82,9 @@ internal sealed partial class BatchRunner(
         {
             if (await grain.GetAsync() is not { } record) return;
             var policy = keys.Table.PolicyOf(record.Tenant);
-            await new BatchRun(record, grain, files, kinds, runs, policy, options.SiloId, entropy, time)
-                .RunAsync(stop);
+            var run = new BatchRun(
+                record, grain, files, kinds, runs, policy, options.SiloId, options.BatchArrivalOrder, entropy, time);
+            await run.RunAsync(stop);
         }
         catch (Exception e) when (!stop.IsCancellationRequested)
         {
