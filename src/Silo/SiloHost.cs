@@ -19,6 +19,7 @@ using Krewe.Silo.Streams;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -36,6 +37,8 @@ public static class SiloHost
 
     /// <summary>Idle connections cost some kilobytes each; health checks must come through all the same.</summary>
     private const long ConnectionsMin = 16_384;
+
+    private const double ReaderBytesPerSecond = 64 << 10;
 
     /// <summary>What a stopping gateway gives its last connections.</summary>
     private static readonly TimeSpan ShutdownTimeout = TimeSpan.FromSeconds(3);
@@ -135,6 +138,9 @@ public static class SiloHost
             kestrel.AddServerHeader = false;
             kestrel.Limits.MaxRequestBodySize = options.MaxRequestBytes;
             kestrel.Limits.RequestHeadersTimeout = HeadersTimeout;
+            // The server grants each write the time that its bytes take at this rate, and at least the patience: at its
+            // usual 240 bytes a second the 64 KiB that may wait for a reader would keep a dead one for minutes.
+            kestrel.Limits.MinResponseDataRate = new MinDataRate(ReaderBytesPerSecond, options.ReaderPatience);
             kestrel.Limits.MaxConcurrentConnections = Math.Max(
                 ConnectionsMin, 4L * options.Cluster.MaxRequestsPerSilo);
             kestrel.Listen(

@@ -12,7 +12,8 @@ public sealed class SlowReaderTests
     [Fact]
     public async Task A_client_that_does_not_read_its_stream_is_given_up_and_its_request_cancelled()
     {
-        await using var harness = await SiloHarness.StartPairAsync();
+        await using var harness = await SiloHarness.StartPairAsync(
+            options => options with { ReaderPatience = TimeSpan.FromSeconds(1.5) });
         harness.Decode.TokensPerRun = 64;
         harness.Script = start => [.. Enumerable.Repeat(5, (int)start.MaxOutputTokens)];
         using var client = new Socket(SocketType.Stream, ProtocolType.Tcp) { ReceiveBufferSize = 4096 };
