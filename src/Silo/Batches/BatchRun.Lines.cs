@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using Krewe.Abstractions;
 using Krewe.Control.Batches;
+using Krewe.Control.Steps;
 using Krewe.Silo.Access;
 using Krewe.Silo.Gateway;
 using Krewe.Silo.Gateway.Answers;
@@ -19,9 +20,6 @@ internal sealed partial class BatchRun
 
     /// <summary>Tokens of a prompt that decide its place in the order.</summary>
     private const int OrderedTokens = 4096;
-
-    /// <summary>Below every tenant's: whatever is online goes first.</summary>
-    private const int Priority = -1_000_000;
 
     private static readonly TimeSpan RetryFirst = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan RetryMax = TimeSpan.FromSeconds(30);
@@ -147,7 +145,7 @@ internal sealed partial class BatchRun
         return request with
         {
             IsBatch = true,
-            Specs = [.. request.Specs.Select(spec => spec with { Priority = Priority })],
+            Specs = [.. request.Specs.Select(spec => spec with { Priority = StepOrder.LeisurePriority })],
         };
     }
 
