@@ -15,6 +15,7 @@ using Krewe.Silo.Gateway.Requests;
 using Krewe.Silo.Hosting;
 using Krewe.Silo.Kv;
 using Krewe.Silo.Links;
+using Krewe.Silo.Recording;
 using Krewe.Silo.Streams;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
@@ -38,7 +39,7 @@ public static class SiloHost
     /// <summary>Idle connections cost some kilobytes each; health checks must come through all the same.</summary>
     private const long ConnectionsMin = 16_384;
 
-    private const double ReaderBytesPerSecond = 64 << 10;
+    private const double ReaderBytesPerSecond = 16 << 10;
 
     /// <summary>What a stopping gateway gives its last connections.</summary>
     private static readonly TimeSpan ShutdownTimeout = TimeSpan.FromSeconds(3);
@@ -138,8 +139,8 @@ public static class SiloHost
             kestrel.AddServerHeader = false;
             kestrel.Limits.MaxRequestBodySize = options.MaxRequestBytes;
             kestrel.Limits.RequestHeadersTimeout = HeadersTimeout;
-            // The server grants each write the time that its bytes take at this rate, and at least the patience: at its
-            // usual 240 bytes a second the 64 KiB that may wait for a reader would keep a dead one for minutes.
+            // The server grants a write the time that its bytes take at this rate, and what earlier writes were faster:
+            // at its usual 240 bytes a second a megabyte would wait for a dead reader for more than an hour.
             kestrel.Limits.MinResponseDataRate = new MinDataRate(ReaderBytesPerSecond, options.ReaderPatience);
             kestrel.Limits.MaxConcurrentConnections = Math.Max(
                 ConnectionsMin, 4L * options.Cluster.MaxRequestsPerSilo);
@@ -225,6 +226,7 @@ public static class SiloHost
     private static void AddGateway(IServiceCollection services)
     {
         services.AddSingleton<Door>();
+        services.AddSingleton<TraceRecorder>();
         services.AddSingleton<BodyMemory>();
         services.AddSingleton<DispatchLine>();
         services.AddSingleton<RequestReader>();

@@ -69,6 +69,9 @@ public sealed record SiloOptions
     /// <summary>Web sites, like https://app.example, whose pages may call the API from a browser; "*" = all.</summary>
     public IReadOnlyList<string> CorsOrigins { get; init; } = [];
 
+    /// <summary>File that a trace of the requests is written to, without prompts; null = none.</summary>
+    public string? RecordFile { get; init; }
+
     /// <summary>A client that does not read what waits for it for this long is given up. Above 1 s.</summary>
     public TimeSpan ReaderPatience { get; init; } = TimeSpan.FromSeconds(10);
 

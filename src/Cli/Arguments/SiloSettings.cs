@@ -54,6 +54,9 @@ internal sealed class SiloSettings(int usualLinkPort)
         HelpName = "URL",
     };
 
+    private readonly Option<string?> _record = Setting.Text(
+        "--record", "FILE", "Write a trace of the requests there, without prompts, for simulate and replay.");
+
     private readonly Option<bool> _batchArrivalOrder = new("--batch-arrival-order") { Hidden = true };
 
     private readonly LinkTlsSettings _linkTls = new();
@@ -74,7 +77,7 @@ internal sealed class SiloSettings(int usualLinkPort)
     {
         foreach (var option in (Option[])[_port, _linkPort, _host, _model, _servedName, _data, _id, _drain,
             _recordKeep, _resumeWindow, _policy, _ttftSlo, _tpotSlo,
-            _apiKeys, _auditLog, _tlsCertificate, _tlsKey, _corsOrigins, _batchArrivalOrder])
+            _apiKeys, _auditLog, _tlsCertificate, _tlsKey, _corsOrigins, _record, _batchArrivalOrder])
             command.Add(option);
         _linkTls.AddTo(command);
         _cluster.AddTo(command);
@@ -97,6 +100,7 @@ internal sealed class SiloSettings(int usualLinkPort)
         TlsCertificate = result.GetValue(_tlsCertificate),
         TlsKey = result.GetValue(_tlsKey),
         CorsOrigins = result.GetValue(_corsOrigins) ?? [],
+        RecordFile = result.GetValue(_record),
         BatchArrivalOrder = result.GetValue(_batchArrivalOrder),
         LinkTls = _linkTls.Read(result),
         RoutingPolicy = result.GetValue(_policy),

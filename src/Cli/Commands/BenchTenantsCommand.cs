@@ -85,4 +85,6 @@ internal sealed class BenchTenantsCommand : Command
     NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals)]
 [JsonSerializable(typeof(TenantBenchReport))]
 [JsonSerializable(typeof(BatchBenchReport))]
+[JsonSerializable(typeof(LoadReport))]
+[JsonSerializable(typeof(JsonElement))]
 internal sealed partial class LoadJson : JsonSerializerContext;

@@ -10,7 +10,7 @@ namespace Krewe.Silo.Gateway;
 
 /// <summary>The endpoints that generate: one path, and a format for each.</summary>
 internal sealed class GenerateEndpoints(
-    AnswerKinds kinds, AnswerRuns runs, IGrainFactory grains, ClusterOptions options, Entropy entropy,
+    AnswerKinds kinds, AnswerRuns runs, IGrainFactory grains, SiloOptions options, Entropy entropy,
     TimeProvider time)
 {
     public RequestDelegate Of(AnswerKind kind) => context => GenerateAsync(context, kind);
@@ -23,7 +23,7 @@ internal sealed class GenerateEndpoints(
         var headers = RequestHeaders.Read(context);
         var tenant = context.Caller().Tenant;
         var request = TenantRules.Apply(kinds.Read(origin, new Arrival(
-            headers.RequestId, entropy.NextSeed(), now, now + options.RequestTimeout,
+            headers.RequestId, entropy.NextSeed(), now, now + options.Cluster.RequestTimeout,
             headers.IsResumable ? origin.Write() : null)), tenant);
         var run = await StartAsync(request, context.RequestAborted);
         try
@@ -32,7 +32,10 @@ internal sealed class GenerateEndpoints(
             BudgetHeaders.Write(context.Response, run.Budget);
             var format = kinds.CreateFormat(run);
             if (request.Stream)
-                await AnswerWriter.WriteStreamAsync(context, run, format);
+                {
+                await AnswerWriter.WriteStreamAsync(
+                    context, run, format, new ReaderPatience(options.ReaderPatience, time));
+            }
             else
                 await AnswerWriter.WriteWholeAsync(context, run, format);
         }

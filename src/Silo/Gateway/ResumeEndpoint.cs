@@ -14,7 +14,7 @@ namespace Krewe.Silo.Gateway;
 /// the lost connection would have carried.
 /// </summary>
 internal sealed class ResumeEndpoint(
-    AnswerKinds kinds, AnswerRuns runs, IGrainFactory grains, ClusterOptions options, TimeProvider time)
+    AnswerKinds kinds, AnswerRuns runs, IGrainFactory grains, SiloOptions options, TimeProvider time)
 {
     private const string LastEventId = "Last-Event-ID";
 
@@ -26,7 +26,8 @@ internal sealed class ResumeEndpoint(
         try
         {
             context.Response.Headers[ErrorMiddleware.RequestIdHeader] = RequestIds.Outside(run.Id);
-            await AnswerWriter.WriteStreamAsync(context, run, kinds.CreateFormat(run), after);
+            await AnswerWriter.WriteStreamAsync(
+                context, run, kinds.CreateFormat(run), new ReaderPatience(options.ReaderPatience, time), after);
         }
         finally
         {
@@ -50,7 +51,8 @@ internal sealed class ResumeEndpoint(
             + $"'{RequestHeaders.Resumable}: true', and old ones are forgotten.",
             "id");
         var now = time.GetUtcNow();
-        return await runs.ResumeAsync(TenantRules.Apply(kinds.Read(spec, now + options.RequestTimeout), tenant));
+        var deadline = now + options.Cluster.RequestTimeout;
+        return await runs.ResumeAsync(TenantRules.Apply(kinds.Read(spec, deadline), tenant));
     }
 
     private static long ReadLastEventId(HttpRequest request)

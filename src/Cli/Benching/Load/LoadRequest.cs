@@ -4,8 +4,7 @@ namespace Krewe.Cli;
 /// <param name="At">When it is due, since the run's start.</param>
 /// <param name="Prompt">Token ids.</param>
 /// <param name="Key">API key; null = none.</param>
-/// <param name="Group">Whose figures it belongs to.</param>
-internal sealed record LoadRequest(TimeSpan At, int[] Prompt, int OutputTokens, string? Key = null, string Group = "");
+internal sealed record LoadRequest(TimeSpan At, int[] Prompt, int OutputTokens, string? Key = null);
 
 /// <summary>What became of it. Times since the run's start.</summary>
 /// <param name="SentAt">When it was sent; later than due when the sender was held up.</param>

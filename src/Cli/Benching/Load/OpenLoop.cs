@@ -16,17 +16,27 @@ internal sealed class OpenLoop(HttpClient http, TimeProvider time, int? concurre
 
     /// <param name="requests">In order of <see cref="LoadRequest.At"/>.</param>
     /// <param name="ended">Told of each that has ended.</param>
+    /// <param name="cut">Sends no more, and ends what is under way; what was sent until then is told.</param>
     public async Task<LoadOutcome[]> RunAsync(
-        IReadOnlyList<LoadRequest> requests, Action<LoadOutcome>? ended, CancellationToken cancellationToken)
+        IReadOnlyList<LoadRequest> requests, Action<LoadOutcome>? ended, CancellationToken cancellationToken,
+        CancellationToken cut = default)
     {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, cut);
         using var places = new SemaphoreSlim(concurrency ?? int.MaxValue);
         var start = time.GetTimestamp();
         var running = new List<Task<LoadOutcome>>(requests.Count);
-        foreach (var request in requests)
+        try
         {
-            await WaitUntilAsync(start, request.At, cancellationToken);
-            await places.WaitAsync(cancellationToken);
-            running.Add(SendAsync(request));
+            foreach (var request in requests)
+            {
+                await WaitUntilAsync(start, request.At, either.Token);
+                await places.WaitAsync(either.Token);
+                running.Add(SendAsync(request));
+            }
+        }
+        catch (OperationCanceledException) when (cut.IsCancellationRequested)
+        {
+            // The rest is not sent.
         }
 
         return await Task.WhenAll(running);
@@ -35,7 +45,7 @@ internal sealed class OpenLoop(HttpClient http, TimeProvider time, int? concurre
         {
             // The sender goes on to the next at once.
             await Task.Yield();
-            var outcome = await AskAsync(request, start, cancellationToken);
+            var outcome = await AskAsync(request, start, either.Token);
             places.Release();
             ended?.Invoke(outcome);
             return outcome;
@@ -83,7 +93,7 @@ internal sealed class OpenLoop(HttpClient http, TimeProvider time, int? concurre
                 if (!events.IsDone) error = "the stream ended early";
             }
         }
-        catch (Exception e) when (e is HttpRequestException or IOException)
+        catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException)
         {
             error = e.Message;
         }

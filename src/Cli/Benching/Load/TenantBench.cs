@@ -50,21 +50,25 @@ internal sealed class TenantBench(ModelFolder model, TenantBenchSizes sizes, Ter
         var capacity = await ProbeAsync(http, 2, cancellationToken);
         var share = capacity / 2;
         var rate = share * sizes.Use;
-        var quiet = Plan(rate, QuietKey, "quiet", seed: 11);
-        var flood = Plan(share * sizes.Flood, FloodKey, "flood", seed: 12);
+        var quiet = Plan(rate, QuietKey, seed: 11);
+        var flood = Plan(share * sizes.Flood, FloodKey, seed: 12);
         var load = new OpenLoop(http, time);
         terminal.Say(string.Create(
             CultureInfo.InvariantCulture,
             $"{capacity:0.0} requests/s fit; one tenant sends {rate:0.0}, the other {share * sizes.Flood:0.0}"));
         var before = await load.RunAsync(quiet, null, cancellationToken);
-        var both = await load.RunAsync(
-            [.. quiet.Concat(flood).OrderBy(request => request.At)], null, cancellationToken);
+        using var over = new CancellationTokenSource();
+        var flooding = load.RunAsync(flood, null, cancellationToken, over.Token);
+        var both = await load.RunAsync(quiet, null, cancellationToken);
+        await over.CancelAsync();
+        var flooders = await flooding;
+        await http.GetAsync("ready", cancellationToken);
         var after = await load.RunAsync(quiet, null, cancellationToken);
-        var flooded = LoadFigures.Of(both.Where(outcome => outcome.Request.Group == "quiet"));
+        var flooded = LoadFigures.Of(both);
         var (first, last) = (LoadFigures.Of(before), LoadFigures.Of(after));
         return new TenantBenchReport(
             model.Name, sizes.PromptTokens, sizes.OutputTokens, capacity, share, rate, share * sizes.Flood, first,
-            flooded, last, LoadFigures.Of(both.Where(outcome => outcome.Request.Group == "flood")),
+            flooded, last, LoadFigures.Of(flooders),
             flooded.TtftP99 / ((first.TtftP99 + last.TtftP99) / 2));
     }
 
@@ -87,8 +91,8 @@ internal sealed class TenantBench(ModelFolder model, TenantBenchSizes sizes, Ter
         return count / time.GetElapsedTime(start).TotalSeconds;
     }
 
-    private List<LoadRequest> Plan(double rate, string key, string group, int seed) => LoadPlan.Poisson(
-        rate, sizes.Span, sizes.PromptTokens, sizes.OutputTokens, Vocabulary, seed, key, group);
+    private List<LoadRequest> Plan(double rate, string key, int seed) => LoadPlan.Poisson(
+        rate, sizes.Span, sizes.PromptTokens, sizes.OutputTokens, Vocabulary, seed, key);
 
     private static string KeyFile()
     {

@@ -7,6 +7,7 @@ internal sealed partial class AnswerRun
 {
     private Place? _place;
     private Turn? _turn;
+    private Action<IReadOnlyList<int>>? _ending;
 
     /// <summary>Completes when every prompt has its first token, or never will.</summary>
     public Task Prefilled { get; private set; } = Task.CompletedTask;
@@ -26,9 +27,10 @@ internal sealed partial class AnswerRun
     }
 
     /// <summary>Takes both over. Once, right after the start.</summary>
-    public void Occupy(Place place, Turn turn)
+    /// <param name="ending">Told, at the end, of each sequence's output tokens.</param>
+    public void Occupy(Place place, Turn turn, Action<IReadOnlyList<int>> ending)
     {
-        (_place, _turn) = (place, turn);
+        (_place, _turn, _ending) = (place, turn, ending);
         Prefilled = LeavePrefillAsync(turn);
         _siblings.Add(Prefilled);
     }
@@ -38,6 +40,7 @@ internal sealed partial class AnswerRun
     {
         _turn?.End(streams.Sum(stream => (long)stream.TokenCount));
         _place?.Leave(UsedTokens);
+        _ending?.Invoke([.. streams.Select(stream => stream.TokenCount)]);
     }
 
     /// <summary>The workers take the next prompt when all of this one's have their first token, or never will.

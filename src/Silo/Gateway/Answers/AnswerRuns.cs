@@ -1,11 +1,13 @@
 using Krewe.Abstractions;
 using Krewe.Silo.Gateway.Admission;
 using Krewe.Silo.Gateway.Requests;
+using Krewe.Silo.Recording;
 
 namespace Krewe.Silo.Gateway.Answers;
 
 /// <summary>The requests inside this silo's door. Invariant: each has its place until its run has ended.</summary>
-internal sealed class AnswerRuns(Generator generator, Door door, DispatchLine line, KeptAnswers kept)
+internal sealed class AnswerRuns(
+    Generator generator, Door door, DispatchLine line, KeptAnswers kept, TraceRecorder recorder)
 {
     /// <summary>
     /// Takes the request in, waits for its turn and starts it. Throws <see cref="KreweException"/> when it is refused,
@@ -47,17 +49,19 @@ internal sealed class AnswerRuns(Generator generator, Door door, DispatchLine li
     {
         var place = door.Enter(request);
         Turn? turn = null;
+        var entries = recorder.Open(request);
         try
         {
             turn = await line.TakeAsync(request, cancellationToken);
             var run = await generator.StartAsync(turn.Dispatched(), resumes);
-            run.Occupy(place, turn);
+            run.Occupy(place, turn, tokens => recorder.Close(entries, tokens));
             return run;
         }
         catch
         {
             turn?.End(0);
             place.Leave(0);
+            recorder.Close(entries, []);
             throw;
         }
     }
