@@ -34,6 +34,9 @@ internal sealed class BenchCommand : Command
         Add(new RoutingBenchCommand(terminal));
         Add(new BenchTenantsCommand(terminal));
         Add(new BenchBatchCommand(terminal));
+        Add(new BenchGatewayCommand(terminal));
+        Add(new BenchGatewayWorkerCommand());
+        Add(new BenchGatewaySourceCommand());
     }
 
     private sealed class LayerCommand : Command

@@ -86,5 +86,6 @@ internal sealed class BenchTenantsCommand : Command
 [JsonSerializable(typeof(TenantBenchReport))]
 [JsonSerializable(typeof(BatchBenchReport))]
 [JsonSerializable(typeof(LoadReport))]
+[JsonSerializable(typeof(GatewayBenchReport))]
 [JsonSerializable(typeof(JsonElement))]
 internal sealed partial class LoadJson : JsonSerializerContext;

@@ -46,7 +46,7 @@ public sealed class LoadTests
         Assert.Equal((1, 99), (plan[2].Prompt.Length, plan[2].OutputTokens));
     }
 
-    /// <summary>One answer at a time, each late: the waiting of those behind counts, or a stall would look good.</summary>
+    /// <summary>One at a time, each late: the waiting of those behind counts, or a stall would look good.</summary>
     [Fact]
     public async Task Latency_counts_from_when_a_request_was_due()
     {
