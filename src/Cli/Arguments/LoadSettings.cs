@@ -75,15 +75,15 @@ internal sealed class LoadSettings
         var plan = LoadPlan.Of(
             trace, await ContextAsync(http, key, cancellationToken), _vocabulary.Read(result), _seed.Read(result), key);
         var outcomes = await SendAsync(http, plan, concurrency, terminal, cancellationToken);
-        var report = LoadReport.Of(
+        var report = TraceRunReport.Of(
             trace.Name, outcomes, result.GetValue(_ttft) ?? TimeSpan.FromSeconds(2),
             result.GetValue(_tpot) ?? TimeSpan.FromSeconds(0.1));
         if (result.GetValue(_csv) is { } csv)
-            await File.WriteAllTextAsync(csv, LoadReport.ToCsv(outcomes), cancellationToken);
+            await File.WriteAllTextAsync(csv, TraceRunReport.ToCsv(outcomes), cancellationToken);
         if (result.GetValue(_plot) is { } plot)
-            await File.WriteAllTextAsync(plot, LoadReport.ToPlot(trace.Name, outcomes), cancellationToken);
+            await File.WriteAllTextAsync(plot, TraceRunReport.ToPlot(trace.Name, outcomes), cancellationToken);
         if (json)
-            terminal.Out.WriteLine(JsonSerializer.Serialize(report, LoadJson.Default.LoadReport));
+            terminal.Out.WriteLine(JsonSerializer.Serialize(report, LoadJson.Default.TraceRunReport));
         else
             Print(report, terminal);
         return ExitCode.Success;
@@ -141,7 +141,7 @@ internal sealed class LoadSettings
         return new Uri((text.EndsWith("/v1", StringComparison.Ordinal) ? text[..^3] : text) + "/");
     }
 
-    private static void Print(LoadReport report, Terminal terminal)
+    private static void Print(TraceRunReport report, Terminal terminal)
     {
         var figures = report.Figures;
         foreach (var line in (string[])

@@ -85,7 +85,7 @@ internal sealed class BenchTenantsCommand : Command
     NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals)]
 [JsonSerializable(typeof(TenantBenchReport))]
 [JsonSerializable(typeof(BatchBenchReport))]
-[JsonSerializable(typeof(LoadReport))]
+[JsonSerializable(typeof(TraceRunReport))]
 [JsonSerializable(typeof(GatewayBenchReport))]
 [JsonSerializable(typeof(JsonElement))]
 internal sealed partial class LoadJson : JsonSerializerContext;

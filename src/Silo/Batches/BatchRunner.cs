@@ -38,7 +38,9 @@ internal sealed partial class BatchRunner(
             await LookAsync(stoppingToken);
             try
             {
-                await _wake.Reader.ReadAsync(stoppingToken).AsTask().WaitAsync(LookEvery, time, stoppingToken);
+                // Not a read: one that was given up would still take what comes later.
+                await _wake.Reader.WaitToReadAsync(stoppingToken).AsTask().WaitAsync(LookEvery, time, stoppingToken);
+                _wake.Reader.TryRead(out _);
             }
             catch (Exception e) when (e is TimeoutException or OperationCanceledException)
             {

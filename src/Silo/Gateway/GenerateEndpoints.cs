@@ -32,12 +32,14 @@ internal sealed class GenerateEndpoints(
             BudgetHeaders.Write(context.Response, run.Budget);
             var format = kinds.CreateFormat(run);
             if (request.Stream)
-                {
+            {
                 await AnswerWriter.WriteStreamAsync(
                     context, run, format, new ReaderPatience(options.ReaderPatience, time));
             }
             else
+            {
                 await AnswerWriter.WriteWholeAsync(context, run, format);
+            }
         }
         finally
         {

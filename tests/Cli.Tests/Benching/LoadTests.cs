@@ -70,13 +70,13 @@ public sealed class LoadTests
             Outcome(firstMs: 50, endMs: 150) with { Error = "refused", Status = 429 },
         ];
 
-        var report = LoadReport.Of(
+        var report = TraceRunReport.Of(
             "t", outcomes, TimeSpan.FromMilliseconds(100), TimeSpan.FromMilliseconds(20));
 
         Assert.Equal(0.25, report.GoodShare);
         Assert.Equal((3, 1, 0), (report.Figures.Whole, report.Figures.Refused, report.Figures.Failed));
-        Assert.Equal(5, LoadReport.ToCsv(outcomes).Split('\n', StringSplitOptions.RemoveEmptyEntries).Length);
-        Assert.Contains("<svg", LoadReport.ToPlot("t", outcomes), StringComparison.Ordinal);
+        Assert.Equal(5, TraceRunReport.ToCsv(outcomes).Split('\n', StringSplitOptions.RemoveEmptyEntries).Length);
+        Assert.Contains("<svg", TraceRunReport.ToPlot("t", outcomes), StringComparison.Ordinal);
     }
 
     private static LoadOutcome Outcome(double firstMs, double endMs) => new(

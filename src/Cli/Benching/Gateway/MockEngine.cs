@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using System.IO.Pipelines;
 using System.Net.Sockets;
+using System.Threading.Channels;
 using Krewe.Abstractions.Wire;
 using Krewe.Control.Links;
 using Krewe.Models;
@@ -19,7 +20,9 @@ internal sealed class MockEngine(ModelFolder model, string silo, TimeProvider ti
     private static readonly TimeSpan LongestWait = TimeSpan.FromMilliseconds(50);
 
     private readonly ConcurrentQueue<SiloMessage> _arrived = [];
-    private readonly SemaphoreSlim _wake = new(0);
+    private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(
+        new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+
     private readonly Dictionary<SequenceKey, Running> _running = [];
     private long _loadReportedAt;
 
@@ -40,10 +43,25 @@ internal sealed class MockEngine(ModelFolder model, string silo, TimeProvider ti
             Step(writer);
             if (writer.UnflushedBytes > 0) await writer.FlushAsync(cancellationToken);
             var wait = NextWait();
-            if (wait > TimeSpan.Zero) await _wake.WaitAsync(wait, cancellationToken);
+            if (wait > TimeSpan.Zero) await WaitAsync(wait, cancellationToken);
         }
 
         await reading;
+    }
+
+    /// <summary>Until something arrives, or the next token is due.</summary>
+    private async Task WaitAsync(TimeSpan limit, CancellationToken cancellationToken)
+    {
+        try
+        {
+            // Not a read: one that was given up would still take what comes later.
+            await _wake.Reader.WaitToReadAsync(cancellationToken).AsTask().WaitAsync(limit, time, cancellationToken);
+            _wake.Reader.TryRead(out _);
+        }
+        catch (TimeoutException)
+        {
+            // Time for the next token.
+        }
     }
 
     private async Task ReadAsync(PipeReader reader, CancellationToken cancellationToken)
@@ -55,7 +73,7 @@ internal sealed class MockEngine(ModelFolder model, string silo, TimeProvider ti
             while (FrameCodec.TryRead(ref buffer, SiloMessage.Parser, out var message))
             {
                 _arrived.Enqueue(message!);
-                _wake.Release();
+                _wake.Writer.TryWrite(true);
             }
 
             reader.AdvanceTo(buffer.Start, buffer.End);

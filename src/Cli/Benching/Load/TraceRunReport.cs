@@ -10,18 +10,18 @@ namespace Krewe.Cli;
 /// <param name="GoodShare">Of all requests: answered whole, both limits kept.</param>
 /// <param name="Goodput">Those a second.</param>
 /// <param name="LateMs">P99 of how late requests were sent: the generator's own error. Latencies count it.</param>
-internal sealed record LoadReport(
+internal sealed record TraceRunReport(
     string Trace, double Seconds, double RequestsPerSecond, double OutputTokensPerSecond, LoadFigures Figures,
     double SloTtftMs, double SloTpotMs, double GoodShare, double Goodput, double LateMs)
 {
-    public static LoadReport Of(string trace, IReadOnlyList<LoadOutcome> outcomes, TimeSpan ttft, TimeSpan tpot)
+    public static TraceRunReport Of(string trace, IReadOnlyList<LoadOutcome> outcomes, TimeSpan ttft, TimeSpan tpot)
     {
         var seconds = outcomes.Max(outcome => outcome.EndedAt).TotalSeconds;
         var good = outcomes.Count(outcome => outcome.IsWhole && outcome.TtftMs <= ttft.TotalMilliseconds
             && (outcome.TpotMs ?? 0) <= tpot.TotalMilliseconds);
         var late = LoadFigures.Sorted(outcomes.Select(
             outcome => (double?)(outcome.SentAt - outcome.Request.At).TotalMilliseconds));
-        return new LoadReport(
+        return new TraceRunReport(
             trace, seconds, outcomes.Count(outcome => outcome.IsWhole) / seconds,
             outcomes.Sum(outcome => outcome.Tokens) / seconds, LoadFigures.Of(outcomes), ttft.TotalMilliseconds,
             tpot.TotalMilliseconds, (double)good / outcomes.Count, good / seconds, LoadFigures.Percentile(late, 99));
