@@ -24,16 +24,23 @@ internal sealed partial class GatewayBench(
     private const int FastTokens = 1500;
 
     private static readonly TimeSpan RateSpan = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(50);
 
     public async Task<GatewayBenchReport> RunAsync(CancellationToken cancellationToken)
     {
-        using var silo = Start(OwnProgram.With(
-            ["silo", "--port", "0", "--link-port", "0", "--model", model.Directory]), readsErrors: false);
+        var described = new TaskCompletionSource<Match>(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var silo = Start(
+            OwnProgram.With(["silo", "--port", "0", "--link-port", "0", "--model", model.Directory]),
+            line =>
+            {
+                if (Described().Match(line) is { Success: true } said) described.TrySetResult(said);
+            });
         Process? worker = null;
         try
         {
-            var (address, link) = await AddressesAsync(silo, cancellationToken);
+            var said = await described.Task.WaitAsync(StartLimit, time, cancellationToken);
+            var (address, link) = (new Uri(said.Groups[1].Value), said.Groups[2].Value);
             worker = Start(OwnProgram.With(
                 ["bench", "gateway-worker", "--model", model.Directory, "--silo", link]));
             using var http = new HttpClient { BaseAddress = address, Timeout = Timeout.InfiniteTimeSpan };
@@ -164,33 +171,20 @@ internal sealed partial class GatewayBench(
         throw new InvalidOperationException($"{http.BaseAddress} did not become ready.");
     }
 
-    private Process Start(ProcessStartInfo start, bool readsErrors = true)
+    /// <param name="said">Gets its lines; null = they are said here.</param>
+    private Process Start(ProcessStartInfo start, Action<string>? said = null)
     {
         var process = Process.Start(start)!;
-        process.ErrorDataReceived += (_, line) => Say(line.Data);
-        if (readsErrors) process.BeginErrorReadLine();
-        process.OutputDataReceived += (_, line) => Say(line.Data);
+        process.ErrorDataReceived += (_, line) => Take(line.Data);
+        process.OutputDataReceived += (_, line) => Take(line.Data);
+        process.BeginErrorReadLine();
         process.BeginOutputReadLine();
         return process;
 
-        void Say(string? line)
+        void Take(string? line)
         {
-            if (!string.IsNullOrEmpty(line)) terminal.Say(line);
+            if (!string.IsNullOrEmpty(line)) (said ?? terminal.Say)(line);
         }
-    }
-
-    /// <summary>From the line in which a silo says what it is.</summary>
-    private static async Task<(Uri Gateway, string Link)> AddressesAsync(
-        Process silo, CancellationToken cancellationToken)
-    {
-        while (await silo.StandardError.ReadLineAsync(cancellationToken) is { } line)
-        {
-            if (Described().Match(line) is not { Success: true } said) continue;
-            silo.BeginErrorReadLine();
-            return (new Uri(said.Groups[1].Value), said.Groups[2].Value);
-        }
-
-        throw new InvalidOperationException("The silo ended before it listened.");
     }
 
     private static async Task EndAsync(Process? process)
