@@ -24,8 +24,9 @@ internal sealed class DispatchLine(ClusterView view, KeyRing keys, TimeProvider 
     /// end.</summary>
     private const int OwnPrompts = 2;
 
-    /// <summary>Unused share that a tenant keeps, in tokens: its burst goes first.</summary>
-    private const int ClaimTokens = 64 << 10;
+    /// <summary>Unused share that a tenant keeps, in tokens: its burst goes first. So much of a flood that begins does
+    /// as well: with 64 Ki it held others up for five seconds.</summary>
+    private const int ClaimTokens = 4 << 10;
 
     /// <summary>Batch requests of one decode worker.</summary>
     private const int BatchPerWorker = 32;
