@@ -48,6 +48,7 @@ internal sealed class SiloSettings(int usualLinkPort)
         "--slo-tpot", "Mean time of each further token to aim at. Default: none.");
 
     private readonly ClusterSettings _cluster = new();
+    private readonly RedisSettings _redis = new();
 
     public void AddTo(Command command)
     {
@@ -55,9 +56,10 @@ internal sealed class SiloSettings(int usualLinkPort)
             _recordKeep, _resumeWindow, _policy, _ttftSlo, _tpotSlo])
             command.Add(option);
         _cluster.AddTo(command);
+        _redis.AddTo(command);
     }
 
-    public SiloOptions Read(ParseResult result) => new()
+    public SiloOptions Read(ParseResult result) => _redis.Read(result, new SiloOptions
     {
         SiloId = result.GetValue(_id) ?? "silo-0",
         BindHost = result.GetValue(_host) ?? "127.0.0.1",
@@ -73,5 +75,5 @@ internal sealed class SiloSettings(int usualLinkPort)
         TtftSlo = result.GetValue(_ttftSlo),
         TpotSlo = result.GetValue(_tpotSlo),
         Cluster = _cluster.Read(result),
-    };
+    });
 }
