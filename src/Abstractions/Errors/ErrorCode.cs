@@ -55,6 +55,8 @@ public enum ErrorCode
     // Added later: numbers travel between silos and are never moved.
     IdempotencyKeyReused,
     RequestTimedOut,
+    PermissionDenied,
+    RateLimited,
     AlreadyLinked,
     StateUnavailable,
 }
