@@ -151,6 +151,7 @@ public static class SiloHost
         services.AddSingleton(new DecisionLog());
         services.AddSingleton(new PoolPolicy());
         services.AddSingleton<DecisionEndpoints>();
+        services.AddSingleton<KubernetesScaler>();
         services.AddHostedService<PoolAdvisor>();
         GrainHost.Add(builder, options);
         services.AddSingleton(RoutingPolicies.Create(

@@ -91,6 +91,9 @@ public sealed record SiloOptions
     /// <inheritdoc cref="TtftSlo"/>
     public TimeSpan? TpotSlo { get; init; }
 
+    /// <summary>Which workers this cluster scales by itself; null = none.</summary>
+    public ScaleOptions? Scale { get; init; }
+
     public ClusterOptions Cluster { get; init; } = new();
 
     /// <summary>Every error of these settings at once, the cluster's included.</summary>
@@ -100,6 +103,7 @@ public sealed record SiloOptions
         if (HttpPort is < 0 or > 65535) yield return $"Port is {HttpPort}; it must be 0 to 65535.";
         if (LinkPort is < 0 or > 65535) yield return $"LinkPort is {LinkPort}; it must be 0 to 65535.";
         foreach (var error in ValidateCluster()) yield return error;
+        foreach (var error in Scale?.Validate() ?? []) yield return error;
         if (!System.Net.IPAddress.TryParse(BindHost, out _))
             yield return $"BindHost '{BindHost}' is not an IP address; use 127.0.0.1, 0.0.0.0 or one of this machine.";
         if (!Directory.Exists(ModelDirectory))

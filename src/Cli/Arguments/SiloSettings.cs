@@ -55,6 +55,7 @@ internal sealed class SiloSettings(int usualLinkPort)
 
     private readonly ClusterSettings _cluster = new();
     private readonly RedisSettings _redis = new();
+    private readonly ScaleSettings _scale = new();
 
     public void AddTo(Command command)
     {
@@ -64,6 +65,7 @@ internal sealed class SiloSettings(int usualLinkPort)
             command.Add(option);
         _cluster.AddTo(command);
         _redis.AddTo(command);
+        _scale.AddTo(command);
     }
 
     public SiloOptions Read(ParseResult result) => _redis.Read(result, new SiloOptions
@@ -83,6 +85,7 @@ internal sealed class SiloSettings(int usualLinkPort)
         RoutingPolicy = result.GetValue(_policy),
         TtftSlo = result.GetValue(_ttftSlo),
         TpotSlo = result.GetValue(_tpotSlo),
+        Scale = _scale.Read(result),
         Cluster = _cluster.Read(result),
     });
 }
