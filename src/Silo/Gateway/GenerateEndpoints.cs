@@ -8,8 +8,8 @@ namespace Krewe.Silo.Gateway;
 
 /// <summary>The endpoints that generate: one path, and a format for each.</summary>
 internal sealed class GenerateEndpoints(
-    AnswerKinds kinds, AnswerRuns runs, IGrainFactory grains, PeerGateway peers, ClusterOptions options, Entropy entropy,
-    TimeProvider time)
+    AnswerKinds kinds, AnswerRuns runs, IGrainFactory grains, PeerGateway peers, ClusterOptions options,
+    Entropy entropy, TimeProvider time)
 {
     public RequestDelegate Of(AnswerKind kind) => context => GenerateAsync(context, kind);
 
