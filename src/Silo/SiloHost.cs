@@ -33,6 +33,9 @@ namespace Krewe.Silo;
 /// </summary>
 public static class SiloHost
 {
+    /// <summary>Which grain host this build has: Embedded (one silo) or Orleans (a cluster).</summary>
+    public static string GrainHostName => GrainHost.Name;
+
     /// <summary>A client that takes longer for its headers holds a connection for nothing.</summary>
     private static readonly TimeSpan HeadersTimeout = TimeSpan.FromSeconds(10);
 
@@ -40,9 +43,6 @@ public static class SiloHost
     private const long ConnectionsMin = 16_384;
 
     private const double ReaderBytesPerSecond = 16 << 10;
-
-    /// <summary>What a stopping gateway gives its last connections.</summary>
-    private static readonly TimeSpan ShutdownTimeout = TimeSpan.FromSeconds(3);
 
     /// <summary>
     /// Runs a silo until <paramref name="stop"/>, then drains it. Prints its settings and address, or one clear line
@@ -82,7 +82,8 @@ public static class SiloHost
 
     /// <summary>
     /// Starts a silo; it takes requests and workers when this returns. Throws <see cref="KreweException"/> with
-    /// InvalidOptions (every error at once, one a line), InvalidModel or PortInUse; then nothing stays open.
+    /// InvalidOptions (every error at once, one a line), InvalidModel, PortInUse or StateUnavailable (no Redis); then
+    /// nothing stays open.
     /// </summary>
     public static async Task<RunningSilo> StartAsync(
         SiloOptions options,
@@ -90,7 +91,7 @@ public static class SiloHost
         TimeProvider? time = null,
         CancellationToken cancellationToken = default)
     {
-        var mistakes = options.Validate().ToList();
+        var mistakes = GrainHost.Mistakes(options).Concat(options.Validate()).ToList();
         if (options.RoutingPolicy is { } name && !RoutingPolicies.Names.Contains(name))
         {
             mistakes.Add(
@@ -104,6 +105,7 @@ public static class SiloHost
         WebApplication? app = null;
         try
         {
+            await GrainHost.PrepareAsync(options, loggers, time ?? TimeProvider.System, cancellationToken);
             app = Build(options, model, loggers, time ?? TimeProvider.System);
             await StartGatewayAsync(app, options, cancellationToken);
             app.Services.GetRequiredService<LinkListener>().Start();
@@ -152,7 +154,7 @@ public static class SiloHost
         services.AddRoutingCore();
         services.AddLogging();
         if (loggers is not null) services.AddSingleton(loggers);
-        services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownTimeout);
+        services.Configure<HostOptions>(host => host.ShutdownTimeout = GrainHost.ShutdownTimeout);
         services.AddSingleton<IHostLifetime, CallerLifetime>();
         services.AddSingleton(time);
         services.AddSingleton(options);
@@ -166,6 +168,7 @@ public static class SiloHost
         services.AddSingleton(new DecisionLog());
         services.AddSingleton(new PoolPolicy());
         services.AddSingleton<DecisionEndpoints>();
+        services.AddSingleton<KubernetesScaler>();
         services.AddHostedService<PoolAdvisor>();
         GrainHost.Add(builder, options);
         services.AddSingleton(RoutingPolicies.Create(
@@ -175,6 +178,7 @@ public static class SiloHost
         services.AddHostedService(provider => provider.GetRequiredService<BatchRunner>());
         services.AddKreweGrains(new GrainOptions
         {
+            SiloId = options.SiloId,
             RecordKeep = options.RecordKeep,
             TtftSlo = options.TtftSlo,
             TpotSlo = options.TpotSlo,
@@ -234,6 +238,7 @@ public static class SiloHost
         services.AddSingleton<AnswerKinds>();
         services.AddSingleton<AnswerRuns>();
         services.AddSingleton<KeptAnswers>();
+        services.AddSingleton<PeerGateway>();
         services.AddSingleton<ResumeEndpoint>();
         services.AddSingleton<ReadinessProbe>();
         services.AddSingleton<GenerateEndpoints>();

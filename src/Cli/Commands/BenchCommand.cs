@@ -37,6 +37,7 @@ internal sealed class BenchCommand : Command
         Add(new BenchGatewayCommand(terminal));
         Add(new BenchGatewayWorkerCommand());
         Add(new BenchGatewaySourceCommand());
+        Add(new BenchGrainsCommand(terminal));
     }
 
     private sealed class LayerCommand : Command

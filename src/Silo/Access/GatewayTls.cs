@@ -21,4 +21,18 @@ internal static class GatewayTls
             }),
         });
     }
+
+    /// <summary>How a silo calls another's gateway: beside what the system trusts, the certificate that this one serves
+    /// itself. Silos of a cluster are reached by address, for which a shared certificate is not made out.</summary>
+    public static SslClientAuthenticationOptions ForPeers(SiloOptions options)
+    {
+        if (options is not { TlsCertificate: { } certificate, TlsKey: { } key })
+            return new SslClientAuthenticationOptions();
+        var files = new CertificateFiles(certificate, key);
+        return new SslClientAuthenticationOptions
+        {
+            RemoteCertificateValidationCallback = (_, shown, _, errors) => errors == SslPolicyErrors.None
+                || shown?.GetRawCertData().AsSpan().SequenceEqual(files.Current.TargetCertificate.RawData) == true,
+        };
+    }
 }

@@ -10,8 +10,8 @@ namespace Krewe.Silo.Gateway;
 
 /// <summary>The endpoints that generate: one path, and a format for each.</summary>
 internal sealed class GenerateEndpoints(
-    AnswerKinds kinds, AnswerRuns runs, IGrainFactory grains, SiloOptions options, Entropy entropy,
-    TimeProvider time)
+    AnswerKinds kinds, AnswerRuns runs, IGrainFactory grains, PeerGateway peers, SiloOptions options,
+    Entropy entropy, TimeProvider time)
 {
     public RequestDelegate Of(AnswerKind kind) => context => GenerateAsync(context, kind);
 
@@ -21,11 +21,12 @@ internal sealed class GenerateEndpoints(
         var now = time.GetUtcNow();
         var origin = new AnswerOrigin(kind, await RequestBody.ReadAsync(context));
         var headers = RequestHeaders.Read(context);
-        var tenant = context.Caller().Tenant;
-        var request = TenantRules.Apply(kinds.Read(origin, new Arrival(
-            headers.RequestId, entropy.NextSeed(), now, now + options.Cluster.RequestTimeout,
-            headers.IsResumable ? origin.Write() : null)), tenant);
-        var run = await StartAsync(request, context.RequestAborted);
+        var request = TenantRules.Apply(
+            kinds.Read(origin, new Arrival(
+                headers.RequestId, entropy.NextSeed(), now, now + options.Cluster.RequestTimeout,
+                headers.IsResumable ? origin.Write() : null)),
+            context.Caller().Tenant);
+        if (await StartAsync(context, request) is not { } run) return;
         try
         {
             context.Response.Headers[ErrorMiddleware.RequestIdHeader] = RequestIds.Outside(run.Id);
@@ -47,14 +48,16 @@ internal sealed class GenerateEndpoints(
         }
     }
 
-    private async Task<AnswerRun> StartAsync(GenerationRequest request, CancellationToken cancellationToken)
+    /// <returns>Null when another silo owns this request's stream and has answered.</returns>
+    private async Task<AnswerRun?> StartAsync(HttpContext context, GenerationRequest request)
     {
         try
         {
-            return await runs.StartAsync(request, cancellationToken);
+            return await runs.StartAsync(request, context.RequestAborted);
         }
         catch (KreweException e) when (e.Code == ErrorCode.DuplicateRequestId && request.Spec.Answer is not null)
         {
+            if (await peers.TryForwardAsync(context, request.Spec.RequestId, request.Origin!.Body)) return null;
             // Answered before, and this silo does not have the answer any more: it is made again, the same.
             var stored = await grains.GetGrain<IRequestGrain>(request.Spec.RequestId).GetSpecAsync();
             if (stored is null) throw;

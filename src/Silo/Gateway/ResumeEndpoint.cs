@@ -2,6 +2,7 @@ using System.Globalization;
 using Krewe.Abstractions;
 using Krewe.Control.Access;
 using Krewe.Silo.Access;
+using Krewe.Silo.Cluster;
 using Krewe.Silo.Gateway.Answers;
 using Krewe.Silo.Gateway.Requests;
 using Microsoft.AspNetCore.Http;
@@ -14,7 +15,8 @@ namespace Krewe.Silo.Gateway;
 /// the lost connection would have carried.
 /// </summary>
 internal sealed class ResumeEndpoint(
-    AnswerKinds kinds, AnswerRuns runs, IGrainFactory grains, SiloOptions options, TimeProvider time)
+    AnswerKinds kinds, AnswerRuns runs, PeerGateway peers, IGrainFactory grains, SiloOptions options,
+    TimeProvider time)
 {
     private const string LastEventId = "Last-Event-ID";
 
@@ -22,7 +24,10 @@ internal sealed class ResumeEndpoint(
     {
         var id = AnswerKinds.RequestIdOf((string)context.Request.RouteValues["id"]!);
         var after = ReadLastEventId(context.Request);
-        var run = await FindAsync(id, context.Caller().Tenant);
+        var tenant = context.Caller().Tenant;
+        var inside = RequestIds.Inside(tenant, id);
+        if (runs.Find(inside) is null && await peers.TryForwardAsync(context, inside)) return;
+        var run = await FindAsync(inside, id, tenant);
         try
         {
             context.Response.Headers[ErrorMiddleware.RequestIdHeader] = RequestIds.Outside(run.Id);
@@ -35,9 +40,8 @@ internal sealed class ResumeEndpoint(
         }
     }
 
-    private async Task<AnswerRun> FindAsync(string asked, TenantPolicy tenant)
+    private async Task<AnswerRun> FindAsync(string id, string asked, TenantPolicy tenant)
     {
-        var id = RequestIds.Inside(tenant, asked);
         if (runs.Find(id) is { } known)
         {
             var run = await known;
@@ -45,7 +49,8 @@ internal sealed class ResumeEndpoint(
             return run;
         }
 
-        var spec = await grains.GetGrain<IRequestGrain>(id).GetSpecAsync() ?? throw new KreweException(
+        var spec = await GrainAnswers.AskAsync(grains.GetGrain<IRequestGrain>(id).GetSpecAsync, time)
+            ?? throw new KreweException(
             ErrorCode.NotFound,
             $"No request '{asked}' can be resumed. Only those are that were sent with an Idempotency-Key or with "
             + $"'{RequestHeaders.Resumable}: true', and old ones are forgotten.",

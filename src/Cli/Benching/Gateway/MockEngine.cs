@@ -159,7 +159,7 @@ internal sealed class MockEngine(ModelFolder model, string silo, TimeProvider ti
 
     private Hello Hello() => new()
     {
-        Protocol = ProtocolVersion.Current,
+        Protocol = ProtocolVersion.Oldest,
         WorkerId = "mock-0",
         Incarnation = 1,
         LinkEpoch = 1,
