@@ -21,6 +21,9 @@ internal sealed partial class BatchRun
     /// <summary>Tokens of a prompt that decide its place in the order.</summary>
     private const int OrderedTokens = 4096;
 
+    /// <summary>After so many server errors that no retry should help, the request gets the error.</summary>
+    private const int ServerErrorTriesMax = 3;
+
     private static readonly TimeSpan RetryFirst = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan RetryMax = TimeSpan.FromSeconds(30);
 
@@ -88,7 +91,8 @@ internal sealed partial class BatchRun
     {
         try
         {
-            for (var wait = RetryFirst; ; wait = wait * 2 < RetryMax ? wait * 2 : RetryMax)
+            var wait = RetryFirst;
+            for (var tries = 1; ; tries++, wait = wait * 2 < RetryMax ? wait * 2 : RetryMax)
             {
                 var id = entropy.NextId();
                 try
@@ -99,7 +103,7 @@ internal sealed partial class BatchRun
                     Interlocked.Increment(ref _completed);
                     return;
                 }
-                catch (KreweException e) when (ErrorCatalog.Describe(e.Code).Retryable)
+                catch (KreweException e) when (IsWorthAnother(e.Code, tries))
                 {
                     // Workers come back, and there is time: the batch's own end bounds it.
                     await Task.Delay(wait, time, cancellationToken);
@@ -116,6 +120,15 @@ internal sealed partial class BatchRun
             begun.TrySetResult();
             places.Release();
         }
+    }
+
+    /// <summary>The cluster's trouble passes, and here nobody waits. A batch has no client that could have gone: its
+    /// streams are closed by a silo that stops.</summary>
+    private static bool IsWorthAnother(ErrorCode code, int tries)
+    {
+        var error = ErrorCatalog.Describe(code);
+        return error.Retryable || code == ErrorCode.ClientClosedRequest
+            || (error.HttpStatus >= 500 && tries < ServerErrorTriesMax);
     }
 
     private async Task<byte[]> AnswerAsync(
