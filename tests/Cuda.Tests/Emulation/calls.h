@@ -6,3 +6,5 @@
 int emulated_call(const char* call);
 // Queues work on an emulated stream.
 int emulated_push(void* stream, std::function<int()> run);
+// Waits for another thread without keeping it out of the driver.
+void emulated_outside(const std::function<void()>& wait);

@@ -30,6 +30,29 @@ struct World
 
 struct Communicator { std::shared_ptr<World> world; int rank; };
 
+// Everybody leaves his part and takes all.
+void gather(World* world, int rank, const void* source, void* target, size_t bytes)
+{
+    std::unique_lock<std::mutex> held(world->gate);
+    world->changed.wait(held, [&] { return world->left == 0; });
+    world->parts[rank].assign((const char*)source, (const char*)source + bytes);
+    long turn = world->turn;
+    if (++world->arrived == world->ranks)
+    {
+        world->turn++;
+        world->left = world->ranks;
+        world->changed.notify_all();
+    }
+    else
+        world->changed.wait(held, [&] { return world->turn != turn; });
+    for (int i = 0; i < world->ranks; i++) memcpy((char*)target + i * bytes, world->parts[i].data(), bytes);
+    if (--world->left == 0)
+    {
+        world->arrived = 0;
+        world->changed.notify_all();
+    }
+}
+
 std::mutex gate;
 std::map<std::string, std::shared_ptr<World>> worlds;
 int next_id = 1;
@@ -83,24 +106,7 @@ EXPORT ncclAllGather(
     World* world = communicator->world.get();
     int rank = communicator->rank;
     return emulated_push(stream, [=] {
-        std::unique_lock<std::mutex> held(world->gate);
-        world->changed.wait(held, [&] { return world->left == 0; });
-        world->parts[rank].assign((const char*)source, (const char*)source + bytes);
-        long turn = world->turn;
-        if (++world->arrived == world->ranks)
-        {
-            world->turn++;
-            world->left = world->ranks;
-            world->changed.notify_all();
-        }
-        else
-            world->changed.wait(held, [&] { return world->turn != turn; });
-        for (int i = 0; i < world->ranks; i++) memcpy((char*)target + i * bytes, world->parts[i].data(), bytes);
-        if (--world->left == 0)
-        {
-            world->arrived = 0;
-            world->changed.notify_all();
-        }
+        emulated_outside([=] { gather(world, rank, source, target, bytes); });
         return 0;
     });
 }

@@ -21,8 +21,11 @@ public sealed partial class CudaKernels : IDisposable
     private readonly CudaModule _module;
 
     /// <summary>Compiles the kernels, or takes them from the cache, and loads them.</summary>
+    /// <param name="sources">Null = <see cref="KernelSources.All"/>.</param>
     /// <exception cref="CudaException">They do not compile, or the GPU cannot run them for this model.</exception>
-    public CudaKernels(CudaDevice device, Nvrtc compiler, KernelCache cache, KernelOptions options)
+    public CudaKernels(
+        CudaDevice device, Nvrtc compiler, KernelCache cache, KernelOptions options,
+        IReadOnlyList<KernelSource>? sources = null)
     {
         ArgumentNullException.ThrowIfNull(device);
         ArgumentNullException.ThrowIfNull(compiler);
@@ -38,7 +41,7 @@ public sealed partial class CudaKernels : IDisposable
         }
 
         Target = compiler.TargetFor(device.Info.Architecture);
-        _module = new CudaModule(device, cache.Get(compiler, KernelSources.All, Target, options));
+        _module = new CudaModule(device, cache.Get(compiler, sources ?? KernelSources.All, Target, options));
     }
 
     public KernelOptions Options { get; }
