@@ -54,6 +54,7 @@ public static class ErrorCatalog
         ErrorCode.KvGeometryMismatch => new(500, Server, "kv_geometry_mismatch", false),
         ErrorCode.InvalidOptions => new(500, Server, "invalid_options", false),
         ErrorCode.InvalidModel => new(500, Server, "invalid_model", false),
+        ErrorCode.DeviceUnavailable => new(500, Server, "device_unavailable", false),
         ErrorCode.PortInUse => new(500, Server, "port_in_use", false),
         ErrorCode.Internal => new(500, Server, "internal_error", false),
         _ => throw new ArgumentOutOfRangeException(nameof(code), code, "An error code without a row in the catalog."),

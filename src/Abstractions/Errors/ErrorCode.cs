@@ -57,4 +57,5 @@ public enum ErrorCode
     RequestTimedOut,
     PermissionDenied,
     RateLimited,
+    DeviceUnavailable,
 }

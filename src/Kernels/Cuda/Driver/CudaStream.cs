@@ -1,6 +1,9 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace Krewe.Kernels.Cuda;
 
 /// <summary>A queue of work on a GPU: in order inside, in any order against other streams but for events.</summary>
+[SuppressMessage("Naming", "CA1711", Justification = "CUDA's own word; it is no System.IO.Stream.")]
 public sealed unsafe class CudaStream : IDisposable
 {
     private nint _handle;
@@ -115,6 +118,7 @@ public sealed unsafe class CudaGraph : IDisposable
 }
 
 /// <summary>A place in a stream that others can wait for.</summary>
+[SuppressMessage("Naming", "CA1711", Justification = "CUDA's own word.")]
 public sealed unsafe class CudaEvent : IDisposable
 {
     private readonly CudaDevice _device;
