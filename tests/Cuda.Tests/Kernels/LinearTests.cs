@@ -75,18 +75,6 @@ public sealed class LinearTests : IDisposable
             RandomData.Doubles(Run(_gpu.Kernels(), matrix, input, 5)), _gpu.Download(product, 5), 1e-4, 0, "cuBLASLt");
     }
 
-    [Fact]
-    public void Chunks_depend_on_the_matrix_and_cover_it()
-    {
-        foreach (var (outputs, inputs) in new[] { (4096, 4096), (4096, 14336), (28672, 4096), (64, 32), (256, 640) })
-        {
-            var chunk = LinearPlan.ChunkInputs(outputs, inputs, whole: false);
-            Assert.Equal(0, chunk % LinearPlan.GroupInputs);
-            Assert.InRange(new GpuMatrix(1, 0, outputs, inputs, chunk).Chunks, 1, 16);
-            Assert.Equal(inputs, LinearPlan.ChunkInputs(outputs, inputs, whole: true));
-        }
-    }
-
     private GpuMatrix Matrix(
         int outputs, int inputs, int chunk, KvFormat format, bool int8, out float[] weights)
     {

@@ -50,14 +50,6 @@ public sealed class SampleTests : IDisposable
             Sample(logits, [greedy, greedy with { Temperature = 1 }, greedy, greedy]));
     }
 
-    [Fact]
-    public void What_the_device_cannot_do_is_left_to_the_CPU()
-    {
-        Assert.NotNull(SampleDraw.Of(new SamplerSettings { TopK = 5 }, 0));
-        Assert.Null(SampleDraw.Of(new SamplerSettings { PresencePenalty = 1 }, 0));
-        Assert.Null(SampleDraw.Of(new SamplerSettings { LogitBias = [new LogitBias(3, 1)] }, 0));
-    }
-
     private static SamplerSettings Settings(int row) => new()
     {
         Temperature = row % 5 == 0 ? 0 : 0.3f + (row % 4 * 0.4f),
