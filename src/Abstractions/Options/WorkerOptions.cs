@@ -30,6 +30,9 @@ public enum WorkerDevice
 
     /// <summary>A GPU where one can be used, else the CPU.</summary>
     Auto,
+
+    /// <summary>TorchSharp, in builds that have it (-p:WithTorchSharp=true).</summary>
+    Torch,
 }
 
 /// <summary>How a worker keeps the weights of its products.</summary>

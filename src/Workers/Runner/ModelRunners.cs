@@ -42,6 +42,7 @@ public static partial class ModelRunners
             WorkerDevice.Reference => ReferenceModelRunner.Create(model, geometry, kvMemoryBytes, weights),
             WorkerDevice.Cuda => CudaModelRunner.Create(
                 model, geometry, kvMemoryBytes, weights, cuda ?? new CudaOptions()),
+            WorkerDevice.Torch => CreateTorch(model, geometry, kvMemoryBytes),
             _ => throw new KreweException(ErrorCode.InvalidOptions, $"Device {device} has no model runner."),
         };
     }
@@ -55,6 +56,18 @@ public static partial class ModelRunners
         return Create(
             model, choice.Device, options.KvFormat, options.BlockTokens, options.KvMemoryBytes, options.Threads,
             options.Weights, options.PinnedCores, shareKv, options.Cuda);
+    }
+
+    /// <summary>The runner of an assembly that only builds with -p:WithTorchSharp=true have beside them.</summary>
+    private static IModelRunner CreateTorch(ModelFolder model, KvGeometry geometry, long kvMemoryBytes)
+    {
+        var type = Type.GetType("Krewe.Workers.Torch.TorchModelRunner, Krewe.Workers.TorchSharp");
+        var create = type?.GetMethod("Create")?.CreateDelegate<Func<ModelFolder, KvGeometry, long, IModelRunner>>();
+        return create is not null
+            ? create(model, geometry, kvMemoryBytes)
+            : throw new KreweException(
+                ErrorCode.DeviceUnavailable, "--device torch: this build has no TorchSharp; build Krewe with "
+                    + "-p:WithTorchSharp=true.");
     }
 
     /// <summary>What a GPU computes in: BF16 where the checkpoint is F32.</summary>

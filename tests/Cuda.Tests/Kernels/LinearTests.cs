@@ -19,14 +19,14 @@ public sealed class LinearTests : IDisposable
     [InlineData(KvFormat.BF16, false)]
     [InlineData(KvFormat.F16, false)]
     [InlineData(KvFormat.BF16, true)]
-    public void Products_of_ragged_shapes_are_right_and_no_number_of_rows_changes_a_bit(KvFormat format, bool int8)
+    public void Products_of_ragged_shapes_are_right_and_no_number_of_rows_changes_a_bit(KvFormat format, bool rounded)
     {
         var kernels = _gpu.Kernels(format == KvFormat.F16 ? 32 : 64, format);
         // Outputs beside tiles of 16, 64 and 128; inputs of one group, of odd groups, of several chunks.
         foreach (var (outputs, inputs, chunk) in new[] { (1, 32, 32), (130, 160, 64), (70, 96, 96), (200, 288, 128) })
         {
             const int MostRows = 130;
-            var matrix = Matrix(outputs, inputs, chunk, format, int8, out var weights);
+            var matrix = Matrix(outputs, inputs, chunk, format, rounded, out var weights);
             var input = Elements.Random(_random, MostRows * inputs, format);
             var all = Run(kernels, matrix, input, MostRows);
             var expected = new double[outputs];
@@ -76,10 +76,10 @@ public sealed class LinearTests : IDisposable
     }
 
     private GpuMatrix Matrix(
-        int outputs, int inputs, int chunk, KvFormat format, bool int8, out float[] weights)
+        int outputs, int inputs, int chunk, KvFormat format, bool rounded, out float[] weights)
     {
         weights = Elements.Random(_random, outputs * inputs, format);
-        if (!int8) return new GpuMatrix(_gpu.Upload(Elements.ToBits(weights, format)), 0, outputs, inputs, chunk);
+        if (!rounded) return new GpuMatrix(_gpu.Upload(Elements.ToBits(weights, format)), 0, outputs, inputs, chunk);
         var codes = new sbyte[weights.Length];
         var scales = new float[outputs];
         for (var output = 0; output < outputs; output++)

@@ -4,6 +4,7 @@ using Krewe.Kernels.Cuda;
 using Krewe.Workers;
 using Krewe.Workers.Tests.Runner;
 using static Krewe.Cuda.Tests.Runner.EmulatedRunner;
+using Sequence = Krewe.Workers.Tests.Runner.Sequence;
 
 namespace Krewe.Cuda.Tests.Runner;
 
@@ -140,6 +141,6 @@ public sealed class CudaRunnerTests : IDisposable
         runner.Run(batch);
         return sequence.LogitsOf(batch, row);
 
-        Sequence Other(int i) => new(runner, [50 + i, 60, 70][..(1 + (i % 3))], blocks[(own + i)..(own + i + 1)]);
+        Sequence Other(int i) => new(runner, new[] { 50 + i, 60, 70 }.Take(1 + (i % 3)), blocks[(own + i)..(own + i + 1)]);
     }
 }

@@ -2,6 +2,7 @@ using Krewe.Abstractions;
 using Krewe.Workers;
 using Krewe.Workers.Tests.Runner;
 using static Krewe.Cuda.Tests.Runner.EmulatedRunner;
+using Sequence = Krewe.Workers.Tests.Runner.Sequence;
 
 namespace Krewe.Cuda.Tests.Runner;
 
