@@ -24,8 +24,8 @@ internal static class GpuChecks
 
         List<CheckResult> results = [.. Devices(libraries)];
         results.Add(Compiler(libraries));
-        foreach (var library in (CudaLibrary[])[CudaLibrary.Blas, CudaLibrary.Collectives, CudaLibrary.FileAccess])
-            results.Add(Optional(libraries, library));
+        results.Add(Optional(libraries, CudaLibrary.Blas));
+        results.Add(Optional(libraries, CudaLibrary.Collectives));
         return results;
     }
 

@@ -23,11 +23,6 @@ public sealed record CudaLibrary(string Name, string Purpose, IReadOnlyList<stri
 
     public static CudaLibrary Collectives { get; } = new(
         "NCCL", "more than one GPU for a worker; the package libnccl2, or the wheel nvidia-nccl", ["libnccl.so.2"]);
-
-    public static CudaLibrary FileAccess { get; } = new(
-        "cuFile", "GPUDirect Storage; of the toolkit, or the wheel nvidia-cufile", ["libcufile.so.0", "libcufile.so"]);
-
-    public static IReadOnlyList<CudaLibrary> All { get; } = [Driver, Compiler, Blas, Collectives, FileAccess];
 }
 
 /// <summary>

@@ -433,23 +433,6 @@ EXPORT cuGraphExecDestroy(Graph* graph)
     delete graph;
     return Success;
 }
-EXPORT cuDeviceCanAccessPeer(int* can, int, int) { *can = 1; return Success; }
-EXPORT cuCtxEnablePeerAccess(void*, unsigned) { ENTER("cuCtxEnablePeerAccess"); return Success; }
-EXPORT cuIpcGetMemHandle(void* handle, void* pointer)
-{
-    ENTER("cuIpcGetMemHandle");
-    memset(handle, 0, 64);
-    memcpy(handle, &pointer, sizeof pointer);
-    return allocations.count((uintptr_t)pointer) ? Success : InvalidValue;
-}
-struct IpcHandle { char bytes[64]; };
-EXPORT cuIpcOpenMemHandle_v2(void** pointer, IpcHandle handle, unsigned)
-{
-    ENTER("cuIpcOpenMemHandle_v2");
-    memcpy(pointer, handle.bytes, sizeof *pointer);
-    return allocations.count((uintptr_t)*pointer) ? Success : InvalidValue;
-}
-EXPORT cuIpcCloseMemHandle(void*) { ENTER("cuIpcCloseMemHandle"); return Success; }
 EXPORT cuGetErrorName(int status, const char** name)
 {
     *name = status == OutOfMemory ? "CUDA_ERROR_OUT_OF_MEMORY" : status == LaunchFailed ? "CUDA_ERROR_LAUNCH_FAILED"

@@ -88,22 +88,6 @@ public sealed unsafe class CudaDevice : IDisposable
         return new CudaEvent(this, created);
     }
 
-    /// <summary>Lets this GPU's kernels read the other's memory; false where the machine cannot.</summary>
-    public bool TryEnablePeer(CudaDevice other)
-    {
-        ArgumentNullException.ThrowIfNull(other);
-        int can;
-        Api.Check(
-            Api.DeviceCanAccessPeer(&can, Info.Ordinal, other.Info.Ordinal), "cuDeviceCanAccessPeer",
-            $"GPUs {Info.Ordinal} and {other.Info.Ordinal}");
-        if (can == 0) return false;
-        MakeCurrent();
-        const int AlreadyEnabled = 704;
-        var status = Api.ContextEnablePeerAccess(other._context, 0);
-        if (status != AlreadyEnabled) Api.Check(status, "cuCtxEnablePeerAccess");
-        return true;
-    }
-
     public void Dispose()
     {
         if (_disposed) return;

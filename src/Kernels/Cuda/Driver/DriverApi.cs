@@ -25,8 +25,6 @@ internal sealed unsafe class DriverApi
         ContextRetain = (delegate* unmanaged<nint*, int, int>)table["cuDevicePrimaryCtxRetain"];
         ContextRelease = (delegate* unmanaged<int, int>)table["cuDevicePrimaryCtxRelease_v2"];
         ContextSetCurrent = (delegate* unmanaged<nint, int>)table["cuCtxSetCurrent"];
-        ContextEnablePeerAccess = (delegate* unmanaged<nint, uint, int>)table["cuCtxEnablePeerAccess"];
-        DeviceCanAccessPeer = (delegate* unmanaged<int*, int, int, int>)table["cuDeviceCanAccessPeer"];
         MemGetInfo = (delegate* unmanaged<nuint*, nuint*, int>)table["cuMemGetInfo_v2"];
         MemAlloc = (delegate* unmanaged<nint*, nuint, int>)table["cuMemAlloc_v2"];
         MemFree = (delegate* unmanaged<nint, int>)table["cuMemFree_v2"];
@@ -58,9 +56,6 @@ internal sealed unsafe class DriverApi
         GraphLaunch = (delegate* unmanaged<nint, nint, int>)table["cuGraphLaunch"];
         GraphDestroy = (delegate* unmanaged<nint, int>)table["cuGraphDestroy"];
         GraphExecDestroy = (delegate* unmanaged<nint, int>)table["cuGraphExecDestroy"];
-        IpcGetMemHandle = (delegate* unmanaged<IpcHandle*, nint, int>)table["cuIpcGetMemHandle"];
-        IpcOpenMemHandle = (delegate* unmanaged<nint*, IpcHandle, uint, int>)table["cuIpcOpenMemHandle_v2"];
-        IpcCloseMemHandle = (delegate* unmanaged<nint, int>)table["cuIpcCloseMemHandle"];
         table.Demand();
     }
 
@@ -87,10 +82,6 @@ internal sealed unsafe class DriverApi
     public delegate* unmanaged<int, int> ContextRelease { get; }
 
     public delegate* unmanaged<nint, int> ContextSetCurrent { get; }
-
-    public delegate* unmanaged<nint, uint, int> ContextEnablePeerAccess { get; }
-
-    public delegate* unmanaged<int*, int, int, int> DeviceCanAccessPeer { get; }
 
     public delegate* unmanaged<nuint*, nuint*, int> MemGetInfo { get; }
 
@@ -155,12 +146,6 @@ internal sealed unsafe class DriverApi
 
     public delegate* unmanaged<nint, int> GraphExecDestroy { get; }
 
-    public delegate* unmanaged<IpcHandle*, nint, int> IpcGetMemHandle { get; }
-
-    public delegate* unmanaged<nint*, IpcHandle, uint, int> IpcOpenMemHandle { get; }
-
-    public delegate* unmanaged<nint, int> IpcCloseMemHandle { get; }
-
     /// <exception cref="CudaException">The status is not success; names the call, the status and
     /// <paramref name="what"/>.</exception>
     public void Check(int status, string call, string what = "")
@@ -184,12 +169,4 @@ internal sealed unsafe class DriverApi
         var words = GetErrorString(status, &text) == 0 ? $", {Marshal.PtrToStringUTF8((nint)text)}" : "";
         return new CudaException(call, status, Marshal.PtrToStringUTF8((nint)name) + words, what);
     }
-}
-
-/// <summary>A name for device memory that another process of the host can open.</summary>
-internal unsafe struct IpcHandle
-{
-    public const int Bytes = 64;
-
-    public fixed byte Data[Bytes];
 }

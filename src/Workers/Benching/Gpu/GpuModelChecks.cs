@@ -1,5 +1,4 @@
 using Krewe.Abstractions;
-using Krewe.Kernels;
 using Krewe.Models;
 
 namespace Krewe.Workers.Benching.Gpu;
@@ -71,7 +70,7 @@ internal sealed class GpuModelChecks(ModelFolder model, CudaOptions options, Tim
         }
     }
 
-    private GpuRow Invariance(IModelRunner gpu, string name)
+    private static GpuRow Invariance(IModelRunner gpu, string name)
     {
         var whole = new Stream(gpu, 90, 0).Prefill(int.MaxValue);
         var chunked = new Stream(gpu, 90, 20).Prefill(13);
