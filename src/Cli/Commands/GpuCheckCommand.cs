@@ -42,7 +42,7 @@ internal sealed class GpuCheckCommand : Command
     private int Run(ParseResult result)
     {
         using var model = ModelFolder.Open(result.GetValue(_model) ?? BundledModel.Find());
-        var measured = (result.GetValue(_measure) ?? []).Select(ModelFolder.Open).ToArray();
+        var measured = Array.ConvertAll(result.GetValue(_measure) ?? [], folder => ModelFolder.Open(folder));
         try
         {
             return Print(GpuCheck.Run(
