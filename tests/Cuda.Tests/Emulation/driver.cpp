@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <deque>
@@ -337,11 +336,13 @@ EXPORT cuModuleLoadData(Module** module, const void* image)
     // The emulated NVRTC prefixes what it compiled with its length.
     uint64_t bytes;
     memcpy(&bytes, image, 8);
-    int file = memfd_create("kernels", 0);
+    // A name of its own each time: the loader takes a name that it knows for the library that it has.
+    char path[] = "/tmp/krewe-kernels-XXXXXX";
+    int file = mkstemp(path);
     if (file < 0 || write(file, (const char*)image + 8, bytes) != (ssize_t)bytes) return InvalidValue;
-    std::string path = "/proc/self/fd/" + std::to_string(file);
-    void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     close(file);
+    void* library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    unlink(path);
     if (!library)
     {
         last_error = dlerror();
