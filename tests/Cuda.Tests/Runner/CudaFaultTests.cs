@@ -13,7 +13,7 @@ public sealed class CudaFaultTests : IDisposable
     private readonly EmulatedRunner _it = new();
     private readonly int[] _prompt;
 
-    public CudaFaultTests() => _prompt = _it.Prompt("Count from 7 to 12.");
+    public CudaFaultTests() => _prompt = _it.Prompt("The code of amber is 4821. What is the code of amber?");
 
     public void Dispose() => _it.Dispose();
 
