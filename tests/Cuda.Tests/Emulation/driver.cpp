@@ -226,8 +226,10 @@ EXPORT cuMemFree_v2(void* pointer)
 {
     ENTER("cuMemFree_v2");
     // As the driver does, wait for all work; then a free cannot come before the last use, but the record shows it.
+    // Of this GPU alone: another's may be in the middle of a meeting of ranks.
     for (Stream* stream : streams)
-        if (int status = run_until(stream, 0, 0)) return status;
+        if (stream->device == current_device)
+            if (int status = run_until(stream, 0, 0)) return status;
     return release(pointer, false);
 }
 EXPORT cuMemHostAlloc(void** pointer, size_t bytes, unsigned)
@@ -264,6 +266,7 @@ EXPORT cuStreamCreate(Stream** stream, unsigned)
 {
     ENTER("cuStreamCreate");
     *stream = new Stream();
+    (*stream)->device = current_device;
     streams.insert(*stream);
     return Success;
 }

@@ -1,6 +1,5 @@
 using Krewe.Abstractions;
 using Krewe.Workers;
-using Krewe.Workers.Tests.Runner;
 using static Krewe.Cuda.Tests.Runner.EmulatedRunner;
 using Sequence = Krewe.Workers.Tests.Runner.Sequence;
 
