@@ -38,6 +38,8 @@ internal static class EmulatedLibraries
             // The kernels' compiler will look for the header there at any later time.
             foreach (var file in System.IO.Directory.GetFiles(sources))
                 File.Copy(file, Path.Combine(directory, Path.GetFileName(file)), overwrite: true);
+            Run(directory, "g++", "-std=c++17", "-O1", "-fPIC", "-ffp-contract=off", "-fno-strict-aliasing", "-c",
+                "simt.cpp", "-o", "simt.o");
             Run(directory, "g++", "-std=c++17", "-O1", "-fPIC", "-shared", "-Wall",
                 $"-DEMULATION_SOURCES=\"{directory}\"", "driver.cpp", "nvrtc.cpp", "nccl.cpp", "cublaslt.cpp", "-ldl",
                 "-o", "building.so");

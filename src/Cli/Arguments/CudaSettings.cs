@@ -49,7 +49,7 @@ internal sealed class CudaSettings
     public CudaOptions Read(ParseResult result) => new()
     {
         LibraryDirectories = result.GetValue(_libraries)?.Split(',') ?? [],
-        Devices = result.GetValue(_devices) ?? [0],
+        Devices = result.GetValue(_devices) is { Length: > 0 } devices ? devices : Usual.Devices,
         Products = _products.Read(result),
         CacheDirectory = result.GetValue(_cache),
         Graphs = !result.GetValue(_noGraphs),

@@ -12,7 +12,7 @@
 
 #include "calls.h"
 
-// Set when this file is compiled: where simt.h and simt.cpp are, and the compiler.
+// Set when this file is compiled: where simt.h and simt.o are.
 #ifndef EMULATION_SOURCES
 #error "EMULATION_SOURCES is not defined"
 #endif
@@ -75,8 +75,8 @@ EXPORT nvrtcCompileProgram(Program* program, int count, const char** options)
 #endif
     for (int i = 0; i < count; i++)
         if (!strncmp(options[i], "-D", 2)) command += std::string("'") + options[i] + "' ";
-    command += "-I" + at + " -I" EMULATION_SOURCES " -x c++ " + at + "/" + program->name
-        + " " EMULATION_SOURCES "/simt.cpp -o " + at + "/kernels.so > " + at + "/log 2>&1";
+    command += "-I" + at + " -I" EMULATION_SOURCES " -x c++ " + at + "/" + program->name + " -x none"
+        + " " EMULATION_SOURCES "/simt.o -o " + at + "/kernels.so > " + at + "/log 2>&1";
     int status = system(command.c_str());
     program->log = read(at + "/log");
     std::string library = read(at + "/kernels.so");
