@@ -57,5 +57,7 @@ public enum ErrorCode
     RequestTimedOut,
     PermissionDenied,
     RateLimited,
+    AlreadyLinked,
+    StateUnavailable,
     DeviceUnavailable,
 }
