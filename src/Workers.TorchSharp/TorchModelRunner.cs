@@ -7,9 +7,10 @@ using static TorchSharp.torch;
 namespace Krewe.Workers.Torch;
 
 /// <summary>
-/// The same transformer over TorchSharp tensors, written a second time from the model's definition: an independent check
-/// of the kernels, and a way onto GPUs that have none of ours. Products are of <see cref="GroupRows"/> rows whatever the
-/// step has, attention is row by row, so that a row's bits should not depend on its batch; but libtorch promises nothing.
+/// The same transformer over TorchSharp tensors, written a second time from the model's definition: an independent
+/// check of the kernels, and a way onto GPUs that have none of ours. Products are of <see cref="GroupRows"/> rows
+/// whatever the step has, attention is row by row, so that a row's bits should not depend on its batch; but libtorch
+/// promises nothing.
 /// </summary>
 public sealed class TorchModelRunner : IModelRunner
 {

@@ -5,8 +5,8 @@ using System.Text;
 namespace Krewe.Cuda.Tests;
 
 /// <summary>
-/// NVIDIA's libraries by name, built from Emulation/ by the system's C++ compiler: a directory that the product's search
-/// path can be pointed at. Built once for each content of the sources, and shared by processes.
+/// NVIDIA's libraries by name, built from Emulation/ by the system's C++ compiler: a directory that the product's
+/// search path can be pointed at. Built once for each content of the sources, and shared by processes.
 /// </summary>
 internal static class EmulatedLibraries
 {
@@ -27,7 +27,7 @@ internal static class EmulatedLibraries
     private static (string? Directory, string? Refusal) Build()
     {
         if (!OperatingSystem.IsLinux()) return (null, "the emulated GPU is built on Linux only");
-        if (!CanRun("g++", "--version")) return (null, "no C++ compiler (g++): install it to run the kernels on the CPU");
+        if (!CanRun("g++", "--version")) return (null, "no C++ compiler: install g++ to run the kernels on the CPU");
         var sources = Path.Combine(AppContext.BaseDirectory, "Emulation");
         var directory = Path.Combine(Path.GetTempPath(), "krewe-emulated", HashOf(sources));
         var library = Path.Combine(directory, "libkrewe_emulated.so");
@@ -38,8 +38,8 @@ internal static class EmulatedLibraries
             // The kernels' compiler will look for the header there at any later time.
             foreach (var file in System.IO.Directory.GetFiles(sources))
                 File.Copy(file, Path.Combine(directory, Path.GetFileName(file)), overwrite: true);
-            Run(directory, "g++", "-std=c++17", "-O1", "-fPIC", "-ffp-contract=off", "-fno-strict-aliasing", "-c",
-                "simt.cpp", "-o", "simt.o");
+            Run(directory, "g++", "-std=c++17", "-O3", "-march=native", "-fPIC", "-ffp-contract=off",
+                "-fno-strict-aliasing", "-c", "simt.cpp", "-o", "simt.o");
             Run(directory, "g++", "-std=c++17", "-O1", "-fPIC", "-shared", "-Wall",
                 $"-DEMULATION_SOURCES=\"{directory}\"", "driver.cpp", "nvrtc.cpp", "nccl.cpp", "cublaslt.cpp", "-ldl",
                 "-o", "building.so");

@@ -34,7 +34,8 @@ internal sealed unsafe class Emulator
 
     public void Forget() => _forget();
 
-    /// <summary>The call after <paramref name="after"/> more of its kind fails with <paramref name="status"/>.</summary>
+    /// <summary>The call after <paramref name="after"/> more of its kind fails with <paramref
+    /// name="status"/>.</summary>
     public void Fail(string call, int after, int status)
     {
         fixed (byte* name = Encoding.UTF8.GetBytes(call + '\0')) _fail(name, after, status);

@@ -6,8 +6,8 @@ using Krewe.EndToEnd.Tests.Harness;
 namespace Krewe.EndToEnd.Tests;
 
 /// <summary>
-/// Real workers with <c>--device cuda</c>, on NVIDIA's libraries as tests build them: prefill on one, handoff out of device
-/// memory, decode on the other.
+/// Real workers with <c>--device cuda</c>, on NVIDIA's libraries as tests build them: prefill on one, handoff out of
+/// device memory, decode on the other.
 /// </summary>
 public sealed class EmulatedGpuTests
 {
@@ -26,7 +26,6 @@ public sealed class EmulatedGpuTests
 
         Assert.Equal(await AskAsync(cpu), answer);
         Assert.Contains("9137", answer);
-        Assert.Contains("cuda/sm_90", gpu.Log);
     }
 
     private static async Task<string> AskAsync(KreweCluster cluster)

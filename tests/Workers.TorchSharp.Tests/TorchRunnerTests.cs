@@ -23,10 +23,12 @@ public sealed class TorchRunnerTests
             var expected = new Sequence(cpu, prompt, blocks).Prefill();
             var actual = new Sequence(torch, prompt, blocks).Prefill();
 
-            // Both in F32 with BF16 weights and KV: what differs is the order of sums and, now and then, a last bit of KV.
+            // Both in F32 with BF16 weights and KV: what differs is the order of sums and, now and then, a last bit
+            // of KV.
             for (var i = 0; i < expected.Length; i++) Assert.InRange(actual[i] - expected[i], -0.05, 0.05);
             Assert.Equal(
-                new Sequence(cpu, prompt, blocks).Decode(24, stop), new Sequence(torch, prompt, blocks).Decode(24, stop));
+                new Sequence(cpu, prompt, blocks).Decode(24, stop),
+                new Sequence(torch, prompt, blocks).Decode(24, stop));
         }
     }
 

@@ -35,7 +35,8 @@ internal sealed class TokenSampler(int vocabularySize) : IDisposable
         }
     }
 
-    /// <summary>How a device may draw the sequence's next token; null where that takes the CPU and the logits.</summary>
+    /// <summary>How a device may draw the sequence's next token; null where that takes the CPU and the
+    /// logits.</summary>
     public static SampleDraw? DrawOf(Sequence sequence) =>
         sequence.TopLogprobs is null && sequence.Constraint is null && sequence.MaskedTokens.IsEmpty
             && !sequence.ScoresPrompt

@@ -41,7 +41,8 @@ public sealed class NvrtcTests
     }
 }
 
-/// <summary>A test with the NVRTC that is installed; skipped, with the reason, where it is missing or too old.</summary>
+/// <summary>A test with the NVRTC that is installed; skipped, with the reason, where it is missing or too
+/// old.</summary>
 internal sealed class NvrtcFactAttribute : FactAttribute
 {
     public NvrtcFactAttribute(int architecture)

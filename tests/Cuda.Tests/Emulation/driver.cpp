@@ -358,7 +358,7 @@ EXPORT cuModuleLoadData(Module** module, const void* image)
 EXPORT cuModuleUnload(Module* module)
 {
     ENTER("cuModuleUnload");
-    // The library stays: fibers' thread-local state is in it.
+    // The library stays: a queue may still name its kernels.
     return modules.erase(module) ? Success : InvalidValue;
 }
 EXPORT cuModuleGetFunction(Function** function, Module* module, const char* name)

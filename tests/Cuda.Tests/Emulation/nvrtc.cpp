@@ -69,10 +69,7 @@ EXPORT nvrtcCompileProgram(Program* program, int count, const char** options)
     std::string at = folder;
     for (auto& header : program->headers) write(at + "/" + header.first, header.second);
     write(at + "/" + program->name, program->source);
-    std::string command = "g++ -std=c++17 -O1 -fPIC -shared -w -ffp-contract=off -fno-strict-aliasing -DKREWE_EMULATED ";
-#ifdef __x86_64__
-    command += "-mfma ";
-#endif
+    std::string command = "g++ -std=c++17 -O1 -fPIC -shared -w -ffp-contract=off -fno-strict-aliasing -march=native -DKREWE_EMULATED ";
     for (int i = 0; i < count; i++)
         if (!strncmp(options[i], "-D", 2)) command += std::string("'") + options[i] + "' ";
     command += "-I" + at + " -I" EMULATION_SOURCES " -x c++ " + at + "/" + program->name + " -x none"

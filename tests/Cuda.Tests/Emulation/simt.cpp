@@ -16,9 +16,9 @@ extern unsigned char __stop_simt_shared[] __attribute__((weak));
 
 namespace simt
 {
-thread_local Thread* current;
-thread_local Dim block_index, block_dim, grid_dim;
-thread_local unsigned char* dynamic_shared;
+Thread* current;
+Dim block_index, block_dim, grid_dim;
+unsigned char* dynamic_shared;
 
 namespace
 {
@@ -116,7 +116,7 @@ struct Run
     uint32_t random = 1;
 };
 
-thread_local Run run;
+Run run;
 
 Fiber& self() { return *(Fiber*)current; }
 
@@ -187,7 +187,8 @@ void run_block(int threads, int order)
 
 void barrier() { yield(AtBarrier); }
 
-const unsigned char* exchange(uint32_t mask, const void* value, int bytes)
+// The last lane to come calls `finish` with what all have brought.
+static const unsigned char* exchange_and(uint32_t mask, const void* value, int bytes, void (*finish)(unsigned char*))
 {
     Warp& warp = *current->warp;
     int lane = current->linear % 32;
@@ -198,7 +199,56 @@ const unsigned char* exchange(uint32_t mask, const void* value, int bytes)
     warp.arrived[turn] |= 1u << lane;
     memcpy(warp.values[turn] + lane * LaneBytes, value, bytes);
     if (warp.arrived[turn] != mask) yield(AtExchange);
+    else if (finish) finish(warp.values[turn]);
     return warp.values[turn];
+}
+
+const unsigned char* exchange(uint32_t mask, const void* value, int bytes)
+{
+    return exchange_and(mask, value, bytes, 0);
+}
+
+namespace
+{
+void multiply_all(unsigned char* values)
+{
+    TilePart* lane = (TilePart*)values;
+    float a[16][16], b[16][8], d[16][8];
+    for (int i = 0; i < 32; i++)
+    {
+        int g = i / 4, t = i % 4;
+        for (int odd = 0; odd < 2; odd++)
+        {
+            for (int late = 0; late < 2; late++)
+            {
+                a[g][late * 8 + 2 * t + odd] = lane[i].a[late * 4 + odd];
+                a[g + 8][late * 8 + 2 * t + odd] = lane[i].a[late * 4 + 2 + odd];
+                b[late * 8 + 2 * t + odd][g] = lane[i].b[late * 2 + odd];
+            }
+            d[g][2 * t + odd] = lane[i].d[odd];
+            d[g + 8][2 * t + odd] = lane[i].d[2 + odd];
+        }
+    }
+    for (int k = 0; k < 16; k++)
+        for (int row = 0; row < 16; row++)
+            for (int column = 0; column < 8; column++)
+                d[row][column] = fmaf(a[row][k], b[k][column], d[row][column]);
+    for (int i = 0; i < 32; i++)
+    {
+        int g = i / 4, t = i % 4;
+        for (int odd = 0; odd < 2; odd++)
+        {
+            lane[i].d[odd] = d[g][2 * t + odd];
+            lane[i].d[2 + odd] = d[g + 8][2 * t + odd];
+        }
+    }
+}
+}
+
+void multiply_parts(TilePart& mine)
+{
+    const unsigned char* all = exchange_and(0xffffffffu, &mine, sizeof mine, multiply_all);
+    memcpy(mine.d, ((const TilePart*)(all + current->linear % 32 * LaneBytes))->d, sizeof mine.d);
 }
 
 void copy_async_16(void* shared, const void* global)

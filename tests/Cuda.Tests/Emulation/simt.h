@@ -31,10 +31,10 @@ struct Thread
     struct Warp* warp;
 };
 
-// The fiber that runs.
-extern thread_local Thread* current;
-extern thread_local Dim block_index, block_dim, grid_dim;
-extern thread_local unsigned char* dynamic_shared;
+// The fiber that runs. Launches of a process follow each other: whoever launches sees to it.
+extern Thread* current;
+extern Dim block_index, block_dim, grid_dim;
+extern unsigned char* dynamic_shared;
 
 void barrier();
 // Publishes `bytes` of this lane, waits for the lanes of the mask, and returns where lane i's are: at + i * 64.
@@ -54,7 +54,11 @@ T of_lane(const unsigned char* all, int lane)
     return value;
 }
 
-struct TilePart { float a[8]; float b[4]; };
+// What a lane brings to multiply_tile, and gets back.
+struct TilePart { float a[8]; float b[4]; float d[4]; };
+
+// The last lane to come computes for all: a chain of fused multiply-adds over ascending k for each element.
+void multiply_parts(TilePart& mine);
 
 // See multiply_tile in krewe.cuh for who holds what.
 template <class Convert>
@@ -65,26 +69,14 @@ void multiply_tile(float* d, const uint32_t* a, uint32_t b0, uint32_t b1, Conver
     {
         mine.a[2 * i] = convert((uint16_t)a[i]);
         mine.a[2 * i + 1] = convert((uint16_t)(a[i] >> 16));
+        mine.d[i] = d[i];
     }
     mine.b[0] = convert((uint16_t)b0);
     mine.b[1] = convert((uint16_t)(b0 >> 16));
     mine.b[2] = convert((uint16_t)b1);
     mine.b[3] = convert((uint16_t)(b1 >> 16));
-    const unsigned char* all = exchange(0xffffffffu, &mine, sizeof mine);
-    int lane = current->linear % 32, g = lane / 4, t = lane % 4;
-    for (int k = 0; k < 16; k++)
-    {
-        // Of the lanes 4 g + quad: element k of a row of a, and of a column of b.
-        int quad = k % 8 / 2, odd = k % 2, late = k / 8;
-        const TilePart* of_row = (const TilePart*)(all + (4 * g + quad) * 64);
-        float upper = of_row->a[late * 4 + odd], lower = of_row->a[late * 4 + 2 + odd];
-        float left = ((const TilePart*)(all + (4 * (2 * t) + quad) * 64))->b[late * 2 + odd];
-        float right = ((const TilePart*)(all + (4 * (2 * t + 1) + quad) * 64))->b[late * 2 + odd];
-        d[0] = fmaf(upper, left, d[0]);
-        d[1] = fmaf(upper, right, d[1]);
-        d[2] = fmaf(lower, left, d[2]);
-        d[3] = fmaf(lower, right, d[3]);
-    }
+    multiply_parts(mine);
+    for (int i = 0; i < 4; i++) d[i] = mine.d[i];
 }
 
 inline void load_transposed(uint32_t* out, const void* row)

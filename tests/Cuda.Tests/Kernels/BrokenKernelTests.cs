@@ -46,6 +46,8 @@ public sealed class BrokenKernelTests : IDisposable
             "    if (threadIdx.x != 40) __syncthreads();\n    __syncthreads();\n    float sum");
         var failure = Assert.Throws<CudaException>(() => NormIsRight(broken, order: 0));
 
+        // The context is broken for good; whoever gives it back would fail.
+        _gpu.Emulator.Set();
         Assert.Equal(719, failure.Status);
         Assert.Contains("cuStreamSynchronize", failure.Message);
         Assert.Contains("rms_norm", failure.Message);

@@ -141,6 +141,7 @@ public sealed class CudaRunnerTests : IDisposable
         runner.Run(batch);
         return sequence.LogitsOf(batch, row);
 
-        Sequence Other(int i) => new(runner, new[] { 50 + i, 60, 70 }.Take(1 + (i % 3)), blocks[(own + i)..(own + i + 1)]);
+        Sequence Other(int i) => new(
+            runner, new[] { 50 + i, 60, 70 }.Take(1 + (i % 3)), blocks[(own + i)..(own + i + 1)]);
     }
 }

@@ -5,8 +5,8 @@ namespace Krewe.Kernels.Cuda;
 
 /// <summary>
 /// Compiled kernels on disk: compiling takes seconds, and a worker that restarts should not pay again. The name of a
-/// file is a hash of all that decides its content (sources, options, architecture, compiler version); the file ends with
-/// a hash of its own bytes, so that a torn or foreign file is compiled again and never loaded.
+/// file is a hash of all that decides its content (sources, options, architecture, compiler version); the file ends
+/// with a hash of its own bytes, so that a torn or foreign file is compiled again and never loaded.
 /// </summary>
 public sealed class KernelCache(string directory)
 {
@@ -26,7 +26,8 @@ public sealed class KernelCache(string directory)
         return Path.Combine(root, "krewe", "cuda");
     }
 
-    /// <summary>The image from disk, or compiled and kept. A directory that cannot be written only costs time.</summary>
+    /// <summary>The image from disk, or compiled and kept. A directory that cannot be written only costs
+    /// time.</summary>
     public byte[] Get(Nvrtc compiler, IReadOnlyList<KernelSource> sources, string target, KernelOptions options)
     {
         ArgumentNullException.ThrowIfNull(compiler);

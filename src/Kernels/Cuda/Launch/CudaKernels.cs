@@ -2,8 +2,8 @@ namespace Krewe.Kernels.Cuda;
 
 /// <summary>
 /// The kernels of one model on one GPU, by the names of the CPU's. Every call queues one launch (attention of long
-/// contexts two) and checks its shapes first. <c>rows</c> is the room of a grid; the rows that are computed are what the
-/// device memory at <c>count</c> says, so that a recorded launch serves any smaller step.
+/// contexts two) and checks its shapes first. <c>rows</c> is the room of a grid; the rows that are computed are what
+/// the device memory at <c>count</c> says, so that a recorded launch serves any smaller step.
 /// </summary>
 public sealed partial class CudaKernels : IDisposable
 {

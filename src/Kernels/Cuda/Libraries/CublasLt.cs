@@ -3,9 +3,10 @@ using Krewe.Abstractions;
 namespace Krewe.Kernels.Cuda;
 
 /// <summary>
-/// Dense products by cuBLASLt. One algorithm for each shape of weights, asked for once, without split sums, and then used
-/// for any number of rows: an algorithm chosen anew for each number of rows would give a request other bits in another
-/// batch. Whether that suffices is for a machine with a GPU to show (tools/gpu-check): the library does not promise it.
+/// Dense products by cuBLASLt. One algorithm for each shape of weights, asked for once, without split sums, and then
+/// used for any number of rows: an algorithm chosen anew for each number of rows would give a request other bits in
+/// another batch. Whether that suffices is for a machine with a GPU to show (tools/gpu-check): the library does not
+/// promise it.
 /// </summary>
 public sealed unsafe class CublasLt : IDisposable
 {

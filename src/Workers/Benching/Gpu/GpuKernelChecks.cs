@@ -6,8 +6,8 @@ using Krewe.Kernels.Reference;
 namespace Krewe.Workers.Benching.Gpu;
 
 /// <summary>
-/// The kernels on the GPU that is there, against the scalar reference: what tests do on the emulated GPU, without a test
-/// runner, so that a machine with nothing but the driver's libraries can do it.
+/// The kernels on the GPU that is there, against the scalar reference: what tests do on the emulated GPU, without a
+/// test runner, so that a machine with nothing but the driver's libraries can do it.
 /// </summary>
 internal sealed unsafe class GpuKernelChecks(GpuBench gpu)
 {
@@ -45,7 +45,10 @@ internal sealed unsafe class GpuKernelChecks(GpuBench gpu)
             var expected = Doubles(residual.AsSpan(row * Hidden, Hidden));
             ReferenceRmsNorm.Normalize(expected, weight, 1e-5, expected);
             for (var i = 0; i < Hidden; i++)
-                worst = Worst(worst, (ToFloat(actual[(row * Stride) + i]) - expected[i]) / (Math.Abs(expected[i]) + 1e-4));
+            {
+                var difference = ToFloat(actual[(row * Stride) + i]) - expected[i];
+                worst = Worst(worst, difference / (Math.Abs(expected[i]) + 1e-4));
+            }
         }
 
         return Row("rms_norm", worst, Rounding);
@@ -113,7 +116,8 @@ internal sealed unsafe class GpuKernelChecks(GpuBench gpu)
             fixed (float* keys = Floats(kvHeads * dim, 2), values = Floats(kvHeads * dim, 1))
             {
                 ReferenceKvWriter.Write(
-                    start + ((long)table[position / 16] * geometry.BlockBytes), geometry, 0, position % 16, keys, values);
+                    start + ((long)table[position / 16] * geometry.BlockBytes), geometry, 0, position % 16, keys,
+                    values);
             }
         }
 

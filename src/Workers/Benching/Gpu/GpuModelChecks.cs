@@ -11,7 +11,8 @@ internal sealed class GpuModelChecks(ModelFolder model, CudaOptions options, Tim
     private const long KvMemoryBytes = 64L << 20;
     private const int Tokens = 24;
 
-    /// <summary>Activations are rounded to BF16 before every product; logits of the bundled model go up to 20.</summary>
+    /// <summary>Activations are rounded to BF16 before every product; logits of the bundled model go up to
+    /// 20.</summary>
     private const double LogitBound = 0.35;
 
     private static readonly string[] Questions =
@@ -50,7 +51,8 @@ internal sealed class GpuModelChecks(ModelFolder model, CudaOptions options, Tim
         foreach (var tokens in prompts.Where(tokens => tokens < model.Config.MaxPositions))
         {
             var seconds = Best(3, () => new Stream(gpu, tokens, 0).Prefill(512));
-            yield return new GpuRow($"{model.Name}: prompt of {tokens}", null, $"{seconds * 1000:0.0} ms in chunks of 512");
+            yield return new GpuRow(
+                $"{model.Name}: prompt of {tokens}", null, $"{seconds * 1000:0.0} ms in chunks of 512");
         }
 
         foreach (var batch in new[] { 1, 16, 64 })

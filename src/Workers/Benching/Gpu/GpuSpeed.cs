@@ -127,7 +127,8 @@ internal sealed class GpuSpeed(GpuBench gpu, GpuSizes sizes, CublasLt? library)
         // Scores and sums: 2 x 2 operations a pair and dimension, half of the pairs are seen.
         var operations = 4.0 * Dim * Heads * tokens * (tokens + 1.0) / 2;
         return Share(
-            $"prefill attention, {tokens} tokens", operations / seconds, rate, "T operations/s", 1e12, PrefillBound, "");
+            $"prefill attention, {tokens} tokens", operations / seconds, rate, "T operations/s", 1e12, PrefillBound,
+            more: "");
     }
 
     /// <summary>The gate and up product of an 8-billion-parameter layer.</summary>
@@ -140,7 +141,8 @@ internal sealed class GpuSpeed(GpuBench gpu, GpuSizes sizes, CublasLt? library)
         var best = Product(rows, outputs, inputs, exact: false);
         return new GpuRow(
             name, best / exact >= ProductBound,
-            $"{exact * 1e6:0} us, cuBLASLt {best * 1e6:0} us: {best / exact:P0} of its speed, wanted {ProductBound:P0}");
+            $"{exact * 1e6:0} us, cuBLASLt {best * 1e6:0} us: {best / exact:P0} of its speed, "
+                + $"wanted {ProductBound:P0}");
     }
 
     private double Product(int rows, int outputs, int inputs, bool exact)
@@ -162,7 +164,8 @@ internal sealed class GpuSpeed(GpuBench gpu, GpuSizes sizes, CublasLt? library)
     {
         var what = $"{measured / scale:0.0} {unit}{(more.Length > 0 ? $" ({more})" : "")}";
         return limit > 0
-            ? new GpuRow(name, measured / limit >= bound, $"{what}: {measured / limit:P0} of the limit, wanted {bound:P0}")
+            ? new GpuRow(
+                name, measured / limit >= bound, $"{what}: {measured / limit:P0} of the limit, wanted {bound:P0}")
             : new GpuRow(name, null, what);
     }
 }

@@ -52,7 +52,8 @@ internal sealed class CudaModelRunner : ISamplingRunner
             }
 
             Kv = ranks == 1 ? _ranks[0].Arena : new ShardedKvArena([.. _ranks.Select(rank => rank.Arena)], geometry);
-            var path = places[0].Kernels.Target + (places[0].Library is { } library ? $"/cublaslt{library.Version}" : "")
+            var path = places[0].Kernels.Target
+                + (places[0].Library is { } library ? $"/cublaslt{library.Version}" : "")
                 + (ranks > 1 ? $"/tp{ranks}" : "");
             Numerics = new NumericsFingerprint(
                 "cuda", path, CudaKernels.Version, _ranks[0].WeightFormats, geometry.Format);

@@ -5,8 +5,8 @@ using Krewe.Models;
 namespace Krewe.Workers;
 
 /// <summary>
-/// One GPU's part of a step: queues the forward pass on its compute stream. Steps that only decode are recorded once for
-/// each extent and then launched as one graph.
+/// One GPU's part of a step: queues the forward pass on its compute stream. Steps that only decode are recorded once
+/// for each extent and then launched as one graph.
 /// </summary>
 internal sealed class CudaRank : IDisposable
 {
@@ -212,7 +212,8 @@ internal sealed class CudaRank : IDisposable
     private Partials Product(GpuMatrix matrix, nint input, int inputStride, nint output, int rows) =>
         Multiply(matrix, input, inputStride, output, Memory.Device.RowCount, rows);
 
-    /// <summary>A product back to the hidden size: of several ranks, all their parts, added in order of ranks.</summary>
+    /// <summary>A product back to the hidden size: of several ranks, all their parts, added in order of
+    /// ranks.</summary>
     private Partials Sum(GpuMatrix matrix, nint input, int inputStride, in CudaStepPlan plan)
     {
         var own = Product(matrix, input, inputStride, Memory.Delta, plan.Rows);

@@ -36,7 +36,8 @@ internal sealed unsafe class CudaUploader : IDisposable
     /// <summary>Fills one row.</summary>
     public delegate void FillRow(int row, Span<byte> target);
 
-    /// <summary>Memory of rows that <paramref name="fill"/> writes in order; returns before the last copy ran.</summary>
+    /// <summary>Memory of rows that <paramref name="fill"/> writes in order; returns before the last copy
+    /// ran.</summary>
     public DeviceMemory Upload(int rows, long rowBytes, FillRow fill, string purpose)
     {
         var memory = _device.Allocate(rows * rowBytes, purpose);

@@ -6,7 +6,8 @@ using Krewe.Models;
 
 namespace Krewe.Workers;
 
-/// <summary>Brings a checkpoint of the Llama-like families to one GPU, as elements or INT8, K padded with zeros.</summary>
+/// <summary>Brings a checkpoint of the Llama-like families to one GPU, as elements or INT8, K padded with
+/// zeros.</summary>
 internal sealed unsafe class CudaWeightLoader
 {
     private readonly ModelConfig _config;
@@ -232,7 +233,8 @@ internal sealed unsafe class CudaWeightLoader
     }
 
     private nint Upload(float[] values, string purpose) => Upload(
-        1, values.Length * sizeof(float), (_, target) => MemoryMarshal.AsBytes(values.AsSpan()).CopyTo(target), purpose);
+        1, values.Length * sizeof(float), (_, target) => MemoryMarshal.AsBytes(values.AsSpan()).CopyTo(target),
+        purpose);
 
     private nint Upload(int rows, long rowBytes, CudaUploader.FillRow fill, string purpose)
     {
