@@ -39,7 +39,8 @@ internal static class GpuChecks
                 .. driver.Devices().Select(gpu =>
                 {
                     var found = $"{gpu.Ordinal}: {gpu.Name}, sm_{gpu.Architecture}, "
-                        + $"{ByteSize.Format(gpu.MemoryBytes)}, driver for CUDA {driver.Version / 1000}.{driver.Version % 1000 / 10}";
+                        + $"{ByteSize.Format(gpu.MemoryBytes)}, driver for CUDA "
+                        + $"{driver.Version / 1000}.{driver.Version % 1000 / 10}";
                     return gpu.Architecture >= CudaDriver.OldestArchitecture
                         ? new CheckResult(What, CheckLevel.Ok, found)
                         : new CheckResult(
