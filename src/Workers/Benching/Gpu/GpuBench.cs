@@ -120,9 +120,9 @@ internal sealed unsafe class GpuBench : IDisposable
     }
 
     /// <summary>Seconds of one call, the best of some; the work is the stream's.</summary>
-    public double Time(Action queue, int repeats = 10)
+    public double Time(Action queue, int repeats)
     {
-        for (var i = 0; i < WarmUps; i++) queue();
+        for (var i = 0; i < Math.Min(WarmUps, repeats); i++) queue();
         var best = double.PositiveInfinity;
         for (var i = 0; i < repeats; i++)
         {

@@ -35,7 +35,7 @@ public static class GpuCheck
         }
 
         foreach (var row in new GpuModelChecks(bundled, options, time).Exactness(CudaProducts.Exact)) yield return row;
-        if (libraries.TryLoad(CudaLibrary.Blas, out _) is not null)
+        if (sizes != GpuSizes.Small && libraries.TryLoad(CudaLibrary.Blas, out _) is not null)
         {
             foreach (var row in new GpuModelChecks(bundled, options, time).Exactness(CudaProducts.CublasLt))
                 yield return row;

@@ -8,13 +8,15 @@ namespace Krewe.Workers.Benching.Gpu;
 /// <param name="Contexts">Of decode attention, in tokens.</param>
 /// <param name="PrefillTokens">Of prefill attention.</param>
 /// <param name="MatrixSize">Rows, inputs and outputs of the product that gives the matrix rate.</param>
-public sealed record GpuSizes(long CopyBytes, IReadOnlyList<int> Contexts, int PrefillTokens, int MatrixSize)
+/// <param name="Repeats">Of which the best counts.</param>
+public sealed record GpuSizes(
+    long CopyBytes, IReadOnlyList<int> Contexts, int PrefillTokens, int MatrixSize, int Repeats)
 {
     /// <summary>Of an H100 or the like.</summary>
-    public static GpuSizes Full { get; } = new(1L << 30, [4096, 8192, 16384, 32768], 8192, 8192);
+    public static GpuSizes Full { get; } = new(1L << 30, [4096, 8192, 16384, 32768], 8192, 8192, 10);
 
     /// <summary>To see that the bench itself works.</summary>
-    public static GpuSizes Small { get; } = new(1 << 20, [100, 600], 128, 128);
+    public static GpuSizes Small { get; } = new(1 << 20, [100], 128, 128, 1);
 }
 
 /// <summary>
@@ -56,7 +58,7 @@ internal sealed class GpuSpeed(GpuBench gpu, GpuSizes sizes, CublasLt? library)
     private GpuRow PlainCopy()
     {
         var (source, target) = (gpu.Room(sizes.CopyBytes), gpu.Room(sizes.CopyBytes));
-        var seconds = gpu.Time(() => gpu.Stream.CopyOnDevice(target, source, sizes.CopyBytes));
+        var seconds = Time(() => gpu.Stream.CopyOnDevice(target, source, sizes.CopyBytes));
         gpu.Clear();
         Bandwidth = 2 * sizes.CopyBytes / seconds;
         return new GpuRow("copy on the device", null, $"{Bandwidth / 1e9:0} GB/s, read and written");
@@ -74,7 +76,7 @@ internal sealed class GpuSpeed(GpuBench gpu, GpuSizes sizes, CublasLt? library)
         ];
         var bytes = (long)blocks * geometry.BlockBytes;
         var (list, source, target) = (gpu.Upload(pieces), gpu.Room(bytes), gpu.Room(bytes));
-        var seconds = gpu.Time(
+        var seconds = Time(
             () => gpu.Kernels.BlockCopy(gpu.Stream, list, blocks, geometry.BlockBytes, source, target));
         gpu.Clear();
         return Share("block gather", 2 * bytes / seconds, Bandwidth, "GB/s", 1e9, CopyBound, $"{blocks} blocks");
@@ -95,7 +97,7 @@ internal sealed class GpuSpeed(GpuBench gpu, GpuSizes sizes, CublasLt? library)
         var output = gpu.Room(Sequences * width * 2L);
         var partial = gpu.Room(4 * (1 + gpu.Kernels.PartialFloats(Sequences, Heads, partitions)));
         var heads = new AttentionHeads(Heads, KvHeads, null);
-        var seconds = gpu.Time(() => gpu.Kernels.AttendDecode(
+        var seconds = Time(() => gpu.Kernels.AttendDecode(
             gpu.Stream, query, width, heads, new GpuKvLayer(arena, geometry, 0), table, items, count, Sequences, output,
             width, partial, partitions));
         gpu.Clear();
@@ -120,7 +122,7 @@ internal sealed class GpuSpeed(GpuBench gpu, GpuSizes sizes, CublasLt? library)
         var (table, list, count) = (
             gpu.Upload(Enumerable.Range(0, blocks).ToArray()), gpu.Upload(pieces.ToArray()), gpu.Upload(items));
         var output = gpu.Room((long)tokens * width * 2);
-        var seconds = gpu.Time(() => gpu.Kernels.AttendPrefill(
+        var seconds = Time(() => gpu.Kernels.AttendPrefill(
             gpu.Stream, query, width, heads, new GpuKvLayer(arena, geometry, 0), table, list, count, items, output,
             width));
         gpu.Clear();
@@ -152,12 +154,14 @@ internal sealed class GpuSpeed(GpuBench gpu, GpuSizes sizes, CublasLt? library)
         var input = gpu.RandomElements((long)rows * inputs, 1, 2);
         var output = gpu.Room(matrix.OutputFloats(rows) * sizeof(float));
         var count = gpu.Upload(rows);
-        var seconds = gpu.Time(() => _ = exact
+        var seconds = Time(() => _ = exact
             ? gpu.Kernels.Linear(gpu.Stream, matrix, input, inputs, output, count, rows)
             : library!.Linear(gpu.Stream, matrix, input, inputs, output, rows));
         gpu.Clear();
         return seconds;
     }
+
+    private double Time(Action queue) => gpu.Time(queue, sizes.Repeats);
 
     private static GpuRow Share(
         string name, double measured, double limit, string unit, double scale, double bound, string more)
