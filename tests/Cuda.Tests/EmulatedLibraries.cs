@@ -115,3 +115,12 @@ internal sealed class EmulatedTheoryAttribute : TheoryAttribute
 {
     public EmulatedTheoryAttribute() => Skip = EmulatedLibraries.Refusal;
 }
+
+/// <summary>Takes half a minute: with <c>./krewe test --long</c> only.</summary>
+internal sealed class LongEmulatedFactAttribute : FactAttribute
+{
+    public LongEmulatedFactAttribute() => Skip = EmulatedLibraries.Refusal
+        ?? (Environment.GetEnvironmentVariable("KREWE_LONG_TESTS") == "1"
+            ? null
+            : "takes half a minute; ./krewe test --long runs it");
+}

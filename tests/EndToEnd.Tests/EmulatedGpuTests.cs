@@ -14,7 +14,7 @@ public sealed class EmulatedGpuTests
     private const string Question =
         "The code of amber is 4821. The code of birch is 9137. What is the code of birch?";
 
-    [EmulatedFact]
+    [LongEmulatedFact]
     public async Task A_served_answer_is_the_CPUs_and_blocks_went_from_GPU_to_GPU()
     {
         await using var gpu = await KreweCluster.StartAsync(

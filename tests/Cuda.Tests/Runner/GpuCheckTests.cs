@@ -28,12 +28,3 @@ public sealed class GpuCheckTests
             Assert.Contains(rows, row => row.Name.StartsWith(name, StringComparison.Ordinal));
     }
 }
-
-/// <summary>Takes half a minute: with <c>./krewe test --long</c> only.</summary>
-internal sealed class LongEmulatedFactAttribute : FactAttribute
-{
-    public LongEmulatedFactAttribute() => Skip = EmulatedLibraries.Refusal
-        ?? (Environment.GetEnvironmentVariable("KREWE_LONG_TESTS") == "1"
-            ? null
-            : "takes half a minute; ./krewe test --long runs it");
-}
