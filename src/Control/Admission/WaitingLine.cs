@@ -81,11 +81,12 @@ public sealed class WaitingLine(
     public void Charge(string tenant, double tokens, double weight = 1) =>
         _served[tenant] = ServedOf(tenant) + (tokens / weight);
 
-    /// <summary>Every other tenant that waits was served more than this one: it is within its share.</summary>
+    /// <summary>Others wait, and each was served more than this tenant: it is within its share. One that waits alone is
+    /// not: it may be the one that floods.</summary>
     public bool IsWithinShare(string tenant)
     {
-        var others = _bands.Values.SelectMany(band => band.Tenants.Keys).Where(other => other != tenant);
-        return others.All(other => ServedOf(other) > ServedOf(tenant));
+        var others = _bands.Values.SelectMany(band => band.Tenants.Keys).Where(other => other != tenant).ToList();
+        return others.Count > 0 && others.TrueForAll(other => ServedOf(other) > ServedOf(tenant));
     }
 
     private bool TryTake(Band band, Predicate<string>? tenants, [NotNullWhen(true)] out QueueEntry? entry)

@@ -94,6 +94,7 @@ public class WaitingLineTests
         for (var i = 0; i < 50; i++) Assert.True(queue.TryDequeue(out _));
         for (var i = 0; i < 50; i++) queue.Enqueue(Entry($"b{i}", 100 + i, tenant: "b"));
         Assert.True(queue.IsWithinShare("b"));
+        Assert.False(new WaitingLine(QueueOrder.Arrival, Fairness.VirtualTokens).IsWithinShare("alone"));
         Assert.False(queue.IsWithinShare("a"));
 
         var next = Enumerable.Range(0, 25).Select(_ => queue.TryDequeue(out var entry) ? entry.Tenant : "").ToList();
