@@ -49,7 +49,7 @@ internal sealed class BenchTenantsCommand : Command
             _promptTokens.Read(result), _outputTokens.Read(result), result.GetValue(_use) ?? 0.5, _flood.Read(result),
             TimeSpan.FromSeconds(_seconds.Read(result)),
             [
-                "--prefill", "1", "--decode", "1", "--threads", "1",
+                "--prefill", "1", "--decode", "1", "--threads", "1", "--no-prefix-cache",
                 "--step-tokens", _stepTokens.Read(result).ToString(CultureInfo.InvariantCulture),
             ]);
         var report = await new TenantBench(model, sizes, _terminal, TimeProvider.System).RunAsync(cancellationToken);
