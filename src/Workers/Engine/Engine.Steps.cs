@@ -27,7 +27,7 @@ internal sealed partial class Engine
         TakeSnapshot();
         StepPlanner.Plan(_snapshot, _plan);
         if (_plan.IsEmpty) return false;
-        foreach (var handle in _plan.Spilled) SpillPreempted(_considered[handle]);
+        foreach (var handle in _plan.Spilled) SpillFull(_considered[handle]);
         foreach (var handle in _plan.Preempted) Preempt(_considered[handle]);
         _planned.Clear();
         foreach (var rows in _plan.Continued) _planned.Add(PartOf(_considered[rows.Handle], rows.Rows));

@@ -99,6 +99,19 @@ internal sealed partial class Engine
         return false;
     }
 
+    /// <summary>
+    /// Before a preemption that costs less by copying: down with the full blocks, in order. They stay in the prefix
+    /// cache while there is room and come up again as any restored prefix does.
+    /// </summary>
+    private void SpillFull(Sequence sequence)
+    {
+        foreach (var block in sequence.Blocks.Span[..sequence.InsertedBlocks])
+        {
+            var id = new BlockId(block);
+            if (_kv.Cache.HashOf(id) is { } hash) TrySpill(hash, id);
+        }
+    }
+
     private int PlannedRows()
     {
         var rows = 0;
