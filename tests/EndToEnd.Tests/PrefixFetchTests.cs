@@ -27,7 +27,8 @@ public sealed partial class PrefixFetchTests(MixedPairCluster fixture, ITestOutp
         try
         {
             // The other one must know what computing costs before it prefers to pull.
-            Assert.NotEqual(holder, (await AnswerAsync(new TokenRequest(new Prompts(72).OfLength(400), 5, 0, 72, IgnoreEos: true))).Worker);
+            var warming = new TokenRequest(new Prompts(72).OfLength(400), 5, 0, 72, IgnoreEos: true);
+            Assert.NotEqual(holder, (await AnswerAsync(warming)).Worker);
             var second = await AnswerAsync(request);
 
             Assert.NotEqual(holder, second.Worker);

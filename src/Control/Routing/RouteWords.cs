@@ -17,7 +17,11 @@ internal static class RouteWords
         if (choice.HitTokens > 0) words.Append(culture, $", {choice.HitTokens} tokens known");
         if (choice.RestoreTokens > 0) words.Append(culture, $" ({choice.RestoreTokens} restored)");
         if (choice.PullFromSlot is { } slot)
-            words.Append(culture, $" ({choice.PullTokens} pulled from {table.At(slot)?.Worker.WorkerId ?? "a worker that left"})");
+        {
+            var holder = table.At(slot)?.Worker.WorkerId ?? "a worker that left";
+            words.Append(culture, $" ({choice.PullTokens} pulled from {holder})");
+        }
+
         words.Append(culture, $"; {decode.Worker.WorkerId}: {decode.Sequences} sequences");
         words.Append(culture, $", {decode.KvUsage:0%} KV in use");
         // Guessed costs compare workers; in ms they would be a lie.
