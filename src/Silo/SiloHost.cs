@@ -13,6 +13,7 @@ using Krewe.Silo.Hosting;
 using Krewe.Silo.Kv;
 using Krewe.Silo.Links;
 using Krewe.Silo.Streams;
+using Krewe.Silo.Telemetry;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
@@ -144,6 +145,7 @@ public static class SiloHost
         services.AddSingleton(new Entropy(() => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)))));
         AddLinks(services);
         AddGateway(services);
+        TelemetryServices.Add(services);
         services.AddSingleton(new DecisionLog());
         services.AddSingleton(new PoolPolicy());
         services.AddSingleton<DecisionEndpoints>();
@@ -160,6 +162,7 @@ public static class SiloHost
         });
 
         var app = builder.Build();
+        TelemetryServices.UseResponseCount(app);
         app.UseMiddleware<ErrorMiddleware>();
         GatewayRoutes.Map(
             app,
@@ -170,6 +173,7 @@ public static class SiloHost
             app.Services.GetRequiredService<ServerEndpoints>(),
             app.Services.GetRequiredService<ClusterEndpoints>());
         app.Services.GetRequiredService<DecisionEndpoints>().Map(app);
+        TelemetryServices.Map(app);
         return app;
     }
 

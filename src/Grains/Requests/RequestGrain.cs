@@ -84,6 +84,7 @@ internal sealed partial class RequestGrain(
     private async Task<RoutePlan> BeginAsync(RequestSpec spec)
     {
         // :: Step 3
+        using var span = RequestTrace.BeginPlan(spec);
         _spec = spec;
         _leases = new RequestLeases(GrainFactory, spec, cluster, log);
         await ApplyAsync(new RequestStarted(time.GetUtcNow(), spec.ArrivedAt, spec.Deadline));
@@ -98,6 +99,7 @@ internal sealed partial class RequestGrain(
             StartRenewals();
         }
 
+        span?.Tell(_state.Plan!);
         return _state.Plan!;
     }
 

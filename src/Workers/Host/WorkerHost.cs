@@ -69,8 +69,11 @@ public sealed partial class WorkerHost
             _options.KvTiers, runner, model.Fingerprint, kvEvents, _time, _loggers.CreateLogger("Krewe.Worker.Tiers"));
         await using var pulls = new PullStarter(transport, runner.Kv, identity, hold, _time, handoffLog);
         await using var migrations = new MigrationStarter(transport, runner.Kv, identity, hold, _time, handoffLog);
+        using var metrics = new WorkerMetrics(
+            identity.ModelName, identity.WorkerId, () => identity.Role.ToString().ToLowerInvariant());
+        var watch = new EngineWatch(metrics, identity.WorkerId, _time);
         await using var engine = new Engine(
-            runner, SettingsOf(model) with { Tiers = tiers, KvEvents = kvEvents }, pulls, hold, _time,
+            runner, SettingsOf(model) with { Tiers = tiers, KvEvents = kvEvents, Watch = watch }, pulls, hold, _time,
             _loggers.CreateLogger("Krewe.Worker.Engine"), migrations);
         server.Start((channel, first) => first.BodyCase switch
         {
@@ -86,6 +89,8 @@ public sealed partial class WorkerHost
 
         using var linksStopping = new CancellationTokenSource();
         var silos = OpenLinks(identity, engine, kvEvents);
+        metrics.Observe(identity.Numerics.ToString(), () => engine.Load, () => silos.UpCount);
+        await using var http = await ServeMetricsAsync(metrics, engine, silos);
         engine.RoleChanged = role =>
         {
             LogRole(_logger, identity.Role, role);
@@ -127,6 +132,18 @@ public sealed partial class WorkerHost
         }
 
         LogCut(_logger, engine.Load.RunningSequences);
+    }
+
+    /// <summary>Null when nobody asked for it.</summary>
+    private async Task<IAsyncDisposable?> ServeMetricsAsync(WorkerMetrics metrics, Engine engine, SiloLinks silos)
+    {
+        if (_options.Metrics is not { } endpoint) return null;
+        string? NotReady() =>
+            silos.UpCount == 0 ? "no silo has taken the worker's link"
+            : engine.Load.Draining ? "the worker takes nothing new: it is being stopped"
+            : null;
+        return await MetricsServer.StartAsync(
+            endpoint, metrics.Set, NotReady, () => !engine.Completion.IsFaulted);
     }
 
     private SiloLinks OpenLinks(WorkerIdentity identity, Engine engine, KvEventLog? kvEvents)

@@ -81,6 +81,9 @@ internal sealed partial class SiloLink
         }
     }
 
+    /// <summary>The silo has welcomed this worker, and the connection stands.</summary>
+    public bool IsUp => _session is not null;
+
     /// <summary>Connects anew: what the hello says has changed.</summary>
     public void Renew() => _session?.Renew();
 
@@ -97,6 +100,7 @@ internal sealed partial class SiloLink
         var session = new LinkSession(stream, reader, welcome, _post, _load, _time, _logger, _kv);
         _session = session;
         var reason = await session.RunAsync(stopping);
+        _session = null;
         stopping.ThrowIfCancellationRequested();
         return _time.GetElapsedTime(begun) >= SoundLife ? true : throw new LinkEndedException(reason);
     }

@@ -32,6 +32,15 @@ internal sealed class SiloLinks(Func<string, Func<SiloLink, HelloReply, bool>, S
         await _ended.Task;
     }
 
+    /// <summary>Silos that this worker is linked to now.</summary>
+    public int UpCount
+    {
+        get
+        {
+            lock (_lock) return _silos.Values.Count(link => link.IsUp);
+        }
+    }
+
     /// <summary>Connects anew to every silo: what the hello says has changed.</summary>
     public void Renew()
     {
