@@ -5,6 +5,7 @@ using Krewe.Abstractions;
 using Krewe.Control.Cluster;
 using Krewe.Control.Routing;
 using Krewe.Grains;
+using Krewe.Silo.Access;
 using Krewe.Silo.Cluster;
 using Krewe.Silo.Gateway;
 using Krewe.Silo.Gateway.Answers;
@@ -144,6 +145,7 @@ public static class SiloHost
         services.AddSingleton(_ => model);
         services.AddSingleton(new Entropy(() => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)))));
         AddLinks(services);
+        AddAccess(services);
         AddGateway(services);
         TelemetryServices.Add(services);
         services.AddSingleton(new DecisionLog());
@@ -164,6 +166,7 @@ public static class SiloHost
         var app = builder.Build();
         TelemetryServices.UseResponseCount(app);
         app.UseMiddleware<ErrorMiddleware>();
+        app.UseMiddleware<AccessMiddleware>();
         GatewayRoutes.Map(
             app,
             app.Services.GetRequiredService<GenerateEndpoints>(),
@@ -173,6 +176,7 @@ public static class SiloHost
             app.Services.GetRequiredService<ServerEndpoints>(),
             app.Services.GetRequiredService<ClusterEndpoints>());
         app.Services.GetRequiredService<DecisionEndpoints>().Map(app);
+        app.Services.GetRequiredService<AuditLog>().Map(app);
         TelemetryServices.Map(app);
         return app;
     }
@@ -192,6 +196,13 @@ public static class SiloHost
         services.AddSingleton<LinkListener>();
         services.AddSingleton<MigrationAgent>();
         services.AddHostedService(provider => provider.GetRequiredService<MigrationAgent>());
+    }
+
+    private static void AddAccess(IServiceCollection services)
+    {
+        services.AddSingleton<KeyRing>();
+        services.AddHostedService(provider => provider.GetRequiredService<KeyRing>());
+        services.AddSingleton<AuditLog>();
     }
 
     private static void AddGateway(IServiceCollection services)

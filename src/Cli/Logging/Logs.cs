@@ -16,6 +16,8 @@ internal static class Logs
         return LoggerFactory.Create(builder =>
         {
             builder.SetMinimumLevel(isVerbose ? LogLevel.Debug : LogLevel.Warning);
+            // What operators did is always told.
+            builder.AddFilter("Krewe.Silo.Access.AuditLog", LogLevel.Information);
             // The host logs what it throws; FailureReport says it once, in one line.
             if (!isVerbose) builder.AddFilter("Microsoft.Extensions.Hosting", LogLevel.None);
             builder.AddProvider(KreweCommand.Format.Read(result) == LogFormat.Json

@@ -1,4 +1,7 @@
+using System.Globalization;
+using Krewe.Control.Access;
 using Krewe.Control.Metrics;
+using Krewe.Silo.Access;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -27,7 +30,8 @@ internal static class TelemetryServices
     {
         app.Services.GetRequiredService<SiloGauges>().Register();
         var metrics = app.Services.GetRequiredService<SiloMetrics>();
-        app.MapGet("/metrics", (RequestDelegate)(context => WriteAsync(context, metrics.Set)));
+        app.MapGet("/metrics", (RequestDelegate)(context => WriteAsync(context, metrics.Set)))
+            .RequireRole(AccessRoles.Operator);
     }
 
     /// <summary>Counts responses by status; around everything else, so that errors have theirs.</summary>
@@ -37,7 +41,7 @@ internal static class TelemetryServices
         app.Use(async (context, next) =>
         {
             await next(context);
-            responses.Of(context.Response.StatusCode.ToString(System.Globalization.CultureInfo.InvariantCulture)).Add();
+            responses.Of(context.Response.StatusCode.ToString(CultureInfo.InvariantCulture)).Add();
         });
     }
 
