@@ -5,8 +5,8 @@ using Krewe.Cli.Telemetry;
 namespace Krewe.Cli;
 
 /// <summary>
-/// Where a silo or a worker sends traces and metrics by OTLP. The usual variables of OpenTelemetry (OTEL_EXPORTER_OTLP_*)
-/// say the same and more; the command line goes first.
+/// Where a silo or a worker sends traces and metrics by OTLP. The usual variables of OpenTelemetry
+/// (OTEL_EXPORTER_OTLP_*) say the same and more; the command line goes first.
 /// </summary>
 internal sealed class TelemetrySettings
 {

@@ -10,7 +10,8 @@ internal static class Logs
     /// <param name="terminal">Where the log goes: its Error.</param>
     /// <param name="time">Stamps the lines.</param>
     /// <param name="process">The silo's or worker's name, for lines of JSON.</param>
-    public static ILoggerFactory Create(ParseResult result, Terminal terminal, TimeProvider time, string process = "krewe")
+    public static ILoggerFactory Create(
+        ParseResult result, Terminal terminal, TimeProvider time, string process = "krewe")
     {
         var isVerbose = result.GetValue(KreweCommand.Verbose);
         return LoggerFactory.Create(builder =>

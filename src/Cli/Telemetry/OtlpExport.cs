@@ -40,7 +40,8 @@ internal sealed class OtlpExport : IDisposable
     public static OtlpExport? Start(
         string service, string instance, Uri? collector, OtlpProtocol protocol, double sample)
     {
-        if (collector is null && Environment.GetEnvironmentVariable(EndpointVariable) is not { Length: > 0 }) return null;
+        if (collector is null && Environment.GetEnvironmentVariable(EndpointVariable) is not { Length: > 0 })
+            return null;
         var version = typeof(OtlpExport).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()
             ?.InformationalVersion.Split('+')[0];
         var resource = ResourceBuilder.CreateDefault().AddService(

@@ -99,7 +99,8 @@ public static class SiloMetric
     { Alias = "vllm:generation_tokens_total" };
 
     public static MetricInfo CachedTokens { get; } = new(
-        "krewe_cached_prompt_tokens_total", Counter, "Prompt tokens found in a prefix cache instead of being computed.");
+        "krewe_cached_prompt_tokens_total", Counter,
+        "Prompt tokens found in a prefix cache instead of being computed.");
 
     public static MetricInfo StreamTokens { get; } = new(
         "krewe_stream_tokens_total", Counter,
@@ -107,15 +108,18 @@ public static class SiloMetric
     { Labels = ["fate"] };
 
     public static MetricInfo FailedAttempts { get; } = new(
-        "krewe_attempts_failed_total", Counter, "Attempts given up, by the code of the error; another may have followed.")
+        "krewe_attempts_failed_total", Counter,
+        "Attempts given up, by the code of the error; another may have followed.")
     { Labels = ["reason"] };
 
     public static MetricInfo Migrations { get; } = new(
-        "krewe_migrations_total", Counter, "Live migrations of running sequences, by how they ended: committed, aborted.")
+        "krewe_migrations_total", Counter,
+        "Live migrations of running sequences, by how they ended: committed, aborted.")
     { Labels = ["outcome"] };
 
     public static MetricInfo MigrationTime { get; } = new(
-        "krewe_migration_seconds", Histogram, "Blocks reserved at the target to its commit; the source decodes meanwhile.")
+        "krewe_migration_seconds", Histogram,
+        "Blocks reserved at the target to its commit; the source decodes meanwhile.")
     { Bounds = MetricBounds.Request };
 
     public static MetricInfo MovedBytes { get; } = new(
@@ -146,7 +150,7 @@ public static class SiloMetric
     { Labels = ["role"] };
 
     public static MetricInfo Decisions { get; } = new(
-        "krewe_decisions_total", Counter, "What cluster control decided: migrate, evict, scale, role, refuse; operator.")
+        "krewe_decisions_total", Counter, "What cluster control decided: migrate, evict, scale, role, refuse.")
     { Labels = ["kind"] };
 
     public static MetricInfo GrainActivations { get; } = new(

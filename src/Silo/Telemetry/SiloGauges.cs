@@ -59,7 +59,7 @@ internal sealed class SiloGauges(
         return total == 0 ? 0 : 1 - ((double)available / total);
     }
 
-    /// <summary>Both states of each role that is there: a count that vanishes would hide that its pool is gone.</summary>
+    /// <summary>Every role, there or not: a count that vanishes would hide that its pool is gone.</summary>
     private IEnumerable<MetricSample> CountWorkers()
     {
         var workers = view.Workers;

@@ -43,7 +43,7 @@ internal sealed class EngineWatch(WorkerMetrics metrics, string workerId, TimePr
             key, start.Part, start.PromptTokens.Count + start.OutputTokens.Count, trace, time.GetUtcNow());
     }
 
-    /// <summary>Its KV is here whole, and the source was told so; the engine takes it over with its next turn.</summary>
+    /// <summary>Its KV is here whole, and the source knows; the engine takes it over with its next turn.</summary>
     public void Arrived(SequenceKey key, DateTimeOffset at)
     {
         if (_watched.TryGetValue(key, out var watched)) watched.ArrivedAt = at;

@@ -30,7 +30,8 @@ public sealed class TelemetryTests
         Assert.Equal("tiny", root.Attribute("gen_ai.request.model")!.StringValue);
         Assert.Equal(8, root.Attribute("gen_ai.usage.output_tokens")!.IntValue);
         Assert.All(spans.Where(span => span.Step > 0), span => Assert.Equal(root.SpanId, span.ParentId));
-        string[] where = ["silo-0", "silo-0", "silo-0", "prefill-0", "decode-0", "decode-0", "decode-0", "silo-0", "silo-0"];
+        string[] where =
+            ["silo-0", "silo-0", "silo-0", "prefill-0", "decode-0", "decode-0", "decode-0", "silo-0", "silo-0"];
         Assert.Equal(where, Enumerable.Range(1, 9).Select(step => Only(spans, step).Instance));
         Assert.All(Enumerable.Range(1, 9), step => Assert.True(
             Only(spans, step).Span.StartTimeUnixNano <= Only(spans, step).Span.EndTimeUnixNano));
