@@ -25,6 +25,7 @@ internal static class KreweCommand
         new ServeCommand(terminal),
         new SiloCommand(terminal),
         new WorkerCommand(terminal),
+        new TopCommand(terminal),
         new ChatCommand(terminal),
         new GenerateCommand(terminal),
         new BenchCommand(terminal),

@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Orleans;
+using Orleans.Dashboard;
 using Orleans.Hosting;
 using Orleans.Runtime;
 using StackExchange.Redis;
@@ -22,6 +23,7 @@ internal static class GrainHost
     {
         builder.Host.UseOrleans(silo =>
         {
+            silo.AddDashboard();
             silo.Configure<OrleansClusterOptions>(cluster =>
             {
                 cluster.ClusterId = ClusterId;

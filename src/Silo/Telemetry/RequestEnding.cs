@@ -10,15 +10,17 @@ internal sealed record RequestEnding(string Outcome, string? Code)
 {
     public const string FinishedOutcome = "finished";
     public const string Refused = "refused";
+    public const string Failed = "failed";
 
     private const string Cancelled = "cancelled";
     private const string Invalid = "invalid";
-    private const string Failed = "failed";
 
-    public static RequestEnding Of(Exception error) => error switch
+    /// <param name="error">What ended it.</param>
+    /// <param name="wasLetIn">It was being computed: no refusal any more, whatever the status says.</param>
+    public static RequestEnding Of(Exception error, bool wasLetIn) => error switch
     {
         OperationCanceledException => new RequestEnding(Cancelled, CodeOf(ErrorCode.ClientClosedRequest)),
-        KreweException known => Of(known.Code),
+        KreweException known => Of(known.Code, wasLetIn),
         // An answer that broke after it had begun ends its connection by this; what was wrong is inside.
         BadHttpRequestException { InnerException: KreweException inner } => new RequestEnding(
             inner.Code == ErrorCode.ClientClosedRequest ? Cancelled : Failed, CodeOf(inner.Code)),
@@ -27,12 +29,13 @@ internal sealed record RequestEnding(string Outcome, string? Code)
         _ => new RequestEnding(Failed, CodeOf(ErrorCode.Internal)),
     };
 
-    private static RequestEnding Of(ErrorCode code)
+    private static RequestEnding Of(ErrorCode code, bool wasLetIn)
     {
         var status = ErrorCatalog.Describe(code).HttpStatus;
         return new RequestEnding(
             code == ErrorCode.ClientClosedRequest ? Cancelled
-            : status is StatusCodes.Status429TooManyRequests or StatusCodes.Status503ServiceUnavailable ? Refused
+            : !wasLetIn && status is StatusCodes.Status429TooManyRequests
+                or StatusCodes.Status503ServiceUnavailable ? Refused
             : status < StatusCodes.Status500InternalServerError ? Invalid
             : Failed,
             CodeOf(code));

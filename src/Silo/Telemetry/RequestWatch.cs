@@ -51,7 +51,7 @@ internal sealed class RequestWatch : IDisposable
     public void Finished() => _ending = new RequestEnding("finished", null);
 
     /// <summary>It ended with this error instead.</summary>
-    public void Failed(Exception error) => _ending = RequestEnding.Of(error);
+    public void Failed(Exception error) => _ending = RequestEnding.Of(error, wasLetIn: _entry.Run is not null);
 
     public void Dispose()
     {

@@ -19,14 +19,34 @@ internal sealed class SequenceWatch(RequestSpec spec, SiloMetrics metrics, TimeP
     private DateTimeOffset? _migrationStartedAt;
     private bool _isEnded;
 
+    private int _tokens;
+
     /// <summary>Output tokens that were taken.</summary>
-    public int Tokens { get; private set; }
+    public int Tokens
+    {
+        get
+        {
+            lock (_gate) return _tokens;
+        }
+    }
 
     /// <summary>Null before the first token.</summary>
-    public TimeSpan? Ttft => _firstTokenAt - spec.ArrivedAt;
+    public TimeSpan? Ttft
+    {
+        get
+        {
+            lock (_gate) return _firstTokenAt - spec.ArrivedAt;
+        }
+    }
 
     /// <summary>Mean time of a further token; null with fewer than two.</summary>
-    public TimeSpan? Tpot => Tokens > 1 ? (_lastTokenAt - _firstTokenAt) / (Tokens - 1) : null;
+    public TimeSpan? Tpot
+    {
+        get
+        {
+            lock (_gate) return _tokens > 1 ? (_lastTokenAt - _firstTokenAt) / (_tokens - 1) : null;
+        }
+    }
 
     /// <summary>The owner took so many new tokens together: one gap between them and those before.</summary>
     public void TokensTaken(int count)
@@ -48,7 +68,7 @@ internal sealed class SequenceWatch(RequestSpec spec, SiloMetrics metrics, TimeP
             }
 
             (_lastTokenAt, _lastToken) = (now, stamp);
-            Tokens += count;
+            _tokens += count;
         }
     }
 
