@@ -26,6 +26,7 @@ internal static class KreweCommand
         new SiloCommand(terminal),
         new WorkerCommand(terminal),
         new TopCommand(terminal),
+        new ClusterCommand(terminal),
         new ChatCommand(terminal),
         new GenerateCommand(terminal),
         new BenchCommand(terminal),

@@ -9,8 +9,8 @@ namespace Krewe.Silo.Gateway;
 
 /// <summary>The endpoints that generate: one path, and a format for each.</summary>
 internal sealed class GenerateEndpoints(
-    AnswerKinds kinds, AnswerRuns runs, IGrainFactory grains, ClusterOptions options, Entropy entropy,
-    RequestWatches watches, TimeProvider time)
+    AnswerKinds kinds, AnswerRuns runs, IGrainFactory grains, PeerGateway peers, ClusterOptions options,
+    Entropy entropy, RequestWatches watches, TimeProvider time)
 {
     public RequestDelegate Of(AnswerKind kind) => context => GenerateAsync(context, kind);
 
@@ -43,7 +43,7 @@ internal sealed class GenerateEndpoints(
 
     private async Task AnswerAsync(HttpContext context, RequestWatch watch, GenerationRequest request)
     {
-        var run = await StartAsync(request);
+        if (await StartAsync(context, request) is not { } run) return;
         watch.Started(run);
         try
         {
@@ -61,7 +61,8 @@ internal sealed class GenerateEndpoints(
         }
     }
 
-    private async Task<AnswerRun> StartAsync(GenerationRequest request)
+    /// <returns>Null when another silo owns this request's stream and has answered.</returns>
+    private async Task<AnswerRun?> StartAsync(HttpContext context, GenerationRequest request)
     {
         try
         {
@@ -69,6 +70,7 @@ internal sealed class GenerateEndpoints(
         }
         catch (KreweException e) when (e.Code == ErrorCode.DuplicateRequestId && request.Spec.Answer is not null)
         {
+            if (await peers.TryForwardAsync(context, request.Spec.RequestId, request.Origin!.Body)) return null;
             // Answered before, and this silo does not have the answer any more: it is made again, the same.
             var stored = await grains.GetGrain<IRequestGrain>(request.Spec.RequestId).GetSpecAsync();
             if (stored is null) throw;

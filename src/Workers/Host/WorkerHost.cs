@@ -149,8 +149,8 @@ public sealed partial class WorkerHost
     private SiloLinks OpenLinks(WorkerIdentity identity, Engine engine, KvEventLog? kvEvents)
     {
         var logger = _loggers.CreateLogger("Krewe.Worker.Links");
-        return new SiloLinks((address, welcomed) => new SiloLink(
-            address, identity, engine.Post, () => engine.Load, welcomed, _time, logger, kvEvents));
+        return new SiloLinks((address, links) => new SiloLink(
+            address, identity, engine.Post, () => engine.Load, links, _time, logger, kvEvents));
     }
 
     private WorkerIdentity Identify(ModelFolder model, IModelRunner runner, int dataPort) => new()

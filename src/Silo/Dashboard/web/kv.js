@@ -21,8 +21,10 @@ export class Kv {
     update(this.sums,
       tile('On devices', number(sum(loads, 'pinned_blocks') + sum(loads, 'evictable_blocks')),
         `of ${number(sum(loads, 'total_blocks'))} blocks; ${number(sum(loads, 'pinned_blocks'))} held`),
-      tile('In host memory', number(sum(tiers, 'host_blocks')), `of ${number(sum(tiers, 'host_capacity'))} blocks`),
-      tile('On disk', number(sum(tiers, 'disk_blocks')), `of ${number(sum(tiers, 'disk_capacity'))} blocks`),
+      tile('In host memory', number(sum(tiers, 'host_blocks')), sum(tiers, 'host_capacity')
+        ? `of ${number(sum(tiers, 'host_capacity'))} blocks` : 'no worker has --kv-host-bytes'),
+      tile('On disk', number(sum(tiers, 'disk_blocks')), sum(tiers, 'disk_capacity')
+        ? `of ${number(sum(tiers, 'disk_capacity'))} blocks` : 'no worker has --kv-disk'),
       tile('Restored', number(sum(tiers, 'restored_blocks')), `${number(sum(tiers, 'spilled_blocks'))} spilled`),
       tile('Lost', number(sum(tiers, 'lost_blocks')), 'evicted without a copy'),
       tile('Bad', number(bad), 'found bad, computed again', bad > 0 ? 'bad' : ''));

@@ -34,9 +34,9 @@ export class Timeline {
     const { request } = life;
     if (request.outcome) this.ended = this.id;
     update(this.title, ...head(life, state, this.choice));
-    update(this.facts, facts(request));
+    update(this.facts, facts(life));
     update(this.picture, el('h2', {}, 'Timeline ', el('span', { class: 'muted' }, 'since the gateway took it in')),
-      picture(life), legend(life));
+      picture(life, Math.max(300, this.picture.clientWidth - 32)), legend(life));
     update(this.events, el('h2', {}, 'Events'), el('div', { class: 'scroll' }, table(columns, request.steps, 'None.')));
   }
 }
@@ -65,38 +65,39 @@ function head({ request }, state, choice) {
   ];
 }
 
-function facts(request) {
+function facts({ request, segments }) {
+  const where = (kind) => [...new Set(segments.filter((one) => one.kind === kind).map((one) => one.worker))].join(' → ');
+  const attempts = request.steps.filter((step) => step.step === 3 && step.what.startsWith('planned')).length;
   const fact = (name, value) => el('div', {}, el('dt', {}, name), el('dd', {}, value));
   return el('dl', { class: 'wide facts' },
     fact('Arrived', time(request.arrived_at)),
     fact('Prompt', `${number(request.prompt_tokens)} tokens`),
     fact('From a cache', request.plan ? `${number(request.plan.prefix_hit_tokens)} tokens` : '–'),
     fact('Output', `${number(request.output_tokens)} tokens`),
-    fact('Attempts', number(request.epoch)),
+    fact('Attempts', number(attempts)),
     fact('Migrations', number(request.migrations)),
     fact('KV moved', `${number(request.blocks_moved)} blocks, ${bytes(request.bytes_moved)}`),
-    fact('Prefill on', worker(request.plan?.prefill_worker) ?? '–'),
-    fact('Decode on', worker(request.plan?.decode_worker) ?? '–'),
+    fact('Prefill on', where('prefill') || '–'),
+    fact('Decode on', where('decode') || '–'),
     fact('End', request.error ? `${request.error.code}: ${request.error.message}` : request.finish_reason ?? request.phase),
     fact('Seed', String(request.seed)));
 }
 
 /** Lanes: the gateway, then each worker in the order of its first part. */
-function picture({ segments, request }) {
+function picture({ segments, request }, width) {
   if (segments.length === 0) return el('p', { class: 'empty' }, 'Nothing is known of it yet.');
   const lanes = [...new Set(segments.map((segment) => segment.worker ?? 'gateway'))];
-  const narrow = window.innerWidth <= 720;
-  const [width, left, right, row] = narrow ? [700, 120, 16, 44] : [1200, 130, 20, 40];
+  const [left, right, row] = [Math.min(130, 16 + 8 * Math.max(...lanes.map((lane) => lane.length))), 20, 40];
   const end = Math.max(...segments.map((segment) => segment.end_ms), 0.001);
   const x = (at) => left + (at / end) * (width - left - right);
   const height = 30 + lanes.length * row;
-  const ticks = [0, 0.25, 0.5, 0.75, 1].map((share) => share * end);
+  const ticks = (width < 600 ? [0, 0.5, 1] : [0, 0.25, 0.5, 0.75, 1]).map((share) => share * end);
   const label = `Timeline of ${request.id}: ${segments.map((segment) =>
     `${segment.kind} on ${segment.worker ?? 'gateway'} from ${ms(segment.start_ms)} to ${ms(segment.end_ms)}`).join('; ')}`;
   return svg('svg', { class: 'timeline', viewBox: `0 0 ${width} ${height}`, role: 'img', 'aria-label': label },
     ticks.map((at, i) => [
       svg('line', { class: 'grid-line', x1: x(at), x2: x(at), y1: 22, y2: height }),
-      svg('text', { x: x(at), y: 14, 'text-anchor': i === 0 ? 'start' : i === 4 ? 'end' : 'middle' },
+      svg('text', { x: x(at), y: 14, 'text-anchor': i === 0 ? 'start' : i === ticks.length - 1 ? 'end' : 'middle' },
         document.createTextNode(ms(at))),
     ]),
     lanes.map((lane, i) => svg('text', { class: 'lane', x: 0, y: 30 + i * row + 16 }, document.createTextNode(lane))),
