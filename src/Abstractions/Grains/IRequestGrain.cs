@@ -29,8 +29,8 @@ public interface IRequestGrain : IGrainWithStringKey
     Task<RequestSpec?> GetSpecAsync();
 
     /// <summary>
-    /// The silo that owns the stream, running or ended a while ago; null when the grain has just been read from storage:
-    /// then the stream has no owner.
+    /// The silo that owns the stream, running or ended a while ago; null when the grain has just been read from
+    /// storage: then the stream has no owner.
     /// </summary>
     Task<string?> GetOwnerAsync();
 

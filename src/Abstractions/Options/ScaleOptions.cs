@@ -28,7 +28,7 @@ public sealed record ScaleOptions
     /// <summary>Null reads it from the folder.</summary>
     public string? Namespace { get; init; }
 
-    /// <summary>Folder with token, ca.crt and namespace; the token is read anew for every call, since it expires.</summary>
+    /// <summary>Folder with token, ca.crt and namespace; the token expires and is read anew for every call.</summary>
     public string AccountFolder { get; init; } = Account;
 
     /// <summary>Every error at once.</summary>
@@ -38,8 +38,8 @@ public sealed record ScaleOptions
         {
             if (target is not null && (target.Min < 1 || target.Max < target.Min))
             {
-                yield return $"--scale-{option} is from {target.Min} to {target.Max} replicas; give NAME:MIN:MAX with 1 <= "
-                    + "MIN <= MAX.";
+                yield return $"--scale-{option} is from {target.Min} to {target.Max} replicas; give NAME:MIN:MAX with "
+                    + "1 <= MIN <= MAX.";
             }
         }
     }

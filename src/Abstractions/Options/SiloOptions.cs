@@ -126,7 +126,8 @@ public sealed record SiloOptions
     {
         if (string.IsNullOrWhiteSpace(ClusterId)) yield return "ClusterId is empty; give the cluster a name.";
         if (SiloPort is < 0 or > 65535) yield return $"SiloPort is {SiloPort}; it must be 0 to 65535.";
-        if (RedisWait < TimeSpan.Zero) yield return $"RedisWait is {RedisWait.TotalSeconds} s; it must not be negative.";
+        if (RedisWait < TimeSpan.Zero)
+            yield return $"RedisWait is {RedisWait.TotalSeconds} s; it must not be negative.";
         if (RecordExpiry < RecordKeep)
         {
             yield return $"RecordExpiry is {RecordExpiry.TotalSeconds} s; it must be at least RecordKeep "

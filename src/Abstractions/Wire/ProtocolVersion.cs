@@ -1,8 +1,8 @@
 namespace Krewe.Abstractions.Wire;
 
 /// <summary>
-/// Versions of control.proto and data.proto. Two peers of a control link speak the newest version that both know: during
-/// a rolling upgrade one of them is a version behind.
+/// Versions of control.proto and data.proto. Two peers of a control link speak the newest version that both know:
+/// during a rolling upgrade one of them is a version behind.
 /// </summary>
 /// <remarks>
 /// A peer of version 1 takes nobody else: so a hello and every data link say <see cref="Oldest"/>, and the newest is

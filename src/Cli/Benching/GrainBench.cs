@@ -28,7 +28,8 @@ internal sealed class GrainBench(IGrainFactory grains, TimeProvider time, int ca
     public async Task<IReadOnlyList<GrainFigures>> RunAsync(CancellationToken cancellationToken)
     {
         for (var i = 0; i < Grains; i++) await GrainOf(i).AttachAsync(WorkerOf(i), "bench");
-        await Task.WhenAll(Enumerable.Range(0, Grains).Select(i => CallAsync(i, WarmCalls / Grains, cancellationToken)));
+        await Task.WhenAll(Enumerable.Range(0, Grains).Select(
+            i => CallAsync(i, WarmCalls / Grains, cancellationToken)));
 
         // With several silos some of these grains are on this one and some on others: the nearest and the farthest.
         List<GrainFigures> alone = [];

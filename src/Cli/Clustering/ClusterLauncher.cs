@@ -44,8 +44,8 @@ internal sealed class ClusterLauncher(LocalCluster cluster, ClusterShape shape)
         // Written before it answers: a Redis that is killed and started again has what the silos believe it has.
         Start("redis", MemberKind.Redis, $"127.0.0.1:{port}",
         [
-            FindRedis(), "--port", Text(port), "--bind", "127.0.0.1", "--dir", cluster.RedisFolder, "--appendonly", "yes",
-            "--save", "", "--daemonize", "no",
+            FindRedis(), "--port", Text(port), "--bind", "127.0.0.1", "--dir", cluster.RedisFolder,
+            "--appendonly", "yes", "--save", "", "--daemonize", "no",
         ]);
         return $"127.0.0.1:{port}";
     }

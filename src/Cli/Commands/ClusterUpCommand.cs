@@ -38,7 +38,8 @@ internal sealed class ClusterUpCommand : Command
         : base("up", "Start it, wait until it serves, and leave it running.")
     {
         _terminal = terminal;
-        foreach (var option in (Option[])[_silos, _port, _prefill, _decode, _mixed, _redis, _model, _servedName, _folder])
+        foreach (var option in (Option[])[_silos, _port, _prefill, _decode, _mixed, _redis, _model, _servedName,
+            _folder])
             Add(option);
         _options.AddTo(this);
         _engine.AddTo(this);

@@ -146,7 +146,7 @@ internal sealed partial class RequestGrain
     }
 
     [SuppressMessage("Design", "CA1031",
-        Justification = "Whatever forgetting an old record throws: it must not look like a record that was not written.")]
+        Justification = "Whatever forgetting an old record throws must not look like a record that was not written.")]
     private async Task MakeRoomAsync()
     {
         if (retention.Keep(_spec!.GrainKey) is not { } oldest) return;

@@ -12,8 +12,8 @@ namespace Krewe.Grains;
 /// on.
 /// </summary>
 /// <remarks>
-/// A silo that died cannot say that its link is gone: its name stays until the worker's next incarnation, and its leases
-/// run out by their time.
+/// A silo that died cannot say that its link is gone: its name stays until the worker's next incarnation, and its
+/// leases run out by their time.
 /// </remarks>
 internal abstract class WorkerGrain(TimeProvider time, ILogger log) : Grain, IWorkerGrain
 {

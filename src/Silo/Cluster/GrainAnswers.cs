@@ -33,7 +33,7 @@ internal static class GrainAnswers
         }
     }
 
-    /// <summary>The grain host could not do it: a silo died, or its storage is away. What a grain throws is not.</summary>
+    /// <summary>The grain host could not do it: a silo died, or its storage is away. Not what a grain throws.</summary>
     public static bool IsOfHost(Exception error) =>
         error is OrleansException or TimeoutException or OperationCanceledException;
 

@@ -19,7 +19,9 @@ internal sealed partial class PeerGateway(
 
     /// <summary>Of the request: what the answer depends on. Of hop-by-hop headers none.</summary>
     private static readonly string[] RequestHeaders =
-        ["Authorization", "x-api-key", "Last-Event-ID", "Idempotency-Key", "X-Krewe-Resumable", "Accept", "traceparent"];
+    [
+        "Authorization", "x-api-key", "Last-Event-ID", "Idempotency-Key", "X-Krewe-Resumable", "Accept", "traceparent",
+    ];
 
     private static readonly string[] ResponseHeaders =
         ["x-request-id", "Cache-Control", "X-Accel-Buffering", "Retry-After"];

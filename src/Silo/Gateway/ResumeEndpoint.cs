@@ -44,7 +44,8 @@ internal sealed class ResumeEndpoint(
             return run;
         }
 
-        var spec = await GrainAnswers.AskAsync(grains.GetGrain<IRequestGrain>(id).GetSpecAsync, time) ?? throw new KreweException(
+        var spec = await GrainAnswers.AskAsync(grains.GetGrain<IRequestGrain>(id).GetSpecAsync, time)
+            ?? throw new KreweException(
             ErrorCode.NotFound,
             $"No request '{id}' can be resumed. Only those are that were sent with an Idempotency-Key or with "
             + $"'{RequestHeaders.Resumable}: true', and old ones are forgotten.",

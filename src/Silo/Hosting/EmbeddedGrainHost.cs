@@ -23,8 +23,8 @@ internal static class GrainHost
     public static IEnumerable<string> Mistakes(SiloOptions options)
     {
         if (options.RedisConnection is null) yield break;
-        yield return "--redis makes several silos one cluster, and this build has the embedded grain host, which is one "
-            + "silo and needs no Redis. Leave --redis out, or build with GrainRuntime=Orleans.";
+        yield return "--redis makes several silos one cluster, and this build has the embedded grain host, which is "
+            + "one silo and needs no Redis. Leave --redis out, or build with GrainRuntime=Orleans.";
     }
 
     /// <summary>Nothing is needed beside this process.</summary>

@@ -28,7 +28,7 @@ internal static class GrainHost
 {
     public const string Name = "Orleans";
 
-    /// <summary>Grains of all versions and deployments of Krewe keep their identity: records outlive an upgrade.</summary>
+    /// <summary>Grains of all versions of Krewe keep their identity: records outlive an upgrade.</summary>
     private const string ServiceId = "krewe";
 
     /// <summary>
@@ -42,8 +42,8 @@ internal static class GrainHost
     public static IEnumerable<string> Mistakes(SiloOptions options) => [];
 
     /// <summary>
-    /// Waits for Redis. Throws <see cref="KreweException"/> (StateUnavailable) that says what to change when it does not
-    /// answer within <see cref="SiloOptions.RedisWait"/>.
+    /// Waits for Redis. Throws <see cref="KreweException"/> (StateUnavailable) that says what to change when it does
+    /// not answer within <see cref="SiloOptions.RedisWait"/>.
     /// </summary>
     public static Task PrepareAsync(
         SiloOptions options, ILoggerFactory? loggers, TimeProvider time, CancellationToken cancellationToken) =>

@@ -36,8 +36,8 @@ internal static partial class OrleansRedis
         {
             throw new KreweException(
                 ErrorCode.InvalidOptions,
-                $"--redis '{options.RedisConnection}' is not an address of Redis ({e.Message}); give HOST:PORT, and more "
-                + "as StackExchange.Redis takes it, for instance HOST:6379,ssl=true.",
+                $"--redis '{options.RedisConnection}' is not an address of Redis ({e.Message}); give HOST:PORT, and "
+                + "more as StackExchange.Redis takes it, for instance HOST:6379,ssl=true.",
                 innerException: e);
         }
     }

@@ -12,7 +12,7 @@ public sealed class OrleansFactAttribute : FactAttribute
     public OrleansFactAttribute(string? takes = null)
     {
         if (SiloHost.GrainHostName != "Orleans")
-            Skip = "this build has the embedded grain host, which is one silo; './krewe test' runs it on Orleans beside it";
+            Skip = "the embedded grain host is one silo; './krewe test' runs this on Orleans beside it";
         else if (!IsOnPath("redis-server"))
             Skip = "redis-server is not on PATH (Debian, Ubuntu: apt-get install redis-server)";
         else if (takes is not null && Environment.GetEnvironmentVariable(LongTests) is not "1")

@@ -167,7 +167,7 @@ public sealed class KubernetesScalerTests
                 context.Response.StatusCode = Refusal is null ? 200 : 403;
                 context.Response.Close(
                     Encoding.UTF8.GetBytes(Refusal is null
-                        ? $$"""{"kind":"Scale","spec":{"replicas":{{Replicas}}}}"""
+                        ? $$$"""{"kind":"Scale","spec":{"replicas":{{{Replicas}}}}}"""
                         : $$"""{"kind":"Status","message":"{{Refusal}}"}"""),
                     willBlock: false);
             }

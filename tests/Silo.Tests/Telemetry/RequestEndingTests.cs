@@ -32,6 +32,6 @@ public sealed class RequestEndingTests
 
         // How an answer ends that broke after it had begun.
         var cut = new BadHttpRequestException("cut", new KreweException(ErrorCode.EngineFault, "why"));
-        Assert.Equal(("failed", "engine_fault"), (RequestEnding.Of(cut, true).Outcome, RequestEnding.Of(cut, true).Code));
+        Assert.Equal(new RequestEnding("failed", "engine_fault"), RequestEnding.Of(cut, true));
     }
 }

@@ -185,7 +185,10 @@ public sealed class SiloLinkTests
         return welcome;
     }
 
-    private static SiloMessage Silos(params string[] links) => new() { SiloSet = new SiloSet { SiloLinks = { links } } };
+    private static SiloMessage Silos(params string[] links) => new()
+    {
+        SiloSet = new SiloSet { SiloLinks = { links } },
+    };
 
     [Fact]
     public async Task Stopping_sends_what_waits_before_the_link_closes()
