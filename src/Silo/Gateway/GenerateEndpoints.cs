@@ -10,11 +10,7 @@ namespace Krewe.Silo.Gateway;
 /// <summary>The endpoints that generate: one path, and a format for each.</summary>
 internal sealed class GenerateEndpoints(
     AnswerKinds kinds, AnswerRuns runs, IGrainFactory grains, PeerGateway peers, ClusterOptions options,
-<<<<<<< HEAD
     Entropy entropy, RequestWatches watches, TimeProvider time)
-=======
-    Entropy entropy, TimeProvider time)
->>>>>>> chart
 {
     public RequestDelegate Of(AnswerKind kind) => context => GenerateAsync(context, kind);
 
