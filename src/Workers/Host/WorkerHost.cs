@@ -69,9 +69,10 @@ public sealed partial class WorkerHost
             _options.KvTiers, runner, model.Fingerprint, kvEvents, _time, _loggers.CreateLogger("Krewe.Worker.Tiers"));
         await using var pulls = new PullStarter(transport, runner.Kv, identity, hold, _time, handoffLog);
         await using var migrations = new MigrationStarter(transport, runner.Kv, identity, hold, _time, handoffLog);
+        var constraints = new ConstraintFactory(model.Tokenizer, runner.VocabularySize, model.StopTokenIds);
         await using var engine = new Engine(
-            runner, SettingsOf(model) with { Tiers = tiers, KvEvents = kvEvents }, pulls, hold, _time,
-            _loggers.CreateLogger("Krewe.Worker.Engine"), migrations);
+            runner, SettingsOf(model) with { Tiers = tiers, KvEvents = kvEvents, Constraints = constraints }, pulls,
+            hold, _time, _loggers.CreateLogger("Krewe.Worker.Engine"), migrations);
         server.Start((channel, first) => first.BodyCase switch
         {
             DataMessage.BodyOneofCase.Hello => new PullerConnection(
@@ -85,7 +86,7 @@ public sealed partial class WorkerHost
         engine.Start();
 
         using var linksStopping = new CancellationTokenSource();
-        var silos = OpenLinks(identity, engine, kvEvents);
+        var silos = OpenLinks(identity, engine, constraints, kvEvents);
         engine.RoleChanged = role =>
         {
             LogRole(_logger, identity.Role, role);
@@ -129,11 +130,20 @@ public sealed partial class WorkerHost
         LogCut(_logger, engine.Load.RunningSequences);
     }
 
-    private SiloLinks OpenLinks(WorkerIdentity identity, Engine engine, KvEventLog? kvEvents)
+    private SiloLinks OpenLinks(
+        WorkerIdentity identity, Engine engine, ConstraintFactory constraints, KvEventLog? kvEvents)
     {
         var logger = _loggers.CreateLogger("Krewe.Worker.Links");
         return new SiloLinks((address, welcomed) => new SiloLink(
-            address, identity, engine.Post, () => engine.Load, welcomed, _time, logger, kvEvents));
+            address, identity, Post, () => engine.Load, welcomed, _time, logger, kvEvents));
+
+        // What a constraint is compiled to is ready before the engine hears of it.
+        void Post(EngineCommand command)
+        {
+            if (command is EngineCommand.Start { Sequence.Sampling.Constraint: { Length: > 0 } specification })
+                constraints.Prepare(specification);
+            engine.Post(command);
+        }
     }
 
     private WorkerIdentity Identify(ModelFolder model, IModelRunner runner, int dataPort) => new()

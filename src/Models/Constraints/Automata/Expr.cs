@@ -17,7 +17,7 @@ internal abstract record Expr
     public sealed record Wide(CodePointSet Set) : Expr;
 
     /// <summary>This very text.</summary>
-    public sealed record Literal(string Text) : Expr;
+    public sealed record Literal(string Value) : Expr;
 
     public sealed record Sequence(ImmutableArray<Expr> Parts) : Expr;
 

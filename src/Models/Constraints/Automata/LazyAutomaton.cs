@@ -34,7 +34,10 @@ internal sealed class LazyAutomaton
         for (; strippedSpaces > 0; strippedSpaces--)
         {
             var padded = new Configuration(
-                Start.Readings, Start.Accepts, Start.Distance + 1, automaton.ClassCount) { IsPadded = true };
+                Start.Readings, Start.Accepts, Start.Distance + 1, automaton.ClassCount)
+            {
+                IsPadded = true,
+            };
             padded.Known[automaton.ClassOf((byte)' ')] = Start;
             Start = padded;
         }

@@ -36,7 +36,7 @@ internal sealed class RuleCompiler(Grammar grammar, ByteSet available, Constrain
     {
         switch (expr)
         {
-            case Expr.Literal literal: return BuildBytes(Encoding.UTF8.GetBytes(literal.Text), from);
+            case Expr.Literal literal: return BuildBytes(Encoding.UTF8.GetBytes(literal.Value), from);
             case Expr.Chars chars: return BuildChars(chars, from);
             case Expr.Wide wide:
                 var to = _nfa.AddState();
@@ -135,7 +135,7 @@ internal sealed class RuleCompiler(Grammar grammar, ByteSet available, Constrain
     /// <summary>Parts, counted until it is clear that they are many.</summary>
     private static int SizeOf(Expr expr) => expr switch
     {
-        Expr.Literal literal => literal.Text.Length,
+        Expr.Literal literal => literal.Value.Length,
         Expr.Sequence sequence => Sum(sequence.Parts),
         Expr.Choice choice => Sum(choice.Options) + 1,
         Expr.Repeat repeat => (SizeOf(repeat.Body) * Math.Max(1, Math.Min(repeat.Max ?? repeat.Min, 100))) + 1,

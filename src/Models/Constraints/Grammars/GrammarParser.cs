@@ -166,7 +166,7 @@ internal sealed class GrammarParser
         return repeated ?? item;
     }
 
-    private Expr ReadCount(Expr item)
+    private Expr.Repeat ReadCount(Expr item)
     {
         var token = Current;
         _at++;

@@ -53,7 +53,7 @@ internal sealed class ToolGrammar(Grammar grammar, ToolSpec tools, ConstraintBud
     /// Any text; where it comes to the opening, calls follow and nothing else. Node i of the graph has seen the
     /// opening's first i characters (Knuth, Morris and Pratt).
     /// </summary>
-    private Expr BehindText(Expr calls)
+    private Expr.Graph BehindText(Expr calls)
     {
         var opening = _text.Opening;
         var (called, end) = (opening.Length, opening.Length + 1);

@@ -126,7 +126,7 @@ internal static class JsonText
         return Expr.Of(Expr.Text("\\"), Expr.Any([HexDigit("\"\\/bfnrt"), Expr.Of(Expr.Text("u"), plane)]));
     }
 
-    private static Expr HexDigit(string any) => new Expr.Chars(
+    private static Expr.Chars HexDigit(string any) => new Expr.Chars(
         any.Aggregate(CodePointSet.Empty, (set, character) => set.Union(CodePointSet.Of(character))));
 
     private static IEnumerable<int> Points(CodePointSet set)

@@ -141,7 +141,7 @@ internal static class NumberText
         return Expr.Of(before, Expr.Any(options));
     }
 
-    private static Expr Digit(char first, char last) => new Expr.Chars(CodePointSet.Range(first, last));
+    private static Expr.Chars Digit(char first, char last) => new Expr.Chars(CodePointSet.Range(first, last));
 
     /// <summary>Digit strings without leading zeros by their remainder; those of remainder 0 are accepted.</summary>
     private static Dfa Remainders(int divisor)

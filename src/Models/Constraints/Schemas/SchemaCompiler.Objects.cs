@@ -139,7 +139,7 @@ internal sealed partial class SchemaCompiler
     }
 
     /// <summary>A name of letters, digits, _ and - that is none of these.</summary>
-    private static Expr OtherName(IReadOnlyCollection<string> taken) => JsonText.Quoted(
+    private static Expr OtherName(List<string> taken) => JsonText.Quoted(
         taken.Count == 0
             ? Expr.Of(new Expr.Chars(NameStart), new Expr.Repeat(new Expr.Chars(NameRest), 0, null))
             : Differing([.. taken.Where(name => name.Length > 0)], NameStart));

@@ -43,7 +43,7 @@ internal sealed partial class SchemaCompiler(
     }
 
     /// <summary>Values that satisfy all of these schemas.</summary>
-    private Expr Compile(IReadOnlyList<SchemaPart> all)
+    private Expr Compile(List<SchemaPart> all)
     {
         if (++_visits > VisitsMax)
             throw new ConstraintException($"it has more than {VisitsMax} schemas in all combinations", all[0].Path);
@@ -58,7 +58,7 @@ internal sealed partial class SchemaCompiler(
     }
 
     /// <summary>A rule by the schemas' places, so that what refers to itself comes to an end.</summary>
-    private Expr AsRule(IReadOnlyList<SchemaPart> all)
+    private Expr AsRule(List<SchemaPart> all)
     {
         var key = $"{label} {string.Join(" and ", all.Select(part => part.Key))}";
         return grammar.Share(key, () => CompileFlat(Flatten(all, 0)));

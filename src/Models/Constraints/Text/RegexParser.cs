@@ -39,7 +39,7 @@ internal sealed class RegexParser
         var parser = new RegexParser(pattern, path);
         var expr = parser.ReadAlternatives();
         if (!parser.IsOver) throw parser.Error("has a ')' without its '('");
-        expr = parser.Anchored(expr, isSearch);
+        expr = Anchored(expr, isSearch);
         return new CharacterBuilder(budget, path).Build(expr);
     }
 
@@ -49,7 +49,7 @@ internal sealed class RegexParser
         var parser = new RegexParser(pattern, path);
         var expr = parser.ReadAlternatives();
         if (!parser.IsOver) throw parser.Error("has a ')' without its '('");
-        return parser.Anchored(expr, isSearch: false);
+        return Anchored(expr, isSearch: false);
     }
 
     private Expr ReadAlternatives()
@@ -283,7 +283,7 @@ internal sealed class RegexParser
     }
 
     /// <summary>Anchors at the ends come to nothing, or to no text around them.</summary>
-    private Expr Anchored(Expr expr, bool isSearch)
+    private static Expr Anchored(Expr expr, bool isSearch)
     {
         if (expr is Expr.Choice choice)
             return Expr.Any(choice.Options.Select(option => Anchored(option, isSearch)));
@@ -292,7 +292,7 @@ internal sealed class RegexParser
         while (start < parts.Length && parts[start] is Expr.Anchor { IsStart: true }) start++;
         var end = parts.Length;
         while (end > start && parts[end - 1] is Expr.Anchor { IsStart: false }) end--;
-        Expr middle = Expr.Of(parts[start..end]);
+        var middle = Expr.Of(parts.AsSpan(start, end - start));
         if (start == 0 && end == parts.Length && middle is Expr.Choice) return Anchored(middle, isSearch);
         if (!isSearch) return middle;
         var any = new Expr.Repeat(new Expr.Chars(CodePointSet.All), 0, null);
