@@ -73,13 +73,14 @@ internal static class ConstraintFields
         if (root.Find(Structured) is not { } field) return null;
         foreach (var name in Refused)
         {
-            if (field.DemandObject().Find(name) is not { Value.ValueKind: not JsonValueKind.False } refused) continue;
+            if (!IsGiven(field.DemandObject().Find(name))) continue;
+            var refused = field.Required(name);
             throw new KreweException(
                 ErrorCode.UnsupportedParameter, $"'{refused.Path}' is not supported; leave it out.", refused.Path);
         }
 
-        var kinds = Kinds.Where(kind => field.DemandObject().Find(kind) is
-            { Value.ValueKind: not JsonValueKind.False }).ToArray();
+        field.DemandObject();
+        string[] kinds = [.. Kinds.Where(kind => IsGiven(field.Find(kind)))];
         return kinds.Length == 1
             ? ReadKind(kinds[0], field.Required(kinds[0]))
             : throw field.Wrong($"an object with exactly one of {string.Join(", ", Kinds)}");
@@ -90,7 +91,7 @@ internal static class ConstraintFields
         foreach (var kind in Kinds)
         {
             var name = kind == "json_object" ? "guided_json_object" : $"guided_{kind}";
-            if (root.Find(name) is { Value.ValueKind: not JsonValueKind.False } field) yield return ReadKind(kind, field);
+            if (IsGiven(root.Find(name))) yield return ReadKind(kind, root.Required(name));
         }
 
         if (root.Find("guided_whitespace_pattern") is { } pattern)
@@ -99,6 +100,8 @@ internal static class ConstraintFields
                 ErrorCode.UnsupportedParameter, $"'{pattern.Path}' is not supported; leave it out.", pattern.Path);
         }
     }
+
+    private static bool IsGiven(RequestField? field) => field is { Value.ValueKind: not JsonValueKind.False };
 
     private static FieldConstraint ReadKind(string kind, RequestField field) => kind switch
     {
