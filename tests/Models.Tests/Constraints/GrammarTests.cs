@@ -85,7 +85,8 @@ public sealed class GrammarTests
     public void A_grammar_that_can_be_read_in_many_ways_stays_small_and_right()
     {
         // Each character can be read in three ways, nested: 3^n readings.
-        const string Ambiguous = "root ::= a* b\na ::= \"x\" a? | \"x\" c? | c\nc ::= \"x\" | \"x\" a \"x\"\nb ::= \"y\"";
+        const string Ambiguous =
+            "root ::= a* b\na ::= \"x\" a? | \"x\" c? | c\nc ::= \"x\" | \"x\" a \"x\"\nb ::= \"y\"";
         var constraint = RandomWriter.Compile(ConstraintKind.Grammar, Ambiguous);
 
         var (text, hasEnded, _) = new RandomWriter(3).Write(constraint, 300);

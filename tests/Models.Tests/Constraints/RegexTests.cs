@@ -19,8 +19,9 @@ public sealed class RegexTests
     [InlineData(@"\W\S\D")]
     [InlineData("^a.*b$")]
     [InlineData("(^a|b$)")]
-    [InlineData(@"é|中{2}|😀+")]
-    [InlineData(@"[é-中]\x61\u0062")]
+    [InlineData("é|中{2}|😀")]
+    [InlineData(@"[é-中]+\x61?")]
+    [InlineData(@"\x61\u0062")]
     [InlineData("a{0}b")]
     [InlineData("a{,2}")]
     [InlineData("(a?){3}b{2,}?")]
@@ -73,7 +74,7 @@ public sealed class RegexTests
     [InlineData("((((){1000}){1000}){1000}){1000}")]
     [InlineData("(a|b)*a(a|b){30}")]
     [InlineData("(a?){5000}a{5000}")]
-    [InlineData("(x+x+)+y(x+x+)+z{9999}")]
+    [InlineData("(x+x+)+y(x+x+)+(z{9999}){3}")]
     [InlineData("(.*){50}(.*a){60}b{3000}")]
     public void A_bomb_is_refused_for_its_size(string pattern)
     {

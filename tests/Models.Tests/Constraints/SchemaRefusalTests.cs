@@ -14,7 +14,7 @@ public sealed class SchemaRefusalTests
     [InlineData("""{"items":{"$ref":"#/$defs/x"}}""", ".items.$ref", "points to nothing")]
     [InlineData("""{"$ref":"https://example.com/s"}""", ".$ref", "must point into")]
     [InlineData("""{"$ref":"#"}""", "", "refers to itself")]
-    [InlineData("""{"allOf":[{"$ref":"#"}]}""", "", "refers to itself")]
+    [InlineData("""{"allOf":[{"$ref":"#"}]}""", ".allOf[0]", "refers to itself")]
     [InlineData("""{"enum":[]}""", ".enum", "at least one")]
     [InlineData("""{"enum":[1],"minimum":0}""", ".minimum", "beside enum")]
     [InlineData("""{"anyOf":[]}""", ".anyOf", "at least one")]
@@ -41,7 +41,7 @@ public sealed class SchemaRefusalTests
     public void A_schema_that_is_too_large_is_refused_for_its_size(string schema)
     {
         var error = Assert.Throws<ConstraintException>(() => RandomWriter.Compile(ConstraintKind.JsonSchema, schema));
-        Assert.Contains("states", error.Message, StringComparison.Ordinal);
+        Assert.Matches("states|ambiguous", error.Message);
     }
 
     [Fact]

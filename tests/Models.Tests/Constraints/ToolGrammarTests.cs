@@ -7,7 +7,10 @@ namespace Krewe.Models.Tests.Constraints;
 public sealed class ToolGrammarTests
 {
     private const string Weather =
-        """{"type":"object","properties":{"city":{"enum":["Paris","Oslo"]},"days":{"type":"integer","minimum":1,"maximum":9}},"required":["city"],"additionalProperties":false}""";
+        """
+        {"type":"object","properties":{"city":{"enum":["Paris","Oslo"]},
+        "days":{"type":"integer","minimum":1,"maximum":9}},"required":["city"],"additionalProperties":false}
+        """;
 
     [Theory]
     [InlineData(ToolStyle.Tagged)]

@@ -3,33 +3,34 @@ using Krewe.Silo.Tests.Harness;
 
 namespace Krewe.Silo.Tests.Gateway;
 
-/// <summary>The fields that say what an output must look like: what is sent to the workers, and what is refused.</summary>
+/// <summary>The fields that say what an output must look like: what workers are sent, and what is refused.</summary>
 public sealed class ConstraintFieldTests
 {
     private const string Chat = "/v1/chat/completions";
     private const string Text = "/v1/completions";
     private const string Hello = "\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]";
+    private const string Five = "\"prompt\":[5]";
     private const string Schema = """{"type":"object","properties":{"a":{"type":"integer"}}}""";
 
     public static TheoryData<string, string, string> Taken => new()
     {
-        { Chat, $$"""{{{Hello}},"response_format":{"type":"json_object"}}""", "JsonObject" },
+        { Chat, Body(Hello, "\"response_format\":{\"type\":\"json_object\"}"), "JsonObject" },
         {
             Chat,
-            $$"""{{{Hello}},"response_format":{"json_schema":{"schema":{{Schema}},"name":"n"},"type":"json_schema"}}""",
+            Body(Hello, "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"schema\":" + Schema + "}}"),
             "JsonSchema"
         },
-        { Text, $$"""{"prompt":[5],"structured_outputs":{"json":{{Schema}},"regex":null}}""", "JsonSchema" },
-        { Text, """{"prompt":[5],"structured_outputs":{"json":"{\"type\":\"integer\"}"}}""", "JsonSchema" },
-        { Text, """{"prompt":[5],"structured_outputs":{"regex":"a+b","json":null}}""", "Regex" },
-        { Text, """{"prompt":[5],"structured_outputs":{"choice":["yes","no"]}}""", "Choice" },
-        { Text, """{"prompt":[5],"structured_outputs":{"grammar":"root ::= \"a\""}}""", "Grammar" },
-        { Text, """{"prompt":[5],"structured_outputs":{"json_object":true}}""", "JsonObject" },
-        { Text, """{"prompt":[5],"guided_regex":"[0-9]+"}""", "Regex" },
-        { Text, """{"prompt":[5],"guided_choice":["a"]}""", "Choice" },
-        { Text, $$"""{"prompt":[5],"guided_json":{{Schema}}}""", "JsonSchema" },
-        { Text, """{"prompt":[5],"guided_grammar":"root: \"a\""}""", "Grammar" },
-        { Chat, $$"""{{{Hello}},"tools":[{"type":"function","function":{"name":"f"}}]}""", "Tools" },
+        { Text, Body(Five, "\"structured_outputs\":{\"json\":" + Schema + "}"), "JsonSchema" },
+        { Text, Body(Five, "\"structured_outputs\":{\"json\":\"{}\"}"), "JsonSchema" },
+        { Text, Body(Five, "\"structured_outputs\":{\"regex\":\"a+b\",\"json\":null}"), "Regex" },
+        { Text, Body(Five, "\"structured_outputs\":{\"choice\":[\"yes\",\"no\"]}"), "Choice" },
+        { Text, Body(Five, "\"structured_outputs\":{\"grammar\":\"root ::= [a]\"}"), "Grammar" },
+        { Text, Body(Five, "\"structured_outputs\":{\"json_object\":true}"), "JsonObject" },
+        { Text, Body(Five, "\"guided_regex\":\"[0-9]+\""), "Regex" },
+        { Text, Body(Five, "\"guided_choice\":[\"a\"]"), "Choice" },
+        { Text, Body(Five, "\"guided_json\":" + Schema), "JsonSchema" },
+        { Text, Body(Five, "\"guided_grammar\":\"root: [a]\""), "Grammar" },
+        { Chat, Body(Hello, "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]"), "Tools" },
     };
 
     public static TheoryData<string, string, string> Refused => new()
@@ -95,4 +96,6 @@ public sealed class ConstraintFieldTests
         Assert.Contains(words, error.Text("error.message"), StringComparison.Ordinal);
         Assert.Empty(harness.Prefill.Started);
     }
+
+    private static string Body(params string[] fields) => $"{{{string.Join(',', fields)}}}";
 }

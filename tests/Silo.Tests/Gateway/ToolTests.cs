@@ -56,8 +56,9 @@ public sealed class ToolTests
     {
         await using var harness = await StartAsync(Call);
 
-        var answer = await Json.OfAsync(await harness.PostAsync(
-            Chat, $"{{{Ask},{Tools},\"tool_choice\":{{\"type\":\"function\",\"function\":{{\"name\":\"weather\"}}}}}}"));
+        const string Named = "\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"weather\"}}";
+
+        var answer = await Json.OfAsync(await harness.PostAsync(Chat, $"{{{Ask},{Tools},{Named}}}"));
 
         Assert.Equal("stop", answer.Text("choices.0.finish_reason"));
         Assert.Equal(JsonValueKind.Null, answer.At("choices.0.message.content").ValueKind);
@@ -119,7 +120,8 @@ public sealed class ToolTests
         Assert.StartsWith("<|begin|><|system|>be kind\n\nYou can call", prompt, StringComparison.Ordinal);
         Assert.Contains("\"description\":\"Tells it.\"", prompt, StringComparison.Ordinal);
         Assert.Contains(
-            "<|assistant|><tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Oslo\"}}\n</tool_call><|end|>",
+            "<|assistant|><tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Oslo\"}}\n</tool_call>"
+            + "<|end|>",
             prompt, StringComparison.Ordinal);
         Assert.Contains("<|user|><tool_response>\ncold\n</tool_response>", prompt, StringComparison.Ordinal);
     }
@@ -147,7 +149,8 @@ public sealed class ToolTests
             """;
 
         var answer = await Json.OfAsync(await harness.PostAsync("/v1/responses", $"{{{Body}}}"));
-        using var stream = new EventStream(await harness.PostStreamAsync("/v1/responses", $"{{{Body},\"stream\":true}}"));
+        using var stream = new EventStream(
+            await harness.PostStreamAsync("/v1/responses", $"{{{Body},\"stream\":true}}"));
         List<JsonElement> events = [];
         while (await stream.NextAsync() is { } data)
         {
@@ -176,12 +179,13 @@ public sealed class ToolTests
     public async Task Messages_have_a_block_for_each_call_whole_and_streamed()
     {
         await using var harness = await StartAsync(Two);
-        var body = $$"""
-            {{Ask}},"max_tokens":500,"tools":[{"name":"weather","input_schema":{"type":"object"}},{"name":"other"}]
+        const string Body = Ask + """
+            ,"max_tokens":500,"tools":[{"name":"weather","input_schema":{"type":"object"}},{"name":"other"}]
             """;
 
-        var answer = await Json.OfAsync(await harness.PostAsync("/v1/messages", $"{{{body}}}"));
-        using var stream = new EventStream(await harness.PostStreamAsync("/v1/messages", $"{{{body},\"stream\":true}}"));
+        var answer = await Json.OfAsync(await harness.PostAsync("/v1/messages", $"{{{Body}}}"));
+        using var stream = new EventStream(
+            await harness.PostStreamAsync("/v1/messages", $"{{{Body},\"stream\":true}}"));
         List<JsonElement> events = [];
         while (await stream.NextAsync() is { } data)
         {

@@ -32,10 +32,16 @@ internal sealed class Grammar
     /// <summary>The rule of that name, made at its first use.</summary>
     public Expr Share(string name, Func<Expr> make)
     {
-        if (_shared.TryGetValue(name, out var rule)) return new Expr.Call(rule);
+        if (TryDeclareShared(name, out var rule)) Define(rule, make());
+        return new Expr.Call(rule);
+    }
+
+    /// <summary>The rule of that name. True when it was not there: the caller defines it, now or later.</summary>
+    public bool TryDeclareShared(string name, out int rule)
+    {
+        if (_shared.TryGetValue(name, out rule)) return false;
         rule = Declare(name);
         _shared.Add(name, rule);
-        Define(rule, make());
-        return new Expr.Call(rule);
+        return true;
     }
 }

@@ -1,6 +1,6 @@
 namespace Krewe.Models;
 
-/// <summary>A nondeterministic automaton over integers that is being put together, and its deterministic form.</summary>
+/// <summary>A nondeterministic automaton over integers that is being put together.</summary>
 internal sealed class Nfa(ConstraintBudget budget)
 {
     private readonly List<List<SymbolEdge>> _edges = [];

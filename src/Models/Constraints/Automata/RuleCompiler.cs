@@ -107,6 +107,7 @@ internal sealed class RuleCompiler(Grammar grammar, ByteSet available, Constrain
         var body = (repeat.Max ?? repeat.Min) > 1 && SizeOf(repeat.Body) > CopiedPartsMax
             ? AsRule(repeat.Body)
             : repeat.Body;
+        if (repeat.Max < repeat.Min) return _nfa.AddState();
         for (var i = 0; i < repeat.Min; i++) from = Build(body, Branch(from));
         if (repeat.Max is null)
         {
@@ -128,7 +129,9 @@ internal sealed class RuleCompiler(Grammar grammar, ByteSet available, Constrain
 
     private Expr AsRule(Expr body)
     {
-        if (!_repeated.TryGetValue(body, out var call)) _repeated.Add(body, call = grammar.Add("a repeated part", body));
+        if (_repeated.TryGetValue(body, out var known)) return known;
+        var call = grammar.Add("a repeated part", body);
+        _repeated.Add(body, call);
         return call;
     }
 

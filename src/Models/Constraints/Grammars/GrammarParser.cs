@@ -89,6 +89,8 @@ internal sealed class GrammarParser
     /// <summary>A name that is being defined, or Lark's mark before one.</summary>
     private bool IsRuleBegin()
     {
+        // The mark begins a line; a question mark behind something repeats it.
+        if (IsSign("?") && _at > 0 && _tokens[_at - 1].Line == Current.Line) return false;
         var name = _at + (IsSign("?") ? 1 : 0);
         return _tokens[name].Kind == GrammarTokenKind.Name && _tokens[name + 1].Kind == GrammarTokenKind.Defines;
     }
@@ -179,7 +181,8 @@ internal sealed class GrammarParser
             2 => ReadNumber(token, ends[1]),
             _ => throw Error(token, "has a count of more than two numbers"),
         };
-        return to < from ? throw Error(token, "has a count that ends before it begins") : new Expr.Repeat(item, from, to);
+        if (to < from) throw Error(token, "has a count that ends before it begins");
+        return new Expr.Repeat(item, from, to);
     }
 
     private static int ReadNumber(GrammarToken token, string text) =>

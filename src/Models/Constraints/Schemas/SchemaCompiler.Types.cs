@@ -78,8 +78,8 @@ internal sealed partial class SchemaCompiler
             {
                 if (AreDisjoint(options[i], options[j])) continue;
                 throw owner.Error(
-                    "oneOf", $"has options {j} and {i} that one value may satisfy both; use anyOf, or tell them apart by "
-                    + "their type or by a required property with different constants");
+                    "oneOf", $"has options {j} and {i} that one value may satisfy both; use anyOf, or tell them apart "
+                    + "by their type or by a required property with different constants");
             }
         }
     }

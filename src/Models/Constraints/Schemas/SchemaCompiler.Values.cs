@@ -112,8 +112,8 @@ internal sealed partial class SchemaCompiler
             {
                 return NumberText.Multiples((long)divisor, Ceiling(low, isAbove), Floor(high, isBelow), budget)
                     ?? throw owner.Error(
-                        "multipleOf", "can be kept between two near bounds, from minimum 0 on, or without bounds, up to "
-                        + "500");
+                        "multipleOf", "can be kept between two near bounds, or, up to 500, from minimum 0 on or without "
+                        + "bounds");
             }
 
             digits = isInteger ? 0 : FractionDigits(owner, divisor);
@@ -145,7 +145,8 @@ internal sealed partial class SchemaCompiler
         // between two near ones.
         var (places, unit) = (0, 1m);
         var most = Math.Min(digits, BoundDigitsMax);
-        while (places < most && (!IsWhole(from * unit) || !IsWhole(to * unit))) (places, unit) = (places + 1, unit * 10);
+        while (places < most && (!IsWhole(from * unit) || !IsWhole(to * unit)))
+            (places, unit) = (places + 1, unit * 10);
         if (places < most) (places, unit) = (places + 1, unit * 10);
         var limit = NumberText.Largest / (decimal)Math.Pow(10, places);
         from = Math.Max(from, -decimal.Truncate(limit));

@@ -30,16 +30,26 @@ internal sealed partial class SchemaCompiler(
         "contentMediaType", "contentEncoding", "nullable",
     };
 
+    // Rules that are called and not defined yet: a chain of references must not become a chain of calls here.
+    private readonly Queue<(int Rule, List<SchemaPart> Schemas)> _open = [];
     private int _visits;
 
     /// <summary>The whole document.</summary>
-    public Expr Compile() => Compile([new SchemaPart(document, "")]);
+    public Expr Compile() => CompileAll([new SchemaPart(document, "")]);
 
     /// <summary>The values of the document that are objects: a function's arguments.</summary>
     public Expr CompileObject()
     {
         using var type = JsonDocument.Parse("""{"type": "object"}""");
-        return Compile([new SchemaPart(type.RootElement.Clone(), "(a call's arguments)"), new SchemaPart(document, "")]);
+        return CompileAll(
+            [new SchemaPart(type.RootElement.Clone(), "(a call's arguments)"), new SchemaPart(document, "")]);
+    }
+
+    private Expr CompileAll(List<SchemaPart> all)
+    {
+        var whole = Compile(all);
+        while (_open.TryDequeue(out var next)) grammar.Define(next.Rule, CompileFlat(Flatten(next.Schemas, 0)));
+        return whole;
     }
 
     /// <summary>Values that satisfy all of these schemas.</summary>
@@ -58,10 +68,11 @@ internal sealed partial class SchemaCompiler(
     }
 
     /// <summary>A rule by the schemas' places, so that what refers to itself comes to an end.</summary>
-    private Expr AsRule(List<SchemaPart> all)
+    private Expr.Call AsRule(List<SchemaPart> all)
     {
         var key = $"{label} {string.Join(" and ", all.Select(part => part.Key))}";
-        return grammar.Share(key, () => CompileFlat(Flatten(all, 0)));
+        if (grammar.TryDeclareShared(key, out var rule)) _open.Enqueue((rule, all));
+        return new Expr.Call(rule);
     }
 
     /// <summary>The same without references and allOf.</summary>
@@ -70,12 +81,22 @@ internal sealed partial class SchemaCompiler(
         List<SchemaPart> flat = [];
         foreach (var part in all)
         {
+            if (part.IsFlat)
+            {
+                flat.Add(part);
+                continue;
+            }
+
             DemandUnderstood(part);
             if (depth > ReferenceDepthMax)
-                throw new ConstraintException("it refers to itself without a property or an item in between", part.Path);
+            {
+                throw new ConstraintException(
+                    "it refers to itself without a property or an item in between", part.Path);
+            }
+
             if (part.Find("$ref") is not null) flat.AddRange(Flatten([Resolve(part)], depth + 1));
             if (part.Find("allOf") is not null) flat.AddRange(Flatten(part.Items("allOf"), depth + 1));
-            flat.Add(part);
+            flat.Add(part with { IsFlat = true });
         }
 
         return flat;

@@ -5,10 +5,12 @@ namespace Krewe.Models;
 /// <summary>One schema of a document, and where it stands.</summary>
 /// <param name="Value">An object, true or false.</param>
 /// <param name="Path">From the root, as in ".properties.name".</param>
-/// <param name="Without">A keyword that is left out of account; null = none.</param>
-internal sealed record SchemaPart(JsonElement Value, string Path, string? Without = null)
+/// <param name="Without">anyOf or oneOf, when it is left out of account; null = neither is.</param>
+/// <param name="IsFlat">What $ref and allOf mean stands beside it already.</param>
+internal sealed record SchemaPart(JsonElement Value, string Path, string? Without = null, bool IsFlat = false)
 {
-    public string Key => Without is null ? Path : $"{Path}-{Without}";
+    /// <summary>Equal parts have equal keys.</summary>
+    public string Key => $"{Path}{(Without is null ? "" : $"-{Without}")}{(IsFlat ? "!" : "")}";
 
     /// <summary>The keyword's value, null where it is absent.</summary>
     public JsonElement? Find(string keyword) =>

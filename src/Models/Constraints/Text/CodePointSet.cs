@@ -61,8 +61,9 @@ internal sealed class CodePointSet
     /// name.</summary>
     public static CodePointSet? OfCategory(string name)
     {
-        var wanted = Enum.GetValues<UnicodeCategory>().Where(category =>
-            CategoryName(category).StartsWith(name, StringComparison.Ordinal)).Select(category => (int)category).ToHashSet();
+        var wanted = Enum.GetValues<UnicodeCategory>()
+            .Where(category => CategoryName(category).StartsWith(name, StringComparison.Ordinal))
+            .Select(category => (int)category).ToHashSet();
         if (name.Length is 0 or > 2 || wanted.Count == 0) return null;
         List<(int, int)> ranges = [];
         var categories = Categories.Value;

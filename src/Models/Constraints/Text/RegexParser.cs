@@ -252,7 +252,8 @@ internal sealed class RegexParser
         }
 
         var unit = ReadHex(4);
-        if (!char.IsHighSurrogate((char)unit) || _at + 1 >= _points.Length || Current != '\\' || _points[_at + 1] != 'u')
+        if (!char.IsHighSurrogate((char)unit) || _at + 1 >= _points.Length || Current != '\\'
+            || _points[_at + 1] != 'u')
             return unit;
         _at += 2;
         var low = ReadHex(4);
@@ -265,7 +266,8 @@ internal sealed class RegexParser
     {
         var text = new StringBuilder();
         for (; text.Length < digits && !IsOver; _at++) text.Append(new Rune(Current).ToString());
-        return int.TryParse(text.ToString(), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var value)
+        return int.TryParse(
+                text.ToString(), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var value)
             && text.Length == digits && value <= 0x10FFFF
             ? value
             : throw Error("has an escape with wrong hexadecimal digits");

@@ -53,8 +53,8 @@ internal sealed record OutputForm(string Constraint, ToolUse? Tools)
     /// <summary>What a constrained output is says where it ends: other fields must not say otherwise.</summary>
     private static void RefuseOwnEnds(RequestField root, ConstraintChecks checks)
     {
-        const string Why = "cannot be combined with an output that must have a form: its form says where it ends. Leave "
-            + "one of them out.";
+        const string Why = "cannot be combined with an output that must have a form: its form says where it ends. "
+            + "Leave one of them out.";
         if (root.Find("min_tokens") is { } min && min.AsLong() > 0)
             throw new KreweException(ErrorCode.InvalidRequest, $"'{min.Path}' {Why}", min.Path);
         if (root.Find("ignore_eos") is { } ignore && ignore.AsBool())
@@ -62,7 +62,8 @@ internal sealed record OutputForm(string Constraint, ToolUse? Tools)
         foreach (var stop in root.Find("stop_token_ids")?.Items("an array of token ids") ?? [])
         {
             if (stop.Value.TryGetInt32(out var token) && token >= 0 && !checks.IsText(token)) continue;
-            throw new KreweException(ErrorCode.InvalidRequest, $"'{stop.Path}' is a token of text; it {Why}", stop.Path);
+            throw new KreweException(
+                ErrorCode.InvalidRequest, $"'{stop.Path}' is a token of text; it {Why}", stop.Path);
         }
     }
 

@@ -39,8 +39,8 @@ internal static class ToolPrompt
                 || function.ValueKind != JsonValueKind.Object) continue;
             if (content.Length > 0) content.Append('\n');
             content.Append(text.Opening).Append(text.BeforeName).Append(TextOf(function, "name"))
-                .Append(text.BeforeArguments).Append(TextOf(function, "arguments") is { Length: > 0 } sent ? sent : "{}")
-                .Append(text.Closing);
+                .Append(text.BeforeArguments)
+                .Append(TextOf(function, "arguments") is { Length: > 0 } sent ? sent : "{}").Append(text.Closing);
         }
 
         return message with { Content = content.ToString(), ToolCalls = null };

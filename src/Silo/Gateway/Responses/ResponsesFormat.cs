@@ -103,7 +103,8 @@ internal sealed class ResponsesFormat(AnswerContext context) : IAnswerFormat
             message.Text.Append(text);
             if (context.Request.Logprobs is not null && calls.Count == 0)
             {
-                foreach (var (token, of) in choice.Tokens.Zip(choice.Logprobs)) message.Logprobs.Add(Logprob(token, of));
+                foreach (var (token, of) in choice.Tokens.Zip(choice.Logprobs))
+                    message.Logprobs.Add(Logprob(token, of));
             }
         }
 

@@ -63,12 +63,13 @@ internal sealed class ConstraintFactory(Tokenizer tokenizer, int vocabularySize,
             // Another link may have been faster.
             if (Find(specification) is { } known) return known;
             _kept.AddFirst(new Entry(specification, compiled));
-            while (_kept.Count > 1 && (_kept.Count > KeptMax || _kept.Sum(entry => entry.Compiled.Bytes) > KeptBytesMax))
-                _kept.RemoveLast();
+            while (_kept.Count > KeptMax || (_kept.Count > 1 && KeptBytes > KeptBytesMax)) _kept.RemoveLast();
         }
 
         return compiled;
     }
+
+    private long KeptBytes => _kept.Sum(entry => entry.Compiled.Bytes);
 
     private CompiledConstraint? Find(string specification)
     {

@@ -2,8 +2,8 @@ namespace Krewe.Workers;
 
 /// <summary>
 /// What one sequence's output must look like: which tokens may come next, given those that came. Its state is a
-/// function of the specification, the output tokens and their limit alone, so that a stream goes on identically wherever
-/// it is continued. Used by the engine thread only.
+/// function of the specification, the output tokens and their limit alone, so that a stream goes on identically
+/// wherever it is continued. Used by the engine thread only.
 /// </summary>
 internal interface ITokenConstraint
 {
