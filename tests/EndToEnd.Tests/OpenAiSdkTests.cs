@@ -147,7 +147,7 @@ public sealed class OpenAiSdkTests(SplitCluster fixture, ITestOutputHelper outpu
         var options = new ChatCompletionOptions
         {
             MaxOutputTokenCount = 200,
-            Seed = 3,
+            Temperature = 0,
             Tools = { ChatTool.CreateFunctionTool("note", "Notes.", BinaryData.FromString("""
                 {"type":"object","properties":{"text":{"type":"string","minLength":8,"maxLength":16}},
                 "required":["text"],"additionalProperties":false}

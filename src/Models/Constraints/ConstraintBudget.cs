@@ -4,14 +4,14 @@ namespace Krewe.Models;
 
 /// <summary>
 /// What compiling one constraint may take. Every limit is far above real schemas and grammars; together they hold a
-/// hostile one below about a quarter of a second and some megabytes.
+/// hostile one to some tenths of a second and some megabytes.
 /// </summary>
 internal sealed class ConstraintBudget
 {
     public const int StatesMax = 20_000;
 
-    private const int DraftStatesMax = 200_000;
-    private const int WorkMax = 6_000_000;
+    private const int DraftStatesMax = 120_000;
+    private const int WorkMax = 2_000_000;
 
     private int _states;
     private int _draftStates;
@@ -27,6 +27,12 @@ internal sealed class ConstraintBudget
     public void TakeDraftState()
     {
         if (++_draftStates > DraftStatesMax) throw TooLarge(DraftStatesMax);
+    }
+
+    /// <summary>An automaton has become deterministic so far.</summary>
+    public static void DemandStates(int states)
+    {
+        if (states > StatesMax) throw TooLarge(StatesMax);
     }
 
     /// <summary>Elementary operations.</summary>

@@ -44,8 +44,6 @@ public sealed class SchemaOutputTests
         foreach (var schema in SchemaCase.All)
         {
             var constraint = RandomWriter.Compile(ConstraintKind.JsonSchema, schema.Text);
-            var (shortest, ended, _) = new RandomWriter(1).Write(constraint, 10_000);
-            Assert.True(ended, shortest);
             var (text, hasEnded, tokens) = new RandomWriter(2).Write(constraint, tokensMax);
             if (hasEnded && schema.Refute(text) is { } complaint) wrong.Add(complaint);
             if (!hasEnded && MinimumOf(schema) < tokensMax) wrong.Add($"{schema.Name} did not end: {text}");

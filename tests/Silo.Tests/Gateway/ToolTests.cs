@@ -84,7 +84,7 @@ public sealed class ToolTests
         using var events = new EventStream(await harness.PostStreamAsync(Chat, $"{{{Ask},{Tools},\"stream\":true}}"));
         var chunks = await events.ToEndAsync();
 
-        var text = string.Concat(chunks.Select(chunk => chunk.Text("choices.0.delta.content")));
+        var text = string.Concat(chunks.Select(chunk => Maybe(chunk, "choices", "0", "delta", "content")));
         Assert.Equal("One moment.\n", text);
         var deltas = chunks.Where(chunk => chunk.At("choices.0.delta").TryGetProperty("tool_calls", out _))
             .SelectMany(chunk => chunk.At("choices.0.delta.tool_calls").EnumerateArray()).ToList();
@@ -198,7 +198,7 @@ public sealed class ToolTests
         Assert.Equal("tool_use", answer.Text("content.1.type"));
         Assert.Equal("Paris, \"here\" {", answer.Text("content.1.input.city"));
         Assert.Equal("other", answer.Text("content.2.name"));
-        var pieces = events.Where(item => item.Text("delta.type") == "input_json_delta"
+        var pieces = events.Where(item => Maybe(item, "delta", "type") == "input_json_delta"
             && item.GetProperty("index").GetInt32() == 1);
         Assert.Equal(Paris, string.Concat(pieces.Select(item => item.Text("delta.partial_json"))));
         Assert.Equal(3, events.Count(item => item.Text("type") == "content_block_start"));
@@ -233,6 +233,18 @@ public sealed class ToolTests
         var error = await Json.OfAsync(response);
         Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
         Assert.Equal(parameter, error.Text("error.param"));
+    }
+
+    /// <summary>The text at a path; null where there is none.</summary>
+    private static string? Maybe(JsonElement element, params string[] path)
+    {
+        foreach (var step in path)
+        {
+            if (element.ValueKind == JsonValueKind.Array) element = element[int.Parse(step, System.Globalization.CultureInfo.InvariantCulture)];
+            else if (!element.TryGetProperty(step, out element)) return null;
+        }
+
+        return element.GetString();
     }
 
     /// <summary>A silo whose workers write this text.</summary>

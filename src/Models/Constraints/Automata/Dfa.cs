@@ -81,8 +81,7 @@ internal sealed class Dfa(IReadOnlyList<DfaState> states)
         {
             foreach (var group in states[state].Edges.GroupBy(edge => edge.Target))
             {
-                var set = group.Aggregate(
-                    CodePointSet.Empty, (all, edge) => all.Union(CodePointSet.Range(edge.First, edge.Last)));
+                var set = CodePointSet.OfRanges(group.Select(edge => (edge.First, edge.Last)));
                 steps.Add(new Expr.Step(state, group.Key, new Expr.Chars(set, inJson)));
             }
 

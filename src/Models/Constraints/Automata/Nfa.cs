@@ -6,6 +6,13 @@ internal sealed class Nfa(ConstraintBudget budget)
     private readonly List<List<SymbolEdge>> _edges = [];
     private readonly List<List<int>> _epsilons = [];
 
+    // Of the construction: what was reached lately, and the edges of one set of states.
+    private readonly List<int> _reached = [];
+    private readonly List<SymbolEdge> _outgoing = [];
+    private readonly List<int> _cuts = [];
+    private int[] _marks = [];
+    private int _mark;
+
     public int AddState()
     {
         budget.TakeDraftState();
@@ -24,6 +31,7 @@ internal sealed class Nfa(ConstraintBudget budget)
         var known = new Dictionary<int[], int>(SetComparer.Instance);
         var sets = new List<int[]>();
         var result = new List<DfaState>();
+        _marks = new int[_edges.Count];
         StateOf(Close([start]));
         for (var i = 0; i < sets.Count; i++)
         {
@@ -44,9 +52,9 @@ internal sealed class Nfa(ConstraintBudget budget)
         int StateOf(int[] set)
         {
             if (known.TryGetValue(set, out var state)) return state;
-            budget.TakeDraftState();
             known.Add(set, sets.Count);
             sets.Add(set);
+            ConstraintBudget.DemandStates(sets.Count);
             return sets.Count - 1;
         }
     }
@@ -54,16 +62,26 @@ internal sealed class Nfa(ConstraintBudget budget)
     /// <summary>The states' edges, cut into disjoint intervals, and where each leads.</summary>
     private IEnumerable<(int First, int Last, List<int> Targets)> Intervals(int[] states)
     {
-        var edges = states.SelectMany(state => _edges[state]).ToArray();
-        if (edges.Length == 0) yield break;
-        var cuts = edges.Select(edge => edge.First).Concat(edges.Select(edge => edge.Last + 1)).Distinct().ToArray();
-        Array.Sort(cuts);
-        var targets = new List<int>[cuts.Length];
-        foreach (var edge in edges)
+        _outgoing.Clear();
+        _cuts.Clear();
+        foreach (var state in states)
+        {
+            foreach (var edge in _edges[state])
+            {
+                _outgoing.Add(edge);
+                _cuts.Add(edge.First);
+                _cuts.Add(edge.Last + 1);
+            }
+        }
+
+        _cuts.Sort();
+        int[] cuts = [.. _cuts.Distinct()];
+        var targets = new List<int>?[cuts.Length];
+        foreach (var edge in _outgoing)
         {
             var from = Array.BinarySearch(cuts, edge.First);
             var to = Array.BinarySearch(cuts, edge.Last + 1);
-            budget.TakeWork(to - from);
+            budget.TakeWork(1 + to - from);
             for (var i = from; i < to; i++) (targets[i] ??= []).Add(edge.Target);
         }
 
@@ -76,20 +94,25 @@ internal sealed class Nfa(ConstraintBudget budget)
     /// <summary>Everything that is reached without a symbol; ascending.</summary>
     private int[] Close(List<int> states)
     {
-        var reached = new HashSet<int>(states);
-        var open = new Stack<int>(reached);
-        while (open.TryPop(out var state))
+        _mark++;
+        _reached.Clear();
+        foreach (var state in states) Reach(state);
+        for (var i = 0; i < _reached.Count; i++)
         {
-            foreach (var next in _epsilons[state])
-            {
-                if (reached.Add(next)) open.Push(next);
-            }
+            foreach (var next in _epsilons[_reached[i]]) Reach(next);
         }
 
-        budget.TakeWork(reached.Count);
-        int[] closed = [.. reached];
+        budget.TakeWork(_reached.Count);
+        int[] closed = [.. _reached];
         Array.Sort(closed);
         return closed;
+    }
+
+    private void Reach(int state)
+    {
+        if (_marks[state] == _mark) return;
+        _marks[state] = _mark;
+        _reached.Add(state);
     }
 
     private sealed class SetComparer : IEqualityComparer<int[]>

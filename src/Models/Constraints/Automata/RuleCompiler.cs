@@ -21,6 +21,7 @@ internal sealed class RuleCompiler(Grammar grammar, ByteSet available, Constrain
     private const int InlineSequencesMax = 2;
 
     private readonly Dictionary<Expr, Expr> _repeated = new(ReferenceEqualityComparer.Instance);
+    private readonly Dictionary<Expr, CharEdges> _prepared = new(ReferenceEqualityComparer.Instance);
     private Nfa _nfa = new(budget);
 
     /// <summary>The rule, and every rule that it calls was declared.</summary>
@@ -158,30 +159,38 @@ internal sealed class RuleCompiler(Grammar grammar, ByteSet available, Constrain
 
     private void BuildChars(Expr.Chars chars, int from, int to)
     {
+        if (!_prepared.TryGetValue(chars, out var edges)) _prepared.Add(chars, edges = Prepare(chars));
+        foreach (var (first, last) in edges.Bytes) AddBytes(from, first, last, to);
+        foreach (var sequence in edges.Sequences) AddSequence(sequence, from, to);
+        foreach (var rule in edges.Rules) _nfa.Add(from, Bytes + rule, Bytes + rule, to);
+    }
+
+    /// <summary>The edges of a set: ASCII as bytes, few other characters where they stand, and many, and escapes, by
+    /// rules that all places share.</summary>
+    private CharEdges Prepare(Expr.Chars chars)
+    {
         var (plain, escaped) = chars.InJson
             ? (chars.Set.Except(JsonText.Escaped), chars.Set.Intersect(JsonText.Escaped))
             : (chars.Set, CodePointSet.Empty);
-        foreach (var (first, last) in plain.Intersect(CodePointSet.Ascii).Ranges) AddBytes(from, first, last, to);
-        BuildWide(plain.Except(CodePointSet.Ascii), from, to);
+        List<int> rules = [];
+        var wide = plain.Except(CodePointSet.Ascii);
+        var sequences = Utf8Ranges.Split(wide).ToArray();
+        if (sequences.Length > InlineSequencesMax)
+        {
+            rules.Add(RuleOf(grammar.Share($"characters {wide.Key}", () => new Expr.Wide(wide))));
+            sequences = [];
+        }
+
         if (!escaped.IsEmpty)
         {
             var isAny = chars.Set.Ranges.SequenceEqual(CodePointSet.All.Ranges);
-            BuildCall(JsonText.Escape(grammar, escaped, isAny), from, to);
-        }
-    }
-
-    private void BuildWide(CodePointSet set, int from, int to)
-    {
-        if (set.IsEmpty) return;
-        var sequences = Utf8Ranges.Split(set).ToArray();
-        if (sequences.Length > InlineSequencesMax)
-        {
-            BuildCall(grammar.Share($"characters {set.Key}", () => new Expr.Wide(set)), from, to);
-            return;
+            rules.Add(RuleOf(JsonText.Escape(grammar, escaped, isAny)));
         }
 
-        foreach (var sequence in sequences) AddSequence(sequence, from, to);
+        return new CharEdges(plain.Intersect(CodePointSet.Ascii).Ranges.ToArray(), sequences, rules);
     }
+
+    private static int RuleOf(Expr call) => ((Expr.Call)call).Rule;
 
     private void AddSequence((byte First, byte Last)[] sequence, int from, int to)
     {
@@ -193,9 +202,9 @@ internal sealed class RuleCompiler(Grammar grammar, ByteSet available, Constrain
         }
     }
 
-    private void BuildCall(Expr call, int from, int to)
-    {
-        var rule = Bytes + ((Expr.Call)call).Rule;
-        _nfa.Add(from, rule, rule, to);
-    }
+    /// <param name="Bytes">Ranges of single bytes.</param>
+    /// <param name="Sequences">Characters of several bytes.</param>
+    /// <param name="Rules">Rules that match one character each.</param>
+    private sealed record CharEdges(
+        (int First, int Last)[] Bytes, (byte First, byte Last)[][] Sequences, List<int> Rules);
 }

@@ -11,7 +11,7 @@ internal sealed partial class SchemaCompiler(
     Grammar grammar, JsonElement document, ConstraintBudget budget, string label = "schema")
 {
     /// <summary>Schemas that are looked at, the same one in another combination counted again.</summary>
-    private const int VisitsMax = 20_000;
+    private const int VisitsMax = 8_000;
 
     private const int ReferenceDepthMax = 64;
 

@@ -30,10 +30,10 @@ internal sealed class CodePointSet
     public static CodePointSet Word { get; } =
         Digits.Union(Range('A', 'Z')).Union(Range('a', 'z')).Union(Of('_'));
 
-    /// <summary>As <c>\s</c> in ECMAScript.</summary>
+    /// <summary>What <c>\s</c> is for every engine.</summary>
     public static CodePointSet Space { get; } =
         Range(9, 13).Union(Of(' ')).Union(Of(0xA0)).Union(Of(0x1680)).Union(Range(0x2000, 0x200A))
-            .Union(Range(0x2028, 0x2029)).Union(Of(0x202F)).Union(Of(0x205F)).Union(Of(0x3000)).Union(Of(0xFEFF));
+            .Union(Range(0x2028, 0x2029)).Union(Of(0x202F)).Union(Of(0x205F)).Union(Of(0x3000));
 
     /// <summary>What <c>.</c> does not match.</summary>
     public static CodePointSet LineEnds { get; } = Of('\n').Union(Of('\r')).Union(Range(0x2028, 0x2029));
@@ -45,6 +45,9 @@ internal sealed class CodePointSet
     /// <summary>Equal sets have equal keys.</summary>
     public string Key => string.Join(
         ';', _ranges.Select(range => string.Create(CultureInfo.InvariantCulture, $"{range.First}-{range.Last}")));
+
+    /// <summary>From sorted, disjoint ranges.</summary>
+    public static CodePointSet OfRanges(IEnumerable<(int First, int Last)> sorted) => new([.. sorted]);
 
     public static CodePointSet Of(int point) => Range(point, point);
 

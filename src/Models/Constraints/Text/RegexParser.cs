@@ -144,7 +144,7 @@ internal sealed class RegexParser
             case '.': return new Expr.Chars(CodePointSet.LineEnds.Complement());
             case '^': return new Expr.Anchor(IsStart: true);
             case '$': return new Expr.Anchor(IsStart: false);
-            case '\\': return new Expr.Chars(ReadEscape(inClass: false));
+            case '\\': return new Expr.Chars(ReadEscape(inClass: false, isNegated: false));
             case '*' or '+' or '?': throw Error($"has a '{(char)point}' with nothing to repeat");
             default: return new Expr.Chars(CodePointSet.Of(point));
         }
@@ -184,7 +184,7 @@ internal sealed class RegexParser
         {
             if (IsOver) throw Error("has a '[' without its ']'");
             if (Current == ']' && !isFirst) break;
-            var (from, single) = ReadClassItem();
+            var (from, single) = ReadClassItem(isNegated);
             if (single is null || _at + 1 >= _points.Length || Current != '-' || _points[_at + 1] == ']')
             {
                 set = set.Union(from);
@@ -192,7 +192,7 @@ internal sealed class RegexParser
             }
 
             _at++;
-            var (_, last) = ReadClassItem();
+            var (_, last) = ReadClassItem(isNegated);
             if (last is null || last < single) throw Error("has a range in [...] whose end is before its begin");
             set = set.Union(CodePointSet.Range(single.Value, last.Value));
         }
@@ -201,27 +201,22 @@ internal sealed class RegexParser
         return isNegated ? set.Complement() : set;
     }
 
-    private (CodePointSet Set, int? Single) ReadClassItem()
+    private (CodePointSet Set, int? Single) ReadClassItem(bool isNegated)
     {
         var point = _points[_at++];
         if (point != '\\') return (CodePointSet.Of(point), point);
-        var set = ReadEscape(inClass: true);
+        var set = ReadEscape(inClass: true, isNegated);
         var isSingle = set.Ranges.Length == 1 && set.Ranges[0].First == set.Ranges[0].Last;
         return (set, isSingle ? set.Ranges[0].First : null);
     }
 
-    private CodePointSet ReadEscape(bool inClass)
+    private CodePointSet ReadEscape(bool inClass, bool isNegated)
     {
         if (IsOver) throw Error("ends in a '\\'");
         var point = _points[_at++];
         switch (point)
         {
-            case 'd': return CodePointSet.Digits;
-            case 'D': return CodePointSet.Digits.Complement();
-            case 'w': return CodePointSet.Word;
-            case 'W': return CodePointSet.Word.Complement();
-            case 's': return CodePointSet.Space;
-            case 'S': return CodePointSet.Space.Complement();
+            case 'd' or 'w' or 's' or 'D' or 'W' or 'S': return RegexClass.Of((char)point, isNegated);
             case 't': return CodePointSet.Of('\t');
             case 'n': return CodePointSet.Of('\n');
             case 'r': return CodePointSet.Of('\r');
