@@ -26,6 +26,7 @@ internal static class KreweCommand
         new SimulateCommand(terminal),
         new PlanCommand(terminal),
         new DoctorCommand(terminal),
+        new KeysCommand(terminal),
     };
 
     /// <summary>Runs one command line; returns its <see cref="ExitCode"/>.</summary>

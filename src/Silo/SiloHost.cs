@@ -5,6 +5,7 @@ using Krewe.Abstractions;
 using Krewe.Control.Cluster;
 using Krewe.Control.Routing;
 using Krewe.Grains;
+using Krewe.Silo.Access;
 using Krewe.Silo.Cluster;
 using Krewe.Silo.Gateway;
 using Krewe.Silo.Gateway.Answers;
@@ -143,6 +144,7 @@ public static class SiloHost
         services.AddSingleton(_ => model);
         services.AddSingleton(new Entropy(() => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)))));
         AddLinks(services);
+        AddAccess(services);
         AddGateway(services);
         services.AddSingleton(new DecisionLog());
         services.AddSingleton(new PoolPolicy());
@@ -161,6 +163,7 @@ public static class SiloHost
 
         var app = builder.Build();
         app.UseMiddleware<ErrorMiddleware>();
+        app.UseMiddleware<AccessMiddleware>();
         GatewayRoutes.Map(
             app,
             app.Services.GetRequiredService<GenerateEndpoints>(),
@@ -170,6 +173,7 @@ public static class SiloHost
             app.Services.GetRequiredService<ServerEndpoints>(),
             app.Services.GetRequiredService<ClusterEndpoints>());
         app.Services.GetRequiredService<DecisionEndpoints>().Map(app);
+        app.Services.GetRequiredService<AuditLog>().Map(app);
         return app;
     }
 
@@ -188,6 +192,13 @@ public static class SiloHost
         services.AddSingleton<LinkListener>();
         services.AddSingleton<MigrationAgent>();
         services.AddHostedService(provider => provider.GetRequiredService<MigrationAgent>());
+    }
+
+    private static void AddAccess(IServiceCollection services)
+    {
+        services.AddSingleton<KeyRing>();
+        services.AddHostedService(provider => provider.GetRequiredService<KeyRing>());
+        services.AddSingleton<AuditLog>();
     }
 
     private static void AddGateway(IServiceCollection services)

@@ -30,6 +30,8 @@ public static class ErrorCatalog
         ErrorCode.IdempotencyKeyReused => new(422, Invalid, "idempotency_key_reused", false),
         ErrorCode.RequestTimedOut => new(408, Invalid, "request_timed_out", false),
         ErrorCode.InvalidApiKey => new(401, "authentication_error", "invalid_api_key", false),
+        ErrorCode.PermissionDenied => new(403, "permission_error", "permission_denied", false),
+        ErrorCode.RateLimited => new(429, "rate_limit_error", "rate_limit_exceeded", false),
         ErrorCode.NoWorkers => new(503, Server, "no_workers", true),
         ErrorCode.Overloaded => new(429, "rate_limit_error", "overloaded", true),
         ErrorCode.Draining => new(503, Server, "draining", true),

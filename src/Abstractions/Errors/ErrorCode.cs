@@ -55,4 +55,6 @@ public enum ErrorCode
     // Added later: numbers travel between silos and are never moved.
     IdempotencyKeyReused,
     RequestTimedOut,
+    PermissionDenied,
+    RateLimited,
 }

@@ -50,6 +50,13 @@ public sealed record SiloOptions
     /// <summary>Largest request body in bytes.</summary>
     public long MaxRequestBytes { get; init; } = 32L << 20;
 
+    /// <summary>File of API keys, or a folder of such files; null = no keys: everybody may do everything.</summary>
+    public string? ApiKeys { get; init; }
+
+    /// <summary>File that operators' actions are appended to; null = audit.jsonl in the data folder, if there is
+    /// one.</summary>
+    public string? AuditLog { get; init; }
+
     /// <summary>Name of the routing policy; null = the usual one.</summary>
     public string? RoutingPolicy { get; init; }
 
@@ -71,6 +78,8 @@ public sealed record SiloOptions
             yield return $"BindHost '{BindHost}' is not an IP address; use 127.0.0.1, 0.0.0.0 or one of this machine.";
         if (!Directory.Exists(ModelDirectory))
             yield return $"Model folder '{ModelDirectory}' does not exist; give --model a folder with config.json.";
+        if (ApiKeys is not null && !File.Exists(ApiKeys) && !Directory.Exists(ApiKeys))
+            yield return $"API keys '{ApiKeys}' do not exist; make a file of them with 'krewe keys make'.";
         if (MaxRequestBytes < 1024) yield return $"MaxRequestBytes is {MaxRequestBytes}; it must be at least 1024.";
         if (RecordKeep <= TimeSpan.Zero)
             yield return $"RecordKeep is {RecordKeep.TotalSeconds} s; it must be positive.";

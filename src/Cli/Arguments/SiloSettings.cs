@@ -37,6 +37,12 @@ internal sealed class SiloSettings(int usualLinkPort)
         "--resume-window", "How long a resumable request runs without a client, and its answer is kept.",
         TimeSpan.FromMinutes(1));
 
+    private readonly Option<string?> _apiKeys = Setting.Text(
+        "--api-keys", "PATH", "File of API keys, or a folder of them; read again when changed. Default: no keys.");
+
+    private readonly Option<string?> _auditLog = Setting.Text(
+        "--audit-log", "FILE", "Where operators' actions are put down. Default: audit.jsonl in --data.");
+
     private readonly Option<string?> _policy = Setting.Text(
         "--policy", "NAME",
         $"How workers are chosen. Default {RoutingPolicies.Default}; {string.Join(", ", RoutingPolicies.Names)}.");
@@ -52,7 +58,8 @@ internal sealed class SiloSettings(int usualLinkPort)
     public void AddTo(Command command)
     {
         foreach (var option in (Option[])[_port, _linkPort, _host, _model, _servedName, _data, _id, _drain,
-            _recordKeep, _resumeWindow, _policy, _ttftSlo, _tpotSlo])
+            _recordKeep, _resumeWindow, _policy, _ttftSlo, _tpotSlo,
+            _apiKeys, _auditLog])
             command.Add(option);
         _cluster.AddTo(command);
     }
@@ -69,6 +76,8 @@ internal sealed class SiloSettings(int usualLinkPort)
         RecordKeep = _recordKeep.Read(result),
         ResumeWindow = _resumeWindow.Read(result),
         DrainGrace = _drain.Read(result),
+        ApiKeys = result.GetValue(_apiKeys),
+        AuditLog = result.GetValue(_auditLog),
         RoutingPolicy = result.GetValue(_policy),
         TtftSlo = result.GetValue(_ttftSlo),
         TpotSlo = result.GetValue(_tpotSlo),

@@ -2,7 +2,9 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Krewe.Abstractions;
+using Krewe.Control.Access;
 using Krewe.Control.Cluster;
+using Krewe.Silo.Access;
 using Krewe.Silo.Gateway;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -14,7 +16,7 @@ namespace Krewe.Silo.Cluster;
 internal sealed class DecisionEndpoints(DecisionLog log)
 {
     public void Map(IEndpointRouteBuilder routes) =>
-        routes.MapGet("/v1/cluster/decisions", (RequestDelegate)GetAsync);
+        routes.MapGet("/v1/cluster/decisions", (RequestDelegate)GetAsync).RequireRole(AccessRoles.Operator);
 
     private Task GetAsync(HttpContext context)
     {

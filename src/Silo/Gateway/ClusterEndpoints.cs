@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Krewe.Abstractions;
+using Krewe.Silo.Access;
 using Krewe.Silo.Gateway.Json;
 using Krewe.Silo.Links;
 using Microsoft.AspNetCore.Http;
@@ -94,9 +95,11 @@ internal sealed class ClusterEndpoints(ClusterView view, MigrationAgent agent, I
             return new ClusterActionRequest();
         try
         {
-            return await JsonSerializer.DeserializeAsync(
+            var order = await JsonSerializer.DeserializeAsync(
                 context.Request.Body, GatewayJson.Instance.ClusterActionRequest, context.RequestAborted)
                 ?? new ClusterActionRequest();
+            AuditLog.Describe(context, JsonSerializer.Serialize(order, GatewayJson.Instance.ClusterActionRequest));
+            return order;
         }
         catch (JsonException e)
         {

@@ -1,3 +1,5 @@
+using Krewe.Control.Access;
+using Krewe.Silo.Access;
 using Krewe.Silo.Gateway.Requests;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -12,33 +14,37 @@ internal static class GatewayRoutes
         IEndpointRouteBuilder routes, GenerateEndpoints generate, ResumeEndpoint resume, InfoEndpoints info,
         TokenEndpoints tokens, ServerEndpoints server, ClusterEndpoints cluster)
     {
-        routes.MapPost("/v1/chat/completions", generate.Of(AnswerKind.Chat));
-        routes.MapPost("/v1/completions", generate.Of(AnswerKind.Text));
-        routes.MapPost("/v1/responses", generate.Of(AnswerKind.Response));
-        routes.MapGet("/v1/responses/{id}", (RequestDelegate)ServerEndpoints.ResponseAsync);
-        routes.MapDelete("/v1/responses/{id}", (RequestDelegate)ServerEndpoints.ResponseAsync);
-        routes.MapPost("/v1/responses/{id}/cancel", (RequestDelegate)ServerEndpoints.ResponseAsync);
-        routes.MapPost("/v1/messages", generate.Of(AnswerKind.Message));
-        routes.MapPost("/v1/messages/count_tokens", (RequestDelegate)tokens.CountAsync);
-        routes.MapPost("/v1/embeddings", (RequestDelegate)server.EmbeddingsAsync);
-        routes.MapPost("/tokenize", (RequestDelegate)tokens.TokenizeAsync);
-        routes.MapPost("/detokenize", (RequestDelegate)tokens.DetokenizeAsync);
-        routes.MapGet("/version", (RequestDelegate)ServerEndpoints.VersionAsync);
-        routes.MapGet("/load", (RequestDelegate)server.LoadAsync);
-        routes.MapGet("/openapi.json", context => ServerEndpoints.OpenApiAsync(context, routes.DataSources));
-        routes.MapGet("/v1/models", (RequestDelegate)info.ModelsAsync);
+        var open = routes.MapGroup("").OpenToAll();
+        var clients = routes.MapGroup("").RequireRole(AccessRoles.Inference);
+        var operators = routes.MapGroup("").RequireRole(AccessRoles.Operator);
+        var actions = routes.MapGroup("").RequireRoleForAction(AccessRoles.Operator);
+        clients.MapPost("/v1/chat/completions", generate.Of(AnswerKind.Chat));
+        clients.MapPost("/v1/completions", generate.Of(AnswerKind.Text));
+        clients.MapPost("/v1/responses", generate.Of(AnswerKind.Response));
+        clients.MapGet("/v1/responses/{id}", (RequestDelegate)ServerEndpoints.ResponseAsync);
+        clients.MapDelete("/v1/responses/{id}", (RequestDelegate)ServerEndpoints.ResponseAsync);
+        clients.MapPost("/v1/responses/{id}/cancel", (RequestDelegate)ServerEndpoints.ResponseAsync);
+        clients.MapPost("/v1/messages", generate.Of(AnswerKind.Message));
+        clients.MapPost("/v1/messages/count_tokens", (RequestDelegate)tokens.CountAsync);
+        clients.MapPost("/v1/embeddings", (RequestDelegate)server.EmbeddingsAsync);
+        clients.MapPost("/tokenize", (RequestDelegate)tokens.TokenizeAsync);
+        clients.MapPost("/detokenize", (RequestDelegate)tokens.DetokenizeAsync);
+        open.MapGet("/version", (RequestDelegate)ServerEndpoints.VersionAsync);
+        clients.MapGet("/load", (RequestDelegate)server.LoadAsync);
+        open.MapGet("/openapi.json", context => ServerEndpoints.OpenApiAsync(context, routes.DataSources));
+        clients.MapGet("/v1/models", (RequestDelegate)info.ModelsAsync);
         // Model names may contain slashes.
-        routes.MapGet("/v1/models/{**id}", (RequestDelegate)info.ModelAsync);
-        routes.MapGet("/v1/requests/{id}/stream", (RequestDelegate)resume.ResumeAsync);
-        routes.MapGet("/v1/requests/{id}", (RequestDelegate)info.RequestAsync);
-        routes.MapGet("/v1/cluster", (RequestDelegate)info.ClusterAsync);
-        routes.MapPost("/v1/cluster/requests/{id}/migrate", (RequestDelegate)cluster.MigrateAsync);
-        routes.MapPost("/v1/cluster/requests/{id}/recompute", (RequestDelegate)cluster.RecomputeAsync);
-        routes.MapPost("/v1/cluster/workers/{id}/{action}", (RequestDelegate)cluster.ActOnWorkerAsync);
-        routes.MapGet("/health", (RequestDelegate)InfoEndpoints.LiveAsync);
-        routes.MapMethods("/ping", ["GET", "POST"], (RequestDelegate)InfoEndpoints.LiveAsync);
-        routes.MapGet("/ready", (RequestDelegate)info.ReadyAsync);
-        routes.MapGet("/health/live", (RequestDelegate)InfoEndpoints.LiveAsync);
-        routes.MapGet("/health/ready", (RequestDelegate)info.ReadyAsync);
+        clients.MapGet("/v1/models/{**id}", (RequestDelegate)info.ModelAsync);
+        clients.MapGet("/v1/requests/{id}/stream", (RequestDelegate)resume.ResumeAsync);
+        clients.MapGet("/v1/requests/{id}", (RequestDelegate)info.RequestAsync);
+        operators.MapGet("/v1/cluster", (RequestDelegate)info.ClusterAsync);
+        actions.MapPost("/v1/cluster/requests/{id}/migrate", (RequestDelegate)cluster.MigrateAsync);
+        actions.MapPost("/v1/cluster/requests/{id}/recompute", (RequestDelegate)cluster.RecomputeAsync);
+        actions.MapPost("/v1/cluster/workers/{id}/{action}", (RequestDelegate)cluster.ActOnWorkerAsync);
+        open.MapGet("/health", (RequestDelegate)InfoEndpoints.LiveAsync);
+        open.MapMethods("/ping", ["GET", "POST"], (RequestDelegate)InfoEndpoints.LiveAsync);
+        open.MapGet("/ready", (RequestDelegate)info.ReadyAsync);
+        open.MapGet("/health/live", (RequestDelegate)InfoEndpoints.LiveAsync);
+        open.MapGet("/health/ready", (RequestDelegate)info.ReadyAsync);
     }
 }
