@@ -22,8 +22,7 @@ public sealed class ConstraintTests(NervousCluster fixture, ITestOutputHelper ou
 
     [Theory]
     [InlineData(Schema, "decode", 21)]
-    [InlineData(Regex, "decode", 22)]
-    [InlineData(Schema, "prefill", 23)]
+    [InlineData(Regex, "prefill", 22)]
     public async Task A_constrained_request_has_the_same_tokens_whatever_happens_to_it(
         string structured, string killed, int seed)
     {
@@ -31,8 +30,8 @@ public sealed class ConstraintTests(NervousCluster fixture, ITestOutputHelper ou
         await Cluster.WhenAllReturnedAsync(workers: 2);
 
         var alone = await request.AskAsync(Cluster);
-        var crowd = await Task.WhenAll(Enumerable.Range(0, 12).Select(
-            i => (i % 4 == 0 ? request : Draw(seed + (100 * i), structured)).AskAsync(Cluster)));
+        var crowd = await Task.WhenAll(Enumerable.Range(0, 6).Select(
+            i => (i % 3 == 0 ? request : Draw(seed + (100 * i), structured)).AskAsync(Cluster)));
         await using var mixed = await KreweCluster.StartAsync("--mixed", "1");
         var together = await request.AskAsync(mixed);
         Cluster.Hold(killed == "decode" ? "decoding" : "computing", killed);
@@ -42,7 +41,7 @@ public sealed class ConstraintTests(NervousCluster fixture, ITestOutputHelper ou
         var continued = await answering.WaitAsync(TimeSpan.FromSeconds(60));
 
         Assert.Equal(alone, together);
-        Assert.All([crowd[0], crowd[4], crowd[8]], tokens => Assert.Equal(alone, tokens));
+        Assert.All([crowd[0], crowd[3]], tokens => Assert.Equal(alone, tokens));
         Assert.Equal("stop", continued.FinishReason);
         Assert.Equal(alone, continued.Tokens);
         Assert.NotEqual(alone, crowd[1]);
@@ -72,5 +71,5 @@ public sealed class ConstraintTests(NervousCluster fixture, ITestOutputHelper ou
     }
 
     private static TokenRequest Draw(int seed, string structured) =>
-        new(new Prompts(seed).OfLength(600), 500, 0.8, seed, IgnoreEos: false) { Structured = structured };
+        new(new Prompts(seed).OfLength(100), 500, 0.8, seed, IgnoreEos: false) { Structured = structured };
 }

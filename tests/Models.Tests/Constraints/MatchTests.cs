@@ -33,7 +33,9 @@ public sealed class MatchTests
         var old = RandomWriter.Compile(ConstraintKind.Grammar, grammar);
         var fresh = RandomWriter.Compile(ConstraintKind.Grammar, grammar);
         var writer = new RandomWriter(9);
-        for (var i = 0; i < 40; i++) writer.Write(old, 300);
+        var first = old.Current();
+        for (var i = 0; i < 100 && old.Current() == first; i++) writer.Write(old, 100);
+        Assert.NotSame(first, old.Current());
 
         var (a, b) = (new ConstraintMatch(old, [], 200), new ConstraintMatch(fresh, [], 200));
         for (var i = 0; i < 200; i++)
