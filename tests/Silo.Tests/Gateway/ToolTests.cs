@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Text.Json;
 using Krewe.Silo.Tests.Harness;
@@ -240,7 +241,8 @@ public sealed class ToolTests
     {
         foreach (var step in path)
         {
-            if (element.ValueKind == JsonValueKind.Array) element = element[int.Parse(step, System.Globalization.CultureInfo.InvariantCulture)];
+            if (element.ValueKind == JsonValueKind.Array)
+                element = element[int.Parse(step, CultureInfo.InvariantCulture)];
             else if (!element.TryGetProperty(step, out element)) return null;
         }
 

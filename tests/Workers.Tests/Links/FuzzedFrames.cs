@@ -5,7 +5,7 @@ using Krewe.Abstractions.Wire;
 
 namespace Krewe.Workers.Tests;
 
-/// <summary>Frames that no peer would send, for both of a worker's links: one integer makes the same ones again.</summary>
+/// <summary>Frames that no peer would send, for both of a worker's links: a seed makes the same ones again.</summary>
 internal sealed class FuzzedFrames(int seed)
 {
     private readonly Random _random = new(seed);
@@ -37,8 +37,12 @@ internal sealed class FuzzedFrames(int seed)
         var payload = _random.Next(3) == 0 ? RandomBytes() : [];
         var frame = new byte[HeadBytes + body.Length + payload.Length];
         "KRWD"u8.CopyTo(frame);
-        BinaryPrimitives.WriteInt32LittleEndian(frame.AsSpan(4), _random.Next(6) == 0 ? _random.Next() : body.Length);
-        BinaryPrimitives.WriteInt32LittleEndian(frame.AsSpan(8), _random.Next(6) == 0 ? _random.Next() : payload.Length);
+        foreach (var (at, length) in new[] { (4, body.Length), (8, payload.Length) })
+        {
+            var told = _random.Next(6) == 0 ? _random.Next() : length;
+            BinaryPrimitives.WriteInt32LittleEndian(frame.AsSpan(at), told);
+        }
+
         var checksum = Crc32C.Compute(payload, Crc32C.Compute(body));
         BinaryPrimitives.WriteUInt32LittleEndian(frame.AsSpan(12), _random.Next(6) == 0 ? 1 : checksum);
         body.CopyTo(frame, HeadBytes);

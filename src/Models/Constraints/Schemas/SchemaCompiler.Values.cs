@@ -112,8 +112,8 @@ internal sealed partial class SchemaCompiler
             {
                 return NumberText.Multiples((long)divisor, Ceiling(low, isAbove), Floor(high, isBelow), budget)
                     ?? throw owner.Error(
-                        "multipleOf", "can be kept between two near bounds, or, up to 500, from minimum 0 on or without "
-                        + "bounds");
+                        "multipleOf",
+                        "can be kept between two near bounds, or, up to 500, from minimum 0 on or without bounds");
             }
 
             digits = isInteger ? 0 : FractionDigits(owner, divisor);

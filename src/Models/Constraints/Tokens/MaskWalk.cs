@@ -7,7 +7,8 @@ namespace Krewe.Models;
 internal sealed class MaskWalk(TokenVocabulary vocabulary)
 {
     /// <summary>
-    /// Different configurations that one walk may meet beyond those of single bytes. Ordinary grammars meet dozens; one that tells every token from every other is not followed farther.
+    /// Different configurations that one walk may meet beyond those of single bytes. Ordinary grammars meet dozens; one
+    /// that tells every token from every other is not followed farther.
     /// </summary>
     private const int ConfigurationsMax = 4096;
 
