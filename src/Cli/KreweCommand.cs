@@ -19,6 +19,7 @@ internal static class KreweCommand
         new ServeCommand(terminal),
         new SiloCommand(terminal),
         new WorkerCommand(terminal),
+        new ClusterCommand(terminal),
         new ChatCommand(terminal),
         new GenerateCommand(terminal),
         new BenchCommand(terminal),

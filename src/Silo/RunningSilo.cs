@@ -8,6 +8,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.Extensions.DependencyInjection;
+using Orleans;
 
 namespace Krewe.Silo;
 
@@ -41,7 +42,14 @@ public sealed class RunningSilo : IAsyncDisposable
     /// <summary>What clients call the model.</summary>
     public string ModelName => Services.GetRequiredService<ServedModel>().Name;
 
+    /// <summary>The grains of its cluster.</summary>
+    public IGrainFactory Grains => Services.GetRequiredService<IGrainFactory>();
+
     internal IServiceProvider Services => _app.Services;
+
+    private string StatePlace => _options.RedisConnection is null
+        ? _options.DataDirectory ?? "in memory"
+        : $"in Redis (cluster {_options.ClusterId})";
 
     /// <summary>The settings that decide what this silo does, as they were resolved; for the operator, once.</summary>
     public string Describe()
@@ -51,7 +59,7 @@ public sealed class RunningSilo : IAsyncDisposable
             CultureInfo.InvariantCulture,
             $"silo {_options.SiloId}: gateway {HttpUrl}v1, links {_options.BindHost}:{LinkPort}, model {ModelName} "
             + $"from {_options.ModelDirectory}, grains {GrainHost.Name}, state "
-            + $"{_options.DataDirectory ?? "in memory"}, "
+            + $"{StatePlace}, "
             + $"heartbeat {cluster.HeartbeatInterval.TotalMilliseconds} ms, silence limit "
             + $"{cluster.LinkSilenceLimit.TotalMilliseconds} ms, handoff lease "
             + $"{cluster.HandoffLease.TotalMilliseconds} ms, "

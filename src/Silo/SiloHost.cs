@@ -29,11 +29,11 @@ namespace Krewe.Silo;
 /// </summary>
 public static class SiloHost
 {
+    /// <summary>Which grain host this build has: Embedded (one silo) or Orleans (a cluster).</summary>
+    public static string GrainHostName => GrainHost.Name;
+
     /// <summary>A client that takes longer for its headers holds a connection for nothing.</summary>
     private static readonly TimeSpan HeadersTimeout = TimeSpan.FromSeconds(10);
-
-    /// <summary>What a stopping gateway gives its last connections.</summary>
-    private static readonly TimeSpan ShutdownTimeout = TimeSpan.FromSeconds(3);
 
     /// <summary>
     /// Runs a silo until <paramref name="stop"/>, then drains it. Prints its settings and address, or one clear line
@@ -73,7 +73,8 @@ public static class SiloHost
 
     /// <summary>
     /// Starts a silo; it takes requests and workers when this returns. Throws <see cref="KreweException"/> with
-    /// InvalidOptions (every error at once, one a line), InvalidModel or PortInUse; then nothing stays open.
+    /// InvalidOptions (every error at once, one a line), InvalidModel, PortInUse or StateUnavailable (no Redis); then
+    /// nothing stays open.
     /// </summary>
     public static async Task<RunningSilo> StartAsync(
         SiloOptions options,
@@ -81,7 +82,7 @@ public static class SiloHost
         TimeProvider? time = null,
         CancellationToken cancellationToken = default)
     {
-        var mistakes = options.Validate().ToList();
+        var mistakes = GrainHost.Mistakes(options).Concat(options.Validate()).ToList();
         if (options.RoutingPolicy is { } name && !RoutingPolicies.Names.Contains(name))
         {
             mistakes.Add(
@@ -95,6 +96,7 @@ public static class SiloHost
         WebApplication? app = null;
         try
         {
+            await GrainHost.PrepareAsync(options, loggers, time ?? TimeProvider.System, cancellationToken);
             app = Build(options, model, loggers, time ?? TimeProvider.System);
             await StartGatewayAsync(app, options, cancellationToken);
             app.Services.GetRequiredService<LinkListener>().Start();
@@ -136,7 +138,7 @@ public static class SiloHost
         services.AddRoutingCore();
         services.AddLogging();
         if (loggers is not null) services.AddSingleton(loggers);
-        services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownTimeout);
+        services.Configure<HostOptions>(host => host.ShutdownTimeout = GrainHost.ShutdownTimeout);
         services.AddSingleton<IHostLifetime, CallerLifetime>();
         services.AddSingleton(time);
         services.AddSingleton(options);
@@ -149,6 +151,7 @@ public static class SiloHost
         services.AddSingleton(new DecisionLog());
         services.AddSingleton(new PoolPolicy());
         services.AddSingleton<DecisionEndpoints>();
+        services.AddSingleton<KubernetesScaler>();
         services.AddHostedService<PoolAdvisor>();
         GrainHost.Add(builder, options);
         services.AddSingleton(RoutingPolicies.Create(
@@ -156,6 +159,7 @@ public static class SiloHost
             BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)))));
         services.AddKreweGrains(new GrainOptions
         {
+            SiloId = options.SiloId,
             RecordKeep = options.RecordKeep,
             TtftSlo = options.TtftSlo,
             TpotSlo = options.TpotSlo,
@@ -209,6 +213,7 @@ public static class SiloHost
         services.AddSingleton<AnswerKinds>();
         services.AddSingleton<AnswerRuns>();
         services.AddSingleton<KeptAnswers>();
+        services.AddSingleton<PeerGateway>();
         services.AddSingleton<ResumeEndpoint>();
         services.AddSingleton<ReadinessProbe>();
         services.AddSingleton<GenerateEndpoints>();

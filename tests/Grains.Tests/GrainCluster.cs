@@ -17,6 +17,9 @@ internal sealed class GrainCluster : IAsyncDisposable
 
     public static readonly ClusterOptions Options = new() { MaxAttempts = 2 };
 
+    /// <summary>The silo that the tests play.</summary>
+    public const string SiloId = "silo-0";
+
     private ITestHost? _host;
 
     public ManualTimeProvider Time { get; } = new();
@@ -73,9 +76,9 @@ internal sealed class GrainCluster : IAsyncDisposable
         foreach (var worker in workers)
         {
             if (worker.Role is WorkerRole.Prefill or WorkerRole.Mixed)
-                await Grains.GetGrain<IPrefillWorkerGrain>(worker.Worker.WorkerId).AttachAsync(worker);
+                await Grains.GetGrain<IPrefillWorkerGrain>(worker.Worker.WorkerId).AttachAsync(worker, SiloId);
             if (worker.Role is WorkerRole.Decode or WorkerRole.Mixed)
-                await Grains.GetGrain<IDecodeWorkerGrain>(worker.Worker.WorkerId).AttachAsync(worker);
+                await Grains.GetGrain<IDecodeWorkerGrain>(worker.Worker.WorkerId).AttachAsync(worker, SiloId);
         }
 
         var ids = workers.Select(worker => worker.Worker.WorkerId).ToHashSet();
@@ -90,9 +93,11 @@ internal sealed class GrainCluster : IAsyncDisposable
     {
         View.Set(View.Workers.RemoveAll(view => view.Descriptor.Worker == worker.Worker), tell: false);
         if (worker.Role == WorkerRole.Prefill)
-            await Grains.GetGrain<IPrefillWorkerGrain>(worker.Worker.WorkerId).DetachAsync(worker.Worker, "killed");
+            await Grains.GetGrain<IPrefillWorkerGrain>(worker.Worker.WorkerId).DetachAsync(
+                worker.Worker, SiloId, "killed");
         else
-            await Grains.GetGrain<IDecodeWorkerGrain>(worker.Worker.WorkerId).DetachAsync(worker.Worker, "killed");
+            await Grains.GetGrain<IDecodeWorkerGrain>(worker.Worker.WorkerId).DetachAsync(
+                worker.Worker, SiloId, "killed");
     }
 
     public RequestSpec Spec(string id) => new()

@@ -55,6 +55,8 @@ public static class ErrorCatalog
         ErrorCode.InvalidOptions => new(500, Server, "invalid_options", false),
         ErrorCode.InvalidModel => new(500, Server, "invalid_model", false),
         ErrorCode.PortInUse => new(500, Server, "port_in_use", false),
+        ErrorCode.AlreadyLinked => new(500, Server, "already_linked", true),
+        ErrorCode.StateUnavailable => new(503, Server, "state_unavailable", true),
         ErrorCode.Internal => new(500, Server, "internal_error", false),
         _ => throw new ArgumentOutOfRangeException(nameof(code), code, "An error code without a row in the catalog."),
     };

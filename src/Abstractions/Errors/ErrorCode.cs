@@ -57,4 +57,6 @@ public enum ErrorCode
     RequestTimedOut,
     PermissionDenied,
     RateLimited,
+    AlreadyLinked,
+    StateUnavailable,
 }

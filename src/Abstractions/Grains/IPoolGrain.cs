@@ -89,10 +89,12 @@ public sealed record PoolOrder(
 /// <summary>What the pool answers to a report.</summary>
 /// <param name="Orders">For sequences of the silo that reported.</param>
 /// <param name="Wishes">Every worker that is not simply to serve.</param>
+/// <param name="Life">Another number than before: the grain was made anew, and knows only what it is told.</param>
 [GenerateSerializer, Immutable]
 public sealed record PoolAnswer(
     [property: Id(0)] ImmutableArray<PoolOrder> Orders,
-    [property: Id(1)] ImmutableDictionary<string, WorkerWish> Wishes);
+    [property: Id(1)] ImmutableDictionary<string, WorkerWish> Wishes,
+    [property: Id(2)] long Life = 0);
 
 /// <summary>
 /// One per model: pairs workers that should give sequences away with those that should take them. Key = model name.

@@ -28,6 +28,12 @@ public interface IRequestGrain : IGrainWithStringKey
     /// </summary>
     Task<RequestSpec?> GetSpecAsync();
 
+    /// <summary>
+    /// The silo that owns the stream, running or ended a while ago; null when the grain has just been read from
+    /// storage: then the stream has no owner.
+    /// </summary>
+    Task<string?> GetOwnerAsync();
+
     /// <summary>Applies one state change; one of an older epoch is counted and dropped.</summary>
     Task ReportAsync(RequestReport report);
 

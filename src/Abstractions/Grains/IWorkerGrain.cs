@@ -46,7 +46,28 @@ public enum WorkerState
 /// <summary>The right of one attempt to hold blocks on one worker until the lease expires unrenewed.</summary>
 [GenerateSerializer, Immutable]
 public sealed record LeaseGrant(
-    [property: Id(0)] SequenceKey Key, [property: Id(1)] int Blocks, [property: Id(2)] DateTimeOffset ExpiresAt);
+    [property: Id(0)] SequenceKey Key, [property: Id(1)] int Blocks, [property: Id(2)] DateTimeOffset ExpiresAt,
+    [property: Id(3)] string Silo = "");
+
+/// <summary>Asks for a lease, or for a longer life of one.</summary>
+[GenerateSerializer, Immutable]
+public sealed record LeaseRequest
+{
+    [Id(0)] public required SequenceKey Key { get; init; }
+
+    /// <summary>
+    /// The worker as the asking silo's own link knows it: it vouches that this process is there. A grain that has just
+    /// come to memory, because the silo that had it died, knows of its worker by that alone.
+    /// </summary>
+    [Id(1)] public required WorkerDescriptor Worker { get; init; }
+
+    /// <summary>The silo that asks, over whose link the attempt runs.</summary>
+    [Id(2)] public required string Silo { get; init; }
+
+    [Id(3)] public required int Blocks { get; init; }
+
+    [Id(4)] public required TimeSpan Life { get; init; }
+}
 
 /// <summary>A worker as its grain knows it.</summary>
 [GenerateSerializer, Immutable]
@@ -65,20 +86,24 @@ public sealed record WorkerRecord
 /// <summary>One worker in one phase: its state and the leases that requests hold on it. Key = worker id.</summary>
 public interface IWorkerGrain : IGrainWithStringKey
 {
-    /// <summary>A hello was accepted. A new incarnation voids every lease of the old one.</summary>
-    Task AttachAsync(WorkerDescriptor worker);
+    /// <summary>
+    /// <paramref name="silo"/> accepted the worker's hello. A new incarnation voids every lease of the old one.
+    /// </summary>
+    Task AttachAsync(WorkerDescriptor worker, string silo);
 
-    /// <summary>The link is gone. A report about an older incarnation is dropped.</summary>
-    Task DetachAsync(WorkerIncarnation worker, string reason);
+    /// <summary>
+    /// The link of <paramref name="silo"/> is gone, and with it the leases that it holds; those of other silos stay. A
+    /// report about an older incarnation is dropped.
+    /// </summary>
+    Task DetachAsync(WorkerIncarnation worker, string silo, string reason);
 
     /// <summary>Takes no new leases from now on.</summary>
     Task DrainAsync();
 
     /// <summary>
-    /// Grants or renews the lease of <paramref name="key"/>; null when the worker is not ready or has another
-    /// incarnation.
+    /// Grants or renews a lease; null when the worker is not ready or has another incarnation.
     /// </summary>
-    Task<LeaseGrant?> LeaseAsync(SequenceKey key, ulong incarnation, int blocks, TimeSpan life);
+    Task<LeaseGrant?> LeaseAsync(LeaseRequest asked);
 
     /// <summary>Gives the lease back. Idempotent.</summary>
     Task ReleaseAsync(SequenceKey key);

@@ -5,6 +5,8 @@ public sealed record SiloOptions
 {
     public const int DefaultHttpPort = 8080;
 
+    public const int DefaultSiloPort = 11111;
+
     /// <summary>Name in logs, records and the hello reply.</summary>
     public string SiloId { get; init; } = "silo-0";
 
@@ -36,6 +38,29 @@ public sealed record SiloOptions
     /// </summary>
     public string? RedisConnection { get; init; }
 
+    /// <summary>Redis' password, when it is not part of <see cref="RedisConnection"/>.</summary>
+    public string? RedisPassword { get; init; }
+
+    /// <summary>
+    /// Silos that share a Redis and this name are one cluster; those of another name do not see them.
+    /// </summary>
+    public string ClusterId { get; init; } = "krewe";
+
+    /// <summary>
+    /// IP address at which other silos and workers reach this one; null takes <see cref="BindHost"/>, or this machine's
+    /// first address when that is every address.
+    /// </summary>
+    public string? AdvertiseHost { get; init; }
+
+    /// <summary>Port for the other silos of a cluster. One that is alone takes any free one.</summary>
+    public int SiloPort { get; init; } = DefaultSiloPort;
+
+    /// <summary>How long a start waits for a Redis that does not answer before it gives up.</summary>
+    public TimeSpan RedisWait { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>How long Redis keeps a request's record that nobody writes any more.</summary>
+    public TimeSpan RecordExpiry { get; init; } = TimeSpan.FromDays(1);
+
     /// <summary>How long running requests may go on after the silo was told to stop.</summary>
     public TimeSpan DrainGrace { get; init; } = TimeSpan.FromSeconds(25);
 
@@ -66,6 +91,9 @@ public sealed record SiloOptions
     /// <inheritdoc cref="TtftSlo"/>
     public TimeSpan? TpotSlo { get; init; }
 
+    /// <summary>Which workers this cluster scales by itself; null = none.</summary>
+    public ScaleOptions? Scale { get; init; }
+
     public ClusterOptions Cluster { get; init; } = new();
 
     /// <summary>Every error of these settings at once, the cluster's included.</summary>
@@ -74,6 +102,8 @@ public sealed record SiloOptions
         if (string.IsNullOrWhiteSpace(SiloId)) yield return "SiloId is empty; give the silo a name.";
         if (HttpPort is < 0 or > 65535) yield return $"Port is {HttpPort}; it must be 0 to 65535.";
         if (LinkPort is < 0 or > 65535) yield return $"LinkPort is {LinkPort}; it must be 0 to 65535.";
+        foreach (var error in ValidateCluster()) yield return error;
+        foreach (var error in Scale?.Validate() ?? []) yield return error;
         if (!System.Net.IPAddress.TryParse(BindHost, out _))
             yield return $"BindHost '{BindHost}' is not an IP address; use 127.0.0.1, 0.0.0.0 or one of this machine.";
         if (!Directory.Exists(ModelDirectory))
@@ -90,5 +120,32 @@ public sealed record SiloOptions
         if (DrainGrace < TimeSpan.Zero)
             yield return $"DrainGrace is {DrainGrace.TotalSeconds} s; it must not be negative.";
         foreach (var error in Cluster.Validate()) yield return error;
+    }
+
+    private IEnumerable<string> ValidateCluster()
+    {
+        if (string.IsNullOrWhiteSpace(ClusterId)) yield return "ClusterId is empty; give the cluster a name.";
+        if (SiloPort is < 0 or > 65535) yield return $"SiloPort is {SiloPort}; it must be 0 to 65535.";
+        if (RedisWait < TimeSpan.Zero)
+            yield return $"RedisWait is {RedisWait.TotalSeconds} s; it must not be negative.";
+        if (RecordExpiry < RecordKeep)
+        {
+            yield return $"RecordExpiry is {RecordExpiry.TotalSeconds} s; it must be at least RecordKeep "
+                + $"({RecordKeep.TotalSeconds} s).";
+        }
+
+        if (AdvertiseHost is not null && !System.Net.IPAddress.TryParse(AdvertiseHost, out _))
+        {
+            yield return $"AdvertiseHost '{AdvertiseHost}' is not an IP address; give the one at which the other silos "
+                + "and the workers reach this silo.";
+        }
+
+        if (RedisConnection is null) yield break;
+        // The other silos are told these ports before this one listens.
+        if (HttpPort == 0 || LinkPort == 0 || SiloPort == 0)
+        {
+            yield return $"The ports are {HttpPort} (gateway), {LinkPort} (links) and {SiloPort} (silos); in a cluster "
+                + "each must be a fixed one, not 0.";
+        }
     }
 }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using Krewe.Abstractions;
 
 namespace Krewe.Cli;
@@ -38,6 +39,21 @@ internal sealed class ClusterSettings
             _maxRequests, _blockTokens])
             command.Add(option);
     }
+
+    /// <summary>The command line that gives exactly these options.</summary>
+    public static IReadOnlyList<string> ToArguments(ClusterOptions options) =>
+    [
+        "--heartbeat", Seconds(options.HeartbeatInterval),
+        "--silence-limit", Seconds(options.LinkSilenceLimit),
+        "--handoff-lease", Seconds(options.HandoffLease),
+        "--worker-wait", Seconds(options.WorkerWaitLimit),
+        "--request-timeout", Seconds(options.RequestTimeout),
+        "--max-attempts", options.MaxAttempts.ToString(CultureInfo.InvariantCulture),
+        "--max-requests", options.MaxRequestsPerSilo.ToString(CultureInfo.InvariantCulture),
+        "--block-tokens", options.BlockTokens.ToString(CultureInfo.InvariantCulture),
+    ];
+
+    private static string Seconds(TimeSpan time) => time.TotalSeconds.ToString(CultureInfo.InvariantCulture);
 
     public ClusterOptions Read(ParseResult result) => new()
     {

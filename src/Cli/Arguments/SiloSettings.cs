@@ -54,6 +54,8 @@ internal sealed class SiloSettings(int usualLinkPort)
         "--slo-tpot", "Mean time of each further token to aim at. Default: none.");
 
     private readonly ClusterSettings _cluster = new();
+    private readonly RedisSettings _redis = new();
+    private readonly ScaleSettings _scale = new();
 
     public void AddTo(Command command)
     {
@@ -62,9 +64,11 @@ internal sealed class SiloSettings(int usualLinkPort)
             _apiKeys, _auditLog])
             command.Add(option);
         _cluster.AddTo(command);
+        _redis.AddTo(command);
+        _scale.AddTo(command);
     }
 
-    public SiloOptions Read(ParseResult result) => new()
+    public SiloOptions Read(ParseResult result) => _redis.Read(result, new SiloOptions
     {
         SiloId = result.GetValue(_id) ?? "silo-0",
         BindHost = result.GetValue(_host) ?? "127.0.0.1",
@@ -81,6 +85,7 @@ internal sealed class SiloSettings(int usualLinkPort)
         RoutingPolicy = result.GetValue(_policy),
         TtftSlo = result.GetValue(_ttftSlo),
         TpotSlo = result.GetValue(_tpotSlo),
+        Scale = _scale.Read(result),
         Cluster = _cluster.Read(result),
-    };
+    });
 }

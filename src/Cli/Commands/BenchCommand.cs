@@ -31,6 +31,7 @@ internal sealed class BenchCommand : Command
         Add(new StoreBenchCommand(terminal));
         Add(new TtftBenchCommand(terminal));
         Add(new RoutingBenchCommand(terminal));
+        Add(new BenchGrainsCommand(terminal));
     }
 
     private sealed class LayerCommand : Command

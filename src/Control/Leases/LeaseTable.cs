@@ -47,18 +47,29 @@ public sealed class LeaseTable
         return Clear();
     }
 
+    /// <summary>One silo has lost its link to the process: voids what that silo's attempts hold.</summary>
+    /// <returns>The voided leases.</returns>
+    public ImmutableArray<LeaseGrant> VoidSilo(string silo)
+    {
+        ImmutableArray<LeaseGrant> voided = [.. Leases.Where(lease => lease.Silo == silo)];
+        foreach (var lease in voided) Release(lease.Key);
+        return voided;
+    }
+
     /// <summary>Grants the lease of <paramref name="key"/>, or renews it, also with another number of blocks.</summary>
     /// <param name="blocks">Not negative.</param>
     /// <param name="life">Positive.</param>
+    /// <param name="silo">Over whose link the attempt runs.</param>
     /// <returns>Null when <paramref name="incarnation"/> is not the process of now.</returns>
-    public LeaseGrant? Grant(SequenceKey key, ulong incarnation, int blocks, DateTimeOffset now, TimeSpan life)
+    public LeaseGrant? Grant(SequenceKey key, ulong incarnation, int blocks, DateTimeOffset now, TimeSpan life,
+        string silo = "")
     {
         ArgumentOutOfRangeException.ThrowIfNegative(blocks);
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(life, TimeSpan.Zero);
         if (Incarnation != incarnation)
             return null;
         Release(key);
-        var grant = new LeaseGrant(key, blocks, now + life);
+        var grant = new LeaseGrant(key, blocks, now + life, silo);
         _byKey.Add(key, grant);
         _byTime.Add(new Due(grant.ExpiresAt, key));
         return grant;

@@ -3,6 +3,9 @@ namespace Krewe.Grains;
 /// <summary>Settings of the grains of one silo.</summary>
 public sealed record GrainOptions
 {
+    /// <summary>This silo's name: the owner of the streams of the requests that run here.</summary>
+    public string SiloId { get; init; } = "silo-0";
+
     /// <summary>
     /// How long the grain of an ended request stays in memory for late reports and readers of its record.
     /// </summary>

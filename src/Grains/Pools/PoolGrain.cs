@@ -9,10 +9,13 @@ internal sealed class PoolGrain(MigrationPolicy policy, DrainPolicy drains, Time
 {
     private readonly MigrationPool _pool = new(policy, drains);
 
+    /// <summary>Two activations do not begin in the same tick: one follows the death of the other's silo.</summary>
+    private readonly long _life = time.GetUtcNow().UtcTicks;
+
     public Task<PoolAnswer> ExchangeAsync(PoolReport report)
     {
         var orders = _pool.Exchange(report, time.GetUtcNow());
-        return Task.FromResult(new PoolAnswer(orders, _pool.Wishes));
+        return Task.FromResult(new PoolAnswer(orders, _pool.Wishes, _life));
     }
 
     public Task SetWishAsync(string workerId, WorkerWish wish)

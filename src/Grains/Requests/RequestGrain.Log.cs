@@ -5,8 +5,14 @@ namespace Krewe.Grains;
 
 internal static partial class RequestGrainLog
 {
-    [LoggerMessage(1, LogLevel.Error, "The record of request {RequestId} could not be written; the request goes on")]
+    [LoggerMessage(1, LogLevel.Error, "The record of request {RequestId} could not be written; it is tried again")]
     public static partial void RecordNotWritten(this ILogger log, Exception error, string requestId);
+
+    [LoggerMessage(5, LogLevel.Information, "The record of request {RequestId} was written at last")]
+    public static partial void RecordWrittenAtLast(this ILogger log, string requestId);
+
+    [LoggerMessage(6, LogLevel.Warning, "The record of request {RequestId} is old and could not be deleted")]
+    public static partial void RecordNotForgotten(this ILogger log, Exception error, string requestId);
 
     [LoggerMessage(2, LogLevel.Error, "Request {RequestId} cannot see workers change; it looks again by its clock")]
     public static partial void WatchFailed(this ILogger log, Exception error, string requestId);

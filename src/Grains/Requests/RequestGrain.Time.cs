@@ -11,6 +11,15 @@ namespace Krewe.Grains;
 /// </summary>
 internal sealed partial class RequestGrain
 {
+    /// <summary>
+    /// How long a record is offered to a storage that does not take it. Longer than a storage is away when it restarts;
+    /// a grain stays in memory for it.
+    /// </summary>
+    private static readonly TimeSpan SavePatience = TimeSpan.FromMinutes(10);
+
+    private static readonly TimeSpan SavePauseFirst = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan SavePauseMax = TimeSpan.FromSeconds(5);
+
     private IGrainTimer? _clock;
     private IGrainTimer? _renewals;
 
@@ -19,6 +28,9 @@ internal sealed partial class RequestGrain
 
     /// <summary>The newest write: one follows the other, and each writes the state of its own moment.</summary>
     private Task _saved = Task.CompletedTask;
+
+    private int _saves;
+    private bool _storageIsAway;
 
     /// <summary>Sets clock and watch to what the new state waits for.</summary>
     private void FollowPhase(bool ended)
@@ -63,7 +75,11 @@ internal sealed partial class RequestGrain
         if (!_state.IsTerminal)
             // A tick that came a moment early changes nothing but sets the clock once more.
             return ApplyAsync(new ClockTicked(time.GetUtcNow()));
-        DeactivateOnIdle();
+        // A storage that is away is waited for here: a deactivation has not the time.
+        if (_storageIsAway)
+            SetClock(options.RecordKeep);
+        else
+            DeactivateOnIdle();
         return Task.CompletedTask;
     }
 
@@ -110,23 +126,60 @@ internal sealed partial class RequestGrain
 
     private Task SaveAsync() => _saved = SaveAfterAsync(_saved);
 
-    [SuppressMessage("Design", "CA1031",
-        Justification = "A storage may throw anything, and none of it may end a stream that runs.")]
     private async Task SaveAfterAsync(Task before)
     {
+        // A later write says all that this one would: of two that wait for a storage the older one gives way.
+        var turn = ++_saves;
         await before;
+        var begun = time.GetTimestamp();
+        for (var pause = SavePauseFirst; !await TrySaveAsync(isFirst: pause == SavePauseFirst);)
+        {
+            if (turn != _saves) return;
+            _storageIsAway = time.GetElapsedTime(begun) <= SavePatience;
+            if (!_storageIsAway) return;
+            await Task.Delay(pause, time, CancellationToken.None);
+            pause = pause * 2 < SavePauseMax ? pause * 2 : SavePauseMax;
+        }
+
+        _storageIsAway = false;
+        if (stored.State.Record?.Outcome is not null) await MakeRoomAsync();
+    }
+
+    [SuppressMessage("Design", "CA1031",
+        Justification = "Whatever forgetting an old record throws must not look like a record that was not written.")]
+    private async Task MakeRoomAsync()
+    {
+        if (retention.Keep(_spec!.GrainKey) is not { } oldest) return;
         try
         {
+            await GrainFactory.GetGrain<IRequestGrain>(oldest).ForgetAsync();
+        }
+        catch (Exception error)
+        {
+            log.RecordNotForgotten(error, oldest);
+        }
+    }
+
+    [SuppressMessage("Design", "CA1031",
+        Justification = "A storage may throw anything, and none of it may end a stream that runs.")]
+    private async Task<bool> TrySaveAsync(bool isFirst)
+    {
+        try
+        {
+            // A write whose answer got lost may have been taken: its tag is asked for before the next one.
+            if (!isFirst) await stored.ReadStateAsync();
             // Prompts are not kept, but for whom that was asked for: exactness makes any answer again.
             stored.State.Spec = _state.IsTerminal && _spec!.Answer is null ? null : _spec;
             stored.State.Record = _state.ToRecord(_spec!);
             await stored.WriteStateAsync();
-            if (stored.State.Record.Outcome is not null && retention.Keep(_spec!.GrainKey) is { } oldest)
-                await GrainFactory.GetGrain<IRequestGrain>(oldest).ForgetAsync();
+            if (!isFirst) log.RecordWrittenAtLast(_spec!.RequestId);
         }
         catch (Exception error)
         {
-            log.RecordNotWritten(error, _spec!.RequestId);
+            if (isFirst) log.RecordNotWritten(error, _spec!.RequestId);
+            return false;
         }
+
+        return true;
     }
 }

@@ -25,6 +25,7 @@ internal sealed partial class RequestGrain(
     IAttemptPort port,
     IMigrationPort migrations,
     IRecordRetention retention,
+    IClusterView view,
     ClusterOptions cluster,
     GrainOptions options,
     TimeProvider time,
@@ -81,11 +82,17 @@ internal sealed partial class RequestGrain(
         return Task.FromResult(spec is { Answer: not null } ? spec : null);
     }
 
+    public Task<string?> GetOwnerAsync()
+    {
+        if (_spec is null) DeactivateOnIdle();
+        return Task.FromResult(_spec is null ? null : options.SiloId);
+    }
+
     private async Task<RoutePlan> BeginAsync(RequestSpec spec)
     {
         // :: Step 3
         _spec = spec;
-        _leases = new RequestLeases(GrainFactory, spec, cluster, log);
+        _leases = new RequestLeases(GrainFactory, spec, view, options.SiloId, cluster, time, log);
         await ApplyAsync(new RequestStarted(time.GetUtcNow(), spec.ArrivedAt, spec.Deadline));
         if (_state.Attempts == 0)
             throw Refusal();
@@ -189,7 +196,7 @@ internal sealed partial class RequestGrain(
                         next = router.Choose(_spec!, _state.OutputTokens, choose, time.GetUtcNow());
                         break;
                     case AcquireLeases acquire:
-                        next = await _leases!.AcquireAsync(acquire.Plan, time);
+                        next = await _leases!.AcquireAsync(acquire.Plan);
                         break;
                     case Dispatch dispatch:
                         next = TryDispatch(dispatch.Plan);

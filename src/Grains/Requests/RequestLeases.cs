@@ -9,8 +9,16 @@ using Orleans.Runtime;
 namespace Krewe.Grains;
 
 /// <summary>Takes, renews and gives back one request's leases at the worker grains.</summary>
-internal sealed class RequestLeases(IGrainFactory grains, RequestSpec spec, ClusterOptions options, ILogger log)
+internal sealed class RequestLeases(
+    IGrainFactory grains, RequestSpec spec, IClusterView view, string silo, ClusterOptions options, TimeProvider time,
+    ILogger log)
 {
+    /// <summary>
+    /// Between two questions to a worker grain whose silo does not answer. The grain host notices a dead silo within
+    /// about a second and then makes the grain anew elsewhere.
+    /// </summary>
+    private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(200);
+
     /// <summary>Two renewals may be missed, say while a worker grain moves to another silo.</summary>
     private const int LifeInRenewals = 3;
 
@@ -18,10 +26,10 @@ internal sealed class RequestLeases(IGrainFactory grains, RequestSpec spec, Clus
     public static TimeSpan RenewalIntervalOf(ClusterOptions options) => options.HandoffLease;
 
     /// <returns><see cref="LeasesGranted"/> or <see cref="PlanRefused"/>.</returns>
-    public async Task<RequestEvent> AcquireAsync(RoutePlan plan, TimeProvider time)
+    public async Task<RequestEvent> AcquireAsync(RoutePlan plan)
     {
         var leases = LeaseHold.Of(plan);
-        var granted = await Task.WhenAll(leases.Select(TryGrantAsync));
+        var granted = await Task.WhenAll(leases.Select(InsistAsync));
         ImmutableArray<WorkerIncarnation> refusers =
         [
             .. leases.Where((_, i) => granted[i] != Answer.Granted).Select(lease => lease.Worker),
@@ -50,13 +58,32 @@ internal sealed class RequestLeases(IGrainFactory grains, RequestSpec spec, Clus
         }
     }
 
+    /// <summary>Asks for as long as a link may be silent, while nobody answers.</summary>
+    private async Task<Answer> InsistAsync(LeaseHold lease)
+    {
+        var begun = time.GetTimestamp();
+        while (true)
+        {
+            var answer = await TryGrantAsync(lease);
+            if (answer != Answer.None || time.GetElapsedTime(begun) >= options.LinkSilenceLimit) return answer;
+            await Task.Delay(RetryPause, time, CancellationToken.None);
+        }
+    }
+
     private async Task<Answer> TryGrantAsync(LeaseHold lease)
     {
+        var worker = view.Workers.FirstOrDefault(known => known.Descriptor.Worker == lease.Worker)?.Descriptor;
+        if (worker is null) return Answer.Refused;
         try
         {
-            var life = LifeInRenewals * RenewalIntervalOf(options);
-            var grant = await GrainOf(lease).LeaseAsync(
-                KeyOf(lease), lease.Worker.Incarnation, BlocksOf(lease.Phase), life);
+            var grant = await GrainOf(lease).LeaseAsync(new LeaseRequest
+            {
+                Key = KeyOf(lease),
+                Worker = worker,
+                Silo = silo,
+                Blocks = BlocksOf(lease.Phase),
+                Life = LifeInRenewals * RenewalIntervalOf(options),
+            });
             return grant is null ? Answer.Refused : Answer.Granted;
         }
         catch (Exception error) when (IsUnreachable(error))
@@ -91,7 +118,7 @@ internal sealed class RequestLeases(IGrainFactory grains, RequestSpec spec, Clus
         /// <summary>The lease is held.</summary>
         Granted,
 
-        /// <summary>The worker is not ready, or is another process by now.</summary>
+        /// <summary>The worker is not ready, is another process by now, or has no link here.</summary>
         Refused,
 
         /// <summary>Nobody knows whether the lease is held.</summary>

@@ -8,16 +8,28 @@ namespace Krewe.Grains;
 
 /// <summary>
 /// One worker in one phase: who it is now, whether it takes work, and who holds leases on it. In memory as long as the
-/// worker is attached; a lease never outlives its time, nor the incarnation it was granted on.
+/// worker is attached to any silo; a lease never outlives its time, its silo's link, nor the incarnation it was granted
+/// on.
 /// </summary>
+/// <remarks>
+/// A silo that died cannot say that its link is gone: its name stays until the worker's next incarnation, and its
+/// leases run out by their time.
+/// </remarks>
 internal abstract class WorkerGrain(TimeProvider time, ILogger log) : Grain, IWorkerGrain
 {
     private readonly LeaseTable _leases = new();
+    private readonly HashSet<string> _silos = new(StringComparer.Ordinal);
     private WorkerDescriptor? _worker;
     private WorkerState _state = WorkerState.Lost;
     private IGrainTimer? _expiry;
 
-    public Task AttachAsync(WorkerDescriptor worker)
+    public Task AttachAsync(WorkerDescriptor worker, string silo)
+    {
+        Attach(worker, silo);
+        return Task.CompletedTask;
+    }
+
+    private void Attach(WorkerDescriptor worker, string silo)
     {
         var isSameProcess = _worker?.Worker == worker.Worker;
         var voided = _leases.Attach(worker.Worker.Incarnation);
@@ -27,19 +39,21 @@ internal abstract class WorkerGrain(TimeProvider time, ILogger log) : Grain, IWo
         // Told again of a process that drains, it still drains; after a loss the link's reports say so anew.
         if (!isSameProcess || _state == WorkerState.Lost)
             _state = WorkerState.Ready;
+        if (!isSameProcess) _silos.Clear();
+        _silos.Add(silo);
         DelayDeactivation(TimeSpan.MaxValue);
         SetExpiry();
-        return Task.CompletedTask;
     }
 
-    public Task DetachAsync(WorkerIncarnation worker, string reason)
+    public Task DetachAsync(WorkerIncarnation worker, string silo, string reason)
     {
         if (_worker?.Worker == worker)
         {
-            var voided = _leases.VoidIncarnation();
+            _silos.Remove(silo);
+            var voided = _silos.Count == 0 ? _leases.VoidIncarnation() : _leases.VoidSilo(silo);
             if (voided.Length > 0)
                 log.LeasesVoided(worker.WorkerId, voided.Length, reason);
-            _state = WorkerState.Lost;
+            if (_silos.Count == 0) _state = WorkerState.Lost;
             SetExpiry();
         }
 
@@ -55,14 +69,19 @@ internal abstract class WorkerGrain(TimeProvider time, ILogger log) : Grain, IWo
         return Task.CompletedTask;
     }
 
-    public Task<LeaseGrant?> LeaseAsync(SequenceKey key, ulong incarnation, int blocks, TimeSpan life)
+    public Task<LeaseGrant?> LeaseAsync(LeaseRequest asked)
     {
+        // Nothing is known: the silo that had this grain died, or the worker's first news are on their way.
+        if (_worker is null) Attach(asked.Worker, asked.Silo);
         LeaveUnlessAttached();
         var now = time.GetUtcNow();
         Expire(now);
         // A draining worker finishes what it has: leases that are held may be renewed.
-        var isTaken = _state == WorkerState.Ready || (_state == WorkerState.Draining && _leases.Holds(key));
-        var grant = isTaken ? _leases.Grant(key, incarnation, blocks, now, life) : null;
+        var isTaken = _state == WorkerState.Ready || (_state == WorkerState.Draining && _leases.Holds(asked.Key));
+        var grant = isTaken
+            ? _leases.Grant(
+                asked.Key, asked.Worker.Worker.Incarnation, asked.Blocks, now, asked.Life, asked.Silo)
+            : null;
         SetExpiry();
         return Task.FromResult(grant);
     }

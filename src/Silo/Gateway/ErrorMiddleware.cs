@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using Krewe.Abstractions;
+using Krewe.Silo.Cluster;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 
@@ -66,6 +67,9 @@ internal sealed partial class ErrorMiddleware(RequestDelegate next, Entropy entr
             case BadHttpRequestException bad:
                 return new KreweException(
                     ErrorCode.InvalidRequest, $"The body could not be read: {bad.Message}", innerException: bad);
+            case { } host when GrainAnswers.IsOfHost(host):
+                HostAway(log, error, context.TraceIdentifier);
+                return GrainAnswers.Unavailable(error);
             default:
                 Unexpected(log, error, context.TraceIdentifier, context.Request.Path);
                 return new KreweException(
@@ -89,6 +93,9 @@ internal sealed partial class ErrorMiddleware(RequestDelegate next, Entropy entr
 
     [LoggerMessage(40, LogLevel.Error, "Request {RequestId} to {Path} failed in the gateway")]
     private static partial void Unexpected(ILogger log, Exception error, string requestId, string path);
+
+    [LoggerMessage(42, LogLevel.Warning, "Request {RequestId} was refused: the grain host cannot take it")]
+    private static partial void HostAway(ILogger log, Exception error, string requestId);
 
     [LoggerMessage(41, LogLevel.Debug, "The client of request {RequestId} went away while it was answered")]
     private static partial void ClientGone(ILogger log, Exception error, string requestId);

@@ -8,8 +8,8 @@ namespace Krewe.Silo.Gateway;
 
 /// <summary>The endpoints that generate: one path, and a format for each.</summary>
 internal sealed class GenerateEndpoints(
-    AnswerKinds kinds, AnswerRuns runs, IGrainFactory grains, ClusterOptions options, Entropy entropy,
-    TimeProvider time)
+    AnswerKinds kinds, AnswerRuns runs, IGrainFactory grains, PeerGateway peers, ClusterOptions options,
+    Entropy entropy, TimeProvider time)
 {
     public RequestDelegate Of(AnswerKind kind) => context => GenerateAsync(context, kind);
 
@@ -22,7 +22,7 @@ internal sealed class GenerateEndpoints(
         var request = kinds.Read(origin, new Arrival(
             headers.RequestId, entropy.NextSeed(), now, now + options.RequestTimeout,
             headers.IsResumable ? origin.Write() : null));
-        var run = await StartAsync(request);
+        if (await StartAsync(context, request) is not { } run) return;
         try
         {
             context.Response.Headers[ErrorMiddleware.RequestIdHeader] = run.Id;
@@ -38,7 +38,8 @@ internal sealed class GenerateEndpoints(
         }
     }
 
-    private async Task<AnswerRun> StartAsync(GenerationRequest request)
+    /// <returns>Null when another silo owns this request's stream and has answered.</returns>
+    private async Task<AnswerRun?> StartAsync(HttpContext context, GenerationRequest request)
     {
         try
         {
@@ -46,6 +47,7 @@ internal sealed class GenerateEndpoints(
         }
         catch (KreweException e) when (e.Code == ErrorCode.DuplicateRequestId && request.Spec.Answer is not null)
         {
+            if (await peers.TryForwardAsync(context, request.Spec.RequestId, request.Origin!.Body)) return null;
             // Answered before, and this silo does not have the answer any more: it is made again, the same.
             var stored = await grains.GetGrain<IRequestGrain>(request.Spec.RequestId).GetSpecAsync();
             if (stored is null) throw;

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Krewe.Abstractions;
+using Krewe.Silo.Cluster;
 using Krewe.Silo.Gateway.Answers;
 using Krewe.Silo.Gateway.Json;
 using Krewe.Silo.Hosting;
@@ -23,7 +24,9 @@ internal sealed class InfoEndpoints(
     StreamCounters counters,
     IGrainFactory grains,
     IGrainHostStatistics statistics,
-    SiloOptions options)
+    SiloOptions options,
+    ISiloRoster roster,
+    TimeProvider time)
 {
     public Task ModelsAsync(HttpContext context) =>
         WriteAsync(context, new ModelList([DescribeModel()]), GatewayJson.Instance.ModelList);
@@ -53,7 +56,7 @@ internal sealed class InfoEndpoints(
     {
         var asked = (string)context.Request.RouteValues["id"]!;
         var grain = grains.GetGrain<IRequestGrain>(AnswerKinds.RequestIdOf(asked));
-        var record = await grain.GetRecordAsync() ?? throw new KreweException(
+        var record = await GrainAnswers.AskAsync(grain.GetRecordAsync, time) ?? throw new KreweException(
             ErrorCode.NotFound,
             $"No request '{asked}' is known. Each answer has its id in x-request-id; old ones are forgotten.",
             "id");
@@ -66,6 +69,7 @@ internal sealed class InfoEndpoints(
         {
             SiloId = options.SiloId,
             GrainHost = statistics.HostName,
+            Silos = [.. roster.Silos.Select(silo => new SiloObject(silo.SiloId, silo.Link, silo.Gateway))],
             Activations = await statistics.CountActivationsAsync(),
             Model = model.Name,
             OpenStreams = streams.Count,

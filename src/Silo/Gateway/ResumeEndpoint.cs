@@ -1,5 +1,6 @@
 using System.Globalization;
 using Krewe.Abstractions;
+using Krewe.Silo.Cluster;
 using Krewe.Silo.Gateway.Answers;
 using Krewe.Silo.Gateway.Requests;
 using Microsoft.AspNetCore.Http;
@@ -12,7 +13,8 @@ namespace Krewe.Silo.Gateway;
 /// the lost connection would have carried.
 /// </summary>
 internal sealed class ResumeEndpoint(
-    AnswerKinds kinds, AnswerRuns runs, IGrainFactory grains, ClusterOptions options, TimeProvider time)
+    AnswerKinds kinds, AnswerRuns runs, PeerGateway peers, IGrainFactory grains, ClusterOptions options,
+    TimeProvider time)
 {
     private const string LastEventId = "Last-Event-ID";
 
@@ -20,6 +22,7 @@ internal sealed class ResumeEndpoint(
     {
         var id = AnswerKinds.RequestIdOf((string)context.Request.RouteValues["id"]!);
         var after = ReadLastEventId(context.Request);
+        if (runs.Find(id) is null && await peers.TryForwardAsync(context, id)) return;
         var run = await FindAsync(id);
         try
         {
@@ -41,7 +44,8 @@ internal sealed class ResumeEndpoint(
             return run;
         }
 
-        var spec = await grains.GetGrain<IRequestGrain>(id).GetSpecAsync() ?? throw new KreweException(
+        var spec = await GrainAnswers.AskAsync(grains.GetGrain<IRequestGrain>(id).GetSpecAsync, time)
+            ?? throw new KreweException(
             ErrorCode.NotFound,
             $"No request '{id}' can be resumed. Only those are that were sent with an Idempotency-Key or with "
             + $"'{RequestHeaders.Resumable}: true', and old ones are forgotten.",

@@ -1,22 +1,54 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Net;
+using System.Net.Sockets;
 using Krewe.Abstractions;
 using Krewe.Grains;
+using Krewe.Silo.Cluster;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using Orleans;
+using Orleans.Configuration;
 using Orleans.Hosting;
 using Orleans.Runtime;
-using StackExchange.Redis;
+using Orleans.Runtime.MembershipService.SiloMetadata;
 using OrleansClusterOptions = Orleans.Configuration.ClusterOptions;
+using OrleansSiloOptions = Orleans.Configuration.SiloOptions;
+using SiloOptions = Krewe.Abstractions.SiloOptions;
 
 namespace Krewe.Silo.Hosting;
 
-/// <summary>Runs the grains on Microsoft Orleans. Compiled with <c>-p:GrainRuntime=Orleans</c>.</summary>
+/// <summary>
+/// Runs the grains on Microsoft Orleans: alone, or with other silos through Redis. Compiled with
+/// <c>-p:GrainRuntime=Orleans</c>.
+/// </summary>
 internal static class GrainHost
 {
     public const string Name = "Orleans";
 
-    private const string ClusterId = "krewe";
+    /// <summary>Grains of all versions of Krewe keep their identity: records outlive an upgrade.</summary>
+    private const string ServiceId = "krewe";
+
+    /// <summary>
+    /// A stopping host gives its grains time to write their records, and leaves the membership table, so that the other
+    /// silos need not find out.
+    /// </summary>
+    public static TimeSpan ShutdownTimeout { get; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>What this host cannot do of what is asked for.</summary>
+    [SuppressMessage("Style", "IDE0060", Justification = "Called as the embedded host's is, which clusters nothing.")]
+    public static IEnumerable<string> Mistakes(SiloOptions options) => [];
+
+    /// <summary>
+    /// Waits for Redis. Throws <see cref="KreweException"/> (StateUnavailable) that says what to change when it does
+    /// not answer within <see cref="SiloOptions.RedisWait"/>.
+    /// </summary>
+    public static Task PrepareAsync(
+        SiloOptions options, ILoggerFactory? loggers, TimeProvider time, CancellationToken cancellationToken) =>
+        options.RedisConnection is null
+            ? Task.CompletedTask
+            : OrleansRedis.WaitAsync(options, loggers, time, cancellationToken);
 
     public static void Add(WebApplicationBuilder builder, SiloOptions options)
     {
@@ -24,23 +56,62 @@ internal static class GrainHost
         {
             silo.Configure<OrleansClusterOptions>(cluster =>
             {
-                cluster.ClusterId = ClusterId;
-                cluster.ServiceId = ClusterId;
+                cluster.ClusterId = options.ClusterId;
+                cluster.ServiceId = ServiceId;
             });
-            if (options.RedisConnection is { } redis)
-            {
-                silo.UseRedisClustering(redis);
-                silo.AddRedisGrainStorage(
-                    GrainStorageNames.Requests,
-                    storage => storage.ConfigurationOptions = ConfigurationOptions.Parse(redis));
-            }
+            silo.Configure<OrleansSiloOptions>(named => named.SiloName = options.SiloId);
+            if (options.RedisConnection is null)
+                AddAlone(silo, options);
             else
-            {
-                silo.UseLocalhostClustering(serviceId: ClusterId, clusterId: ClusterId);
-                silo.AddMemoryGrainStorage(GrainStorageNames.Requests);
-            }
+                AddClustered(silo, options);
         });
         builder.Services.AddSingleton<IGrainHostStatistics, OrleansGrainHostStatistics>();
+    }
+
+    private static void AddAlone(ISiloBuilder silo, SiloOptions options)
+    {
+        // Free ports: two silos that are alone may share a machine.
+        silo.UseLocalhostClustering(FreePort(), FreePort(), null, ServiceId, options.ClusterId);
+        silo.AddMemoryGrainStorage(GrainStorageNames.Requests);
+        silo.Services.AddSingleton<ISiloRoster, LoneSilo>();
+    }
+
+    private static void AddClustered(ISiloBuilder silo, SiloOptions options)
+    {
+        var address = OrleansEndpoints.AdvertisedOf(options);
+        silo.Configure<EndpointOptions>(endpoints =>
+        {
+            endpoints.AdvertisedIPAddress = address;
+            endpoints.SiloPort = options.SiloPort;
+            // No client of Orleans' own kind: the REST gateway is inside.
+            endpoints.GatewayPort = 0;
+            endpoints.SiloListeningEndpoint = new IPEndPoint(IPAddress.Parse(options.BindHost), options.SiloPort);
+        });
+        silo.Configure<ClusterMembershipOptions>(OrleansMembership.Tune);
+        silo.UseRedisClustering(redis => redis.ConfigurationOptions = OrleansRedis.ConfigurationOf(options));
+        silo.AddRedisGrainStorage(GrainStorageNames.Requests, storage =>
+        {
+            storage.ConfigurationOptions = OrleansRedis.ConfigurationOf(options);
+            storage.EntryExpiry = options.RecordExpiry;
+            storage.DeleteStateOnClear = true;
+        });
+        silo.AddDistributedGrainDirectory();
+
+        // Usually grains of a dead silo are made anew only after half a minute, in case it does not know yet that it is
+        // dead. Here two activations of a grain can do no harm: epochs fence what they tell workers and streams, and
+        // leases run out by themselves. So a client gets its stream back as soon as the death is known.
+        silo.Configure<GrainDirectoryOptions>(directory => directory.RangeLeaseDuration = TimeSpan.Zero);
+        silo.UseSiloMetadata(OrleansEndpoints.MetadataOf(options, address));
+        silo.Services.AddSingleton<OrleansSiloRoster>();
+        silo.Services.AddSingleton<ISiloRoster>(provider => provider.GetRequiredService<OrleansSiloRoster>());
+        silo.Services.AddHostedService(provider => provider.GetRequiredService<OrleansSiloRoster>());
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }
 

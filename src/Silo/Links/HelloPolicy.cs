@@ -42,12 +42,13 @@ internal sealed class HelloPolicy(ServedModel model, SiloOptions options)
 
     private static HelloRefusal? CheckIdentity(Wire.Hello hello)
     {
-        if (hello.Protocol != Wire.ProtocolVersion.Current)
+        if (Wire.ProtocolVersion.Negotiate(hello.Protocol, hello.NewestProtocol) is null)
         {
             return new HelloRefusal(
                 ErrorCode.ProtocolMismatch,
-                $"The worker speaks protocol {hello.Protocol}, the silo {Wire.ProtocolVersion.Current}. Run the same "
-                + "version of Krewe on both.");
+                $"The worker speaks protocol {hello.Protocol} to {Math.Max(hello.Protocol, hello.NewestProtocol)}, the "
+                + $"silo {Wire.ProtocolVersion.Oldest} to {Wire.ProtocolVersion.Newest}. Upgrade the older of the two; "
+                + "neighbouring versions of Krewe work together.");
         }
 
         if (string.IsNullOrWhiteSpace(hello.WorkerId))

@@ -4,6 +4,7 @@ using System.Net;
 using System.Net.Sockets;
 using Krewe.Abstractions;
 using Krewe.Control.Links;
+using Krewe.Silo.Cluster;
 using Krewe.Silo.Kv;
 using Krewe.Silo.Streams;
 using Microsoft.Extensions.Logging;
@@ -23,6 +24,7 @@ internal sealed partial class LinkListener(
     RequestStreams streams,
     IGrainFactory grains,
     IEnumerable<IKvFeed> kvFeeds,
+    ISiloRoster roster,
     TimeProvider time,
     ILogger<LinkListener> log) : IAsyncDisposable
 {
@@ -31,6 +33,7 @@ internal sealed partial class LinkListener(
     private readonly CancellationTokenSource _stopping = new();
     private TcpListener? _listener;
     private Task _accepting = Task.CompletedTask;
+    private Task _telling = Task.CompletedTask;
     private int _isDisposed;
 
     /// <summary>The bound port. Only after <see cref="Start"/>.</summary>
@@ -54,6 +57,7 @@ internal sealed partial class LinkListener(
 
         _listener = listener;
         _accepting = AcceptAsync(listener);
+        _telling = TellSilosAsync();
     }
 
     public async ValueTask DisposeAsync()
@@ -63,6 +67,7 @@ internal sealed partial class LinkListener(
         await _stopping.CancelAsync();
         _listener?.Dispose();
         await _accepting;
+        await _telling;
         foreach (var link in _links.Values) link.Close(new LinkEnd(ErrorCode.WorkerLost, "the silo stops"));
         await Task.WhenAll(_links.Keys);
         _membership.Dispose();
@@ -119,7 +124,8 @@ internal sealed partial class LinkListener(
             return;
         }
 
-        var link = new WorkerLink(connection, Describe(hello), hello.LinkEpoch);
+        var protocol = Wire.ProtocolVersion.Negotiate(hello.Protocol, hello.NewestProtocol)!.Value;
+        var link = new WorkerLink(connection, Describe(hello), hello.LinkEpoch, protocol);
         if (!await TryAttachAsync(link, connection, hello)) return;
         var kv = new KvLink(link.Worker, kvFeeds);
         var end = new LinkEnd(ErrorCode.WorkerLost, "the silo could not go on reading the link");
@@ -156,7 +162,9 @@ internal sealed partial class LinkListener(
 
     private async Task RefuseAsync(LinkConnection connection, Wire.Hello hello, HelloRefusal refusal)
     {
-        LogRefused(log, hello.WorkerId, refusal.Code, refusal.Message);
+        // A second address is no mistake: every name of a set of silos is one.
+        if (refusal.Code != ErrorCode.AlreadyLinked)
+            LogRefused(log, hello.WorkerId, refusal.Code, refusal.Message);
         var reply = Reply();
         reply.Accepted = false;
         reply.ErrorCode = refusal.Code.ToString();
@@ -172,13 +180,15 @@ internal sealed partial class LinkListener(
         {
             if (view.Find(link.Worker.WorkerId) is { } old)
             {
-                // A connection that was delayed on its way must not push out the newer one of the same process.
-                if (old.Worker == link.Worker && old.LinkEpoch >= link.LinkEpoch)
+                // A connection that was delayed on its way must not push out the newer one of the same process, nor a
+                // second address of this silo the link that its work is on.
+                if (old.Worker == link.Worker
+                    && (old.LinkEpoch >= link.LinkEpoch || hello.LinkedSilos.Contains(options.SiloId)))
                 {
                     await RefuseAsync(connection, hello, new HelloRefusal(
-                        ErrorCode.ProtocolMismatch,
-                        $"Worker {link.Worker} is linked with link epoch {old.LinkEpoch}; this one has "
-                            + $"{link.LinkEpoch}."));
+                        ErrorCode.AlreadyLinked,
+                        $"Worker {link.Worker} is linked to {options.SiloId} with link epoch {old.LinkEpoch}; this one "
+                            + $"has {link.LinkEpoch}."));
                     return false;
                 }
 
@@ -187,11 +197,14 @@ internal sealed partial class LinkListener(
                 EndLink(old, replaced);
             }
 
-            foreach (var grain in GrainsOf(link)) await grain.AttachAsync(link.Descriptor);
+            foreach (var grain in GrainsOf(link)) await grain.AttachAsync(link.Descriptor, options.SiloId);
+            var silos = roster.Silos;
             var reply = Reply();
-            reply.Accepted = true;
+            (reply.Accepted, reply.Protocol) = (true, link.Protocol);
             connection.TrySend(new Wire.SiloMessage { Welcome = reply });
             view.Add(link);
+            // Whoever told the others of a change meanwhile did not see this link.
+            if (roster.Silos != silos) link.Tell(new Wire.SiloSet { SiloLinks = { LinksOf(roster.Silos) } });
             return true;
         }
         finally
@@ -209,7 +222,7 @@ internal sealed partial class LinkListener(
         {
             // The same process may have attached again meanwhile: its grains then know a live worker.
             if (view.Find(link.Worker) is not null) return;
-            foreach (var grain in GrainsOf(link)) await grain.DetachAsync(link.Worker, end.Reason);
+            foreach (var grain in GrainsOf(link)) await grain.DetachAsync(link.Worker, options.SiloId, end.Reason);
         }
         finally
         {
@@ -265,9 +278,31 @@ internal sealed partial class LinkListener(
         happened is { Kind: Wire.SequenceEventKind.MigrationCommitted, Key: { } key }
         && streams.Find(key.RequestId, (int)key.Choice)?.TryAdopt((int)key.Epoch) != true;
 
-    /// <summary>Names no other silos: this one is alone.</summary>
+    /// <summary>Tells every worker which silos there are, whenever that changes.</summary>
+    private async Task TellSilosAsync()
+    {
+        try
+        {
+            while (true)
+            {
+                var changed = roster.WhenChangedAsync(_stopping.Token);
+                var set = new Wire.SiloSet { SiloLinks = { LinksOf(roster.Silos) } };
+                foreach (var link in view.Links) link.Tell(set);
+                await changed;
+            }
+        }
+        catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
+        {
+            return;
+        }
+    }
+
+    private static IEnumerable<string> LinksOf(IEnumerable<SiloPeer> silos) =>
+        silos.Select(silo => silo.Link).OfType<string>();
+
     private Wire.HelloReply Reply() => new()
     {
+        SiloLinks = { LinksOf(roster.Silos) },
         SiloId = options.SiloId,
         HeartbeatMs = (uint)options.Cluster.HeartbeatInterval.TotalMilliseconds,
         SilenceMs = (uint)options.Cluster.LinkSilenceLimit.TotalMilliseconds,

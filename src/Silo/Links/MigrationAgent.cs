@@ -24,6 +24,9 @@ internal sealed partial class MigrationAgent(
     /// <summary>More would only make the message long: the rest is told when these have moved.</summary>
     private const int SequencesPerWorkerMax = 64;
 
+    /// <summary>Of the pool's grain that answered last; null before the first answer.</summary>
+    private long? _life;
+
     private ImmutableDictionary<string, WorkerWish> _wishes = ImmutableDictionary<string, WorkerWish>.Empty;
 
     /// <summary>The pool's newest word on each worker that is not simply to serve.</summary>
@@ -92,7 +95,7 @@ internal sealed partial class MigrationAgent(
     {
         try
         {
-            var answer = await Pool.ExchangeAsync(report);
+            var answer = await RemindAsync(await Pool.ExchangeAsync(report), report);
             _wishes = answer.Wishes;
             foreach (var worker in report.Workers)
                 view.SetCordoned(worker.Worker.WorkerId, answer.Wishes.ContainsKey(worker.Worker.WorkerId));
@@ -108,6 +111,20 @@ internal sealed partial class MigrationAgent(
         {
             LogExchangeFailed(log, e);
         }
+    }
+
+    /// <summary>
+    /// A pool's grain that was made anew, because its silo died, has forgotten what is wanted of the workers; every
+    /// silo tells it what it last heard.
+    /// </summary>
+    private async Task<PoolAnswer> RemindAsync(PoolAnswer answer, PoolReport report)
+    {
+        var isAnew = _life is { } known && known != answer.Life;
+        _life = answer.Life;
+        if (!isAnew || _wishes.IsEmpty) return answer;
+        foreach (var (worker, wish) in _wishes) await Pool.SetWishAsync(worker, wish);
+        var again = await Pool.ExchangeAsync(report);
+        return again with { Orders = answer.Orders.AddRange(again.Orders) };
     }
 
     /// <summary>One line for all that went the same way for the same reason.</summary>

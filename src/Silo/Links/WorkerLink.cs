@@ -24,9 +24,11 @@ internal sealed class WorkerLink
     private bool _isDraining;
     private long _dispatchedTokens;
 
-    public WorkerLink(LinkConnection connection, WorkerDescriptor descriptor, uint linkEpoch)
+    public WorkerLink(
+        LinkConnection connection, WorkerDescriptor descriptor, uint linkEpoch,
+        uint protocol = Wire.ProtocolVersion.Newest)
     {
-        (_connection, Descriptor, LinkEpoch) = (connection, descriptor, linkEpoch);
+        (_connection, Descriptor, LinkEpoch, Protocol) = (connection, descriptor, linkEpoch, protocol);
         View = CreateView();
     }
 
@@ -35,6 +37,9 @@ internal sealed class WorkerLink
     public WorkerIncarnation Worker => Descriptor.Worker;
 
     public uint LinkEpoch { get; }
+
+    /// <summary>What both ends of the link speak.</summary>
+    public uint Protocol { get; }
 
     /// <summary>As of the newest change.</summary>
     public WorkerView View { get; private set; }
@@ -74,6 +79,13 @@ internal sealed class WorkerLink
 
     /// <summary>KV events are missing: the worker is to send what it holds.</summary>
     public void AskForKvSnapshot() => _connection.TrySend(new Wire.SiloMessage { KvResync = new Wire.KvResync() });
+
+    /// <summary>Tells which silos there are. A worker of an older version is not told: it knows those of its hello.
+    /// </summary>
+    public void Tell(Wire.SiloSet silos)
+    {
+        if (Protocol >= 2) _connection.TrySend(new Wire.SiloMessage { SiloSet = silos });
+    }
 
     public void Keep(Wire.KvKeep keep) => _connection.TrySend(new Wire.SiloMessage { KvKeep = keep });
 

@@ -223,7 +223,7 @@ internal sealed partial class Pull : IActivePull
     {
         var hello = new PullHello
         {
-            Protocol = ProtocolVersion.Current,
+            Protocol = ProtocolVersion.Oldest,
             Key = _request.Key.ToWire(),
             TargetWorkerId = _identity.WorkerId,
             SourceIncarnation = _request.Source.Incarnation,

@@ -113,8 +113,8 @@ internal sealed partial class PullerConnection(
 
     private string? Mismatch()
     {
-        if (hello.Protocol != ProtocolVersion.Current)
-            return Differs("protocol", hello.Protocol, ProtocolVersion.Current);
+        if (hello.Protocol != ProtocolVersion.Oldest)
+            return Differs("protocol", hello.Protocol, ProtocolVersion.Oldest);
         if (hello.Key is null || hello.Key.RequestId.Length == 0) return "The hello names no sequence.";
         if (BlockRuns.FromPairs(hello.PresentRuns) is null) return "The hello's present_runs are no set of blocks.";
         if (hello.SourceIncarnation != identity.Incarnation)

@@ -134,8 +134,8 @@ public sealed partial class WorkerHost
         WorkerIdentity identity, Engine engine, ConstraintFactory constraints, KvEventLog? kvEvents)
     {
         var logger = _loggers.CreateLogger("Krewe.Worker.Links");
-        return new SiloLinks((address, welcomed) => new SiloLink(
-            address, identity, Post, () => engine.Load, welcomed, _time, logger, kvEvents));
+        return new SiloLinks((address, links) => new SiloLink(
+            address, identity, Post, () => engine.Load, links, _time, logger, kvEvents));
 
         // What a constraint is compiled to is ready before the engine hears of it.
         void Post(EngineCommand command)

@@ -30,6 +30,7 @@ internal sealed partial class LinkSession : ISequenceOwner
     private readonly HelloReply _welcome;
     private readonly Action<EngineCommand> _post;
     private readonly Func<EngineLoad> _load;
+    private readonly Action<SiloSet> _learn;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _closing;
@@ -41,12 +42,13 @@ internal sealed partial class LinkSession : ISequenceOwner
     private volatile bool _finishing;
     private string _reason = "The silo closed the link.";
 
+    /// <param name="learn">Told which silos there are, whenever this one tells.</param>
     public LinkSession(
         NetworkStream stream, PipeReader reader, HelloReply welcome, Action<EngineCommand> post, Func<EngineLoad> load,
-        TimeProvider time, ILogger logger, KvEventLog? kv = null)
+        Action<SiloSet> learn, TimeProvider time, ILogger logger, KvEventLog? kv = null)
     {
         (_stream, _reader, _welcome, _post) = (stream, reader, welcome, post);
-        (_load, _time, _logger) = (load, time, logger);
+        (_load, _learn, _time, _logger) = (load, learn, time, logger);
         _kv = kv is null ? null : new KvEventReader(kv);
         _lastReceived = time.GetTimestamp();
         _closing = new CancellationTokenSource(Timeout.InfiniteTimeSpan, time);
@@ -165,6 +167,7 @@ internal sealed partial class LinkSession : ISequenceOwner
                 break;
             case SiloMessage.BodyOneofCase.KvKeep: _post(new EngineCommand.Keep(message.KvKeep)); break;
             case SiloMessage.BodyOneofCase.KvResync: _kv?.Restart(); break;
+            case SiloMessage.BodyOneofCase.SiloSet: _learn(message.SiloSet); break;
             case SiloMessage.BodyOneofCase.Heartbeat: break;
             case SiloMessage.BodyOneofCase.None: break; // a newer silo's message
             default: throw new FrameException($"The silo sent {message.BodyCase} in the middle of a link.");

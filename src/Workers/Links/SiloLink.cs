@@ -12,7 +12,7 @@ namespace Krewe.Workers;
 
 /// <summary>
 /// Keeps a control link to one silo: connect, hello, serve, and again with back-off when it ends. Each connection has
-/// the next link epoch; work of an older one is void on both sides.
+/// a newer link epoch; work of an older one is void on both sides.
 /// </summary>
 internal sealed partial class SiloLink
 {
@@ -25,27 +25,30 @@ internal sealed partial class SiloLink
     /// <summary>How long a silo may take to accept a connection and answer the hello.</summary>
     private static readonly TimeSpan HelloLimit = TimeSpan.FromSeconds(5);
 
+    /// <summary>
+    /// How long to wait when the address led to a silo that has a link: it may be a name that leads elsewhere later.
+    /// </summary>
+    private static readonly TimeSpan LinkedPause = TimeSpan.FromSeconds(5);
+
     private readonly string _address;
     private readonly WorkerIdentity _identity;
     private readonly Action<EngineCommand> _post;
     private readonly Func<EngineLoad> _load;
-    private readonly Func<SiloLink, HelloReply, bool> _welcomed;
+    private readonly SiloLinks _links;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly KvEventLog? _kv;
     private readonly ResiliencePipeline _reconnect;
-    private uint _epoch;
     private volatile LinkSession? _session;
 
-    /// <param name="welcomed">Told of each accepted hello; false = another link serves that silo, this one
-    /// ends.</param>
+    /// <param name="links">The worker's links: told of each accepted hello and of its end.</param>
     /// <param name="kv">What the silo is told of the worker's KV; null: nothing.</param>
     public SiloLink(
         string address, WorkerIdentity identity, Action<EngineCommand> post, Func<EngineLoad> load,
-        Func<SiloLink, HelloReply, bool> welcomed, TimeProvider time, ILogger logger, KvEventLog? kv = null)
+        SiloLinks links, TimeProvider time, ILogger logger, KvEventLog? kv = null)
     {
         _kv = kv;
-        (_address, _identity, _post, _load, _welcomed) = (address, identity, post, load, welcomed);
+        (_address, _identity, _post, _load, _links) = (address, identity, post, load, links);
         (_time, _logger) = (time, logger);
         var jitter = new Random(unchecked((int)identity.Incarnation));
         _reconnect = new ResiliencePipelineBuilder { TimeProvider = time }.AddRetry(new RetryStrategyOptions
@@ -57,6 +60,8 @@ internal sealed partial class SiloLink
             BackoffType = DelayBackoffType.Exponential,
             UseJitter = true,
             Randomizer = jitter.NextDouble,
+            DelayGenerator = static retry => ValueTask.FromResult<TimeSpan?>(
+                retry.Outcome.Exception is LinkEndedException { IsLinked: true } ? LinkedPause : null),
             OnRetry = retry =>
             {
                 LogLost(_logger, _address, retry.Outcome.Exception!.Message, retry.RetryDelay.TotalMilliseconds);
@@ -81,6 +86,8 @@ internal sealed partial class SiloLink
         }
     }
 
+    public string Address => _address;
+
     /// <summary>Connects anew: what the hello says has changed.</summary>
     public void Renew() => _session?.Renew();
 
@@ -91,12 +98,21 @@ internal sealed partial class SiloLink
         var stream = await ConnectAsync(socket, stopping);
         var reader = PipeReader.Create(stream);
         var welcome = await GreetAsync(stream, reader, stopping);
-        if (!_welcomed(this, welcome)) return false;
-        LogWelcomed(_logger, welcome.SiloId, _address, _epoch);
+        if (!_links.Welcome(this, welcome)) return false;
         var begun = _time.GetTimestamp();
-        var session = new LinkSession(stream, reader, welcome, _post, _load, _time, _logger, _kv);
+        var session = new LinkSession(
+            stream, reader, welcome, _post, _load, set => _links.Learn(this, set), _time, _logger, _kv);
         _session = session;
-        var reason = await session.RunAsync(stopping);
+        string reason;
+        try
+        {
+            reason = await session.RunAsync(stopping);
+        }
+        finally
+        {
+            _links.Lost(this);
+        }
+
         stopping.ThrowIfCancellationRequested();
         return _time.GetElapsedTime(begun) >= SoundLife ? true : throw new LinkEndedException(reason);
     }
@@ -127,10 +143,13 @@ internal sealed partial class SiloLink
         try
         {
             var frames = new ArrayBufferWriter<byte>();
-            FrameCodec.Write(frames, new WorkerMessage { Hello = _identity.ToHello(++_epoch) });
+            var (epoch, linked) = _links.NextHello();
+            FrameCodec.Write(frames, new WorkerMessage { Hello = _identity.ToHello(epoch, linked) });
             await stream.WriteAsync(frames.WrittenMemory, patience.Token);
             var reply = await ReadReplyAsync(reader, patience.Token);
-            return reply.Accepted ? reply : throw Refusal(reply);
+            if (!reply.Accepted) throw Refusal(reply);
+            LogWelcomed(_logger, reply.SiloId, _address, epoch, Math.Max(1, reply.Protocol));
+            return reply;
         }
         catch (Exception e) when (e is IOException or FrameException)
         {
@@ -164,6 +183,7 @@ internal sealed partial class SiloLink
     private Exception Refusal(HelloReply reply)
     {
         var code = WireNames.ParseErrorCode(reply.ErrorCode);
+        if (code == ErrorCode.AlreadyLinked) return new LinkEndedException(reply.Message) { IsLinked = true };
         LogRefused(_logger, _address, reply.ErrorCode, reply.Message);
         return code is ErrorCode.ProtocolMismatch or ErrorCode.ModelMismatch or ErrorCode.NumericsMismatch
             or ErrorCode.KvGeometryMismatch
@@ -171,8 +191,9 @@ internal sealed partial class SiloLink
             : new LinkEndedException($"refused: {reply.Message}");
     }
 
-    [LoggerMessage(LogLevel.Information, "Linked to {Silo} at {Address}, link epoch {Epoch}.")]
-    private static partial void LogWelcomed(ILogger logger, string silo, string address, uint epoch);
+    [LoggerMessage(LogLevel.Information, "Linked to {Silo} at {Address}, link epoch {Epoch}, protocol {Protocol}.")]
+    private static partial void LogWelcomed(
+        ILogger logger, string silo, string address, uint epoch, uint protocol);
 
     [LoggerMessage(LogLevel.Information, "No link to {Address}: {Reason} Next try in {DelayMs:F0} ms.")]
     private static partial void LogLost(ILogger logger, string address, string reason, double delayMs);
@@ -181,5 +202,9 @@ internal sealed partial class SiloLink
     private static partial void LogRefused(ILogger logger, string address, string code, string reason);
 
     /// <summary>This connection is over and the next one is worth a try.</summary>
-    private sealed class LinkEndedException(string message) : Exception(message);
+    private sealed class LinkEndedException(string message) : Exception(message)
+    {
+        /// <summary>The silo at this address has another link of this worker.</summary>
+        public bool IsLinked { get; init; }
+    }
 }

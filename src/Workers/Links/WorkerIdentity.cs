@@ -34,11 +34,14 @@ internal sealed record WorkerIdentity
     public int DataPort { get; init; }
 
     /// <summary>
-    /// The control link's hello. <paramref name="linkEpoch"/> counts the connections to that silo, from 1.
+    /// The control link's hello. <paramref name="linkEpoch"/> counts this process's connections to silos, from 1.
     /// </summary>
-    public Hello ToHello(uint linkEpoch) => new()
+    /// <param name="linkedSilos">The names of silos that have a link of this process.</param>
+    public Hello ToHello(uint linkEpoch, IEnumerable<string> linkedSilos) => new()
     {
-        Protocol = ProtocolVersion.Current,
+        Protocol = ProtocolVersion.Oldest,
+        NewestProtocol = ProtocolVersion.Newest,
+        LinkedSilos = { linkedSilos },
         WorkerId = WorkerId,
         Incarnation = Incarnation,
         LinkEpoch = linkEpoch,

@@ -120,8 +120,8 @@ internal sealed partial class MigrationConnection(
 
     private string? Mismatch()
     {
-        if (hello.Protocol != ProtocolVersion.Current)
-            return Differs("protocol", hello.Protocol, ProtocolVersion.Current);
+        if (hello.Protocol != ProtocolVersion.Oldest)
+            return Differs("protocol", hello.Protocol, ProtocolVersion.Oldest);
         if (hello.Key is null || hello.Key.RequestId.Length == 0) return "The hello names no sequence.";
         if (hello.SourceEpoch >= hello.Key.Epoch)
             return $"Epoch {hello.Key.Epoch} cannot follow epoch {hello.SourceEpoch}.";

@@ -321,7 +321,7 @@ internal sealed partial class MigrationPull(
 
     private MigrateHello HelloMessage() => new()
     {
-        Protocol = ProtocolVersion.Current,
+        Protocol = ProtocolVersion.Oldest,
         Key = request.Key.ToWire(),
         SourceEpoch = (uint)request.SourceEpoch,
         TargetWorkerId = identity.WorkerId,

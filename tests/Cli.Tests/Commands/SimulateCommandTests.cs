@@ -102,6 +102,33 @@ public sealed class SimulateCommandTests
         Assert.True(json.RootElement.GetProperty("together").GetProperty("meets").GetBoolean());
         var values = await File.ReadAllTextAsync(folder.At("values.yaml"));
         Assert.Contains("prefill:\n  replicas: ", values);
+        AssertKeysOfTheChart(values);
+    }
+
+    /// <summary>What a plan writes are keys of the chart: Helm's schema would refuse any other.</summary>
+    private static void AssertKeysOfTheChart(string values)
+    {
+        var folder = new DirectoryInfo(AppContext.BaseDirectory);
+        while (!File.Exists(Path.Combine(folder.FullName, "Orleans.sln"))) folder = folder.Parent!;
+        using var schema = JsonDocument.Parse(
+            File.ReadAllText(Path.Combine(folder.FullName, "helm", "krewe", "values.schema.json")));
+        var (root, block, keys) = (schema.RootElement, default(JsonElement), 0);
+        foreach (var line in values.Split('\n').Where(line => line.Length > 0 && line[0] != '#'))
+        {
+            var key = line.Trim().Split(':')[0];
+            if (line[0] != ' ')
+            {
+                block = root.GetProperty("properties").GetProperty(key);
+                if (block.TryGetProperty("$ref", out var name))
+                    block = root.GetProperty("definitions").GetProperty(name.GetString()!.Split('/')[^1]);
+                continue;
+            }
+
+            Assert.True(block.GetProperty("properties").TryGetProperty(key, out _), $"{line} is no key of the chart");
+            keys++;
+        }
+
+        Assert.True(keys >= 7, values);
     }
 
     [Fact]

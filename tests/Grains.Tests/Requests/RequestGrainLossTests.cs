@@ -103,7 +103,7 @@ public class RequestGrainLossTests
         await using var cluster = await GrainCluster.StartAsync();
         await BeginUntilAsync(cluster, "WaitingForWorker");
         var back = GrainCluster.Decode(0, incarnation: 2);
-        await cluster.DecodeGrain(0).AttachAsync(back);
+        await cluster.DecodeGrain(0).AttachAsync(back, GrainCluster.SiloId);
         cluster.View.Set(cluster.View.Workers.Add(FakeClusterView.ViewOf(back)), tell: false);
         cluster.Time.Advance(GrainCluster.Options.HeartbeatInterval);
         await cluster.Port.NextAsync<Dispatched>();
@@ -143,8 +143,14 @@ public class RequestGrainLossTests
     {
         await using var cluster = await GrainCluster.StartAsync();
         await cluster.BeginAsync("r");
-        var forgotten = await cluster.DecodeGrain(0).LeaseAsync(
-            new SequenceKey("forgotten", 0, 1), 1, 1, 3 * GrainCluster.Options.HandoffLease);
+        var forgotten = await cluster.DecodeGrain(0).LeaseAsync(new LeaseRequest
+        {
+            Key = new SequenceKey("forgotten", 0, 1),
+            Worker = GrainCluster.Decode(0),
+            Silo = GrainCluster.SiloId,
+            Blocks = 1,
+            Life = 3 * GrainCluster.Options.HandoffLease,
+        });
         var until = forgotten!.ExpiresAt + (3 * GrainCluster.Options.HandoffLease);
         while (cluster.Time.GetUtcNow() < until)
         {

@@ -92,7 +92,7 @@ internal sealed class SiloHarness : IAsyncDisposable
         var config = TestModel.Folder.Config;
         var hello = new Wire.Hello
         {
-            Protocol = Wire.ProtocolVersion.Current,
+            Protocol = Wire.ProtocolVersion.Oldest,
             WorkerId = id,
             Incarnation = ++_incarnations,
             LinkEpoch = 1,

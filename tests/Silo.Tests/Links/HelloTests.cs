@@ -95,11 +95,53 @@ public sealed class HelloTests
         var late = await Again(1).ConnectAsync();
         var newer = await Again(2).ConnectAsync();
 
-        Assert.Equal(nameof(ErrorCode.ProtocolMismatch), late.ErrorCode);
+        Assert.Equal(nameof(ErrorCode.AlreadyLinked), late.ErrorCode);
         Assert.True(newer.Accepted);
         await Eventually.UntilAsync(() => harness.View.Find("decode-0")?.LinkEpoch == 2, "the newer link counts");
         var record = await harness.Grains.GetGrain<IDecodeWorkerGrain>("decode-0").GetAsync();
         Assert.Equal(WorkerState.Ready, record.State);
+    }
+
+    [Fact]
+    public async Task A_second_address_of_a_silo_does_not_push_the_first_link_out()
+    {
+        await using var harness = await SiloHarness.StartPairAsync();
+        var incarnation = harness.Decode.Hello.Incarnation;
+        var second = await harness.Create("decode-0", Wire.WorkerRole.Decode, hello =>
+        {
+            (hello.Incarnation, hello.LinkEpoch) = (incarnation, 2);
+            hello.LinkedSilos.Add("silo-0");
+        }).ConnectAsync();
+
+        Assert.Equal(nameof(ErrorCode.AlreadyLinked), second.ErrorCode);
+        Assert.Equal(1u, harness.View.Find("decode-0")!.LinkEpoch);
+    }
+
+    [Theory]
+    [InlineData(1, 0, 1)] // a worker of version 1, which does not say its newest
+    [InlineData(1, 1, 1)]
+    [InlineData(1, 2, 2)]
+    [InlineData(1, 9, 2)] // a worker of a later version that still speaks ours
+    public async Task Both_ends_speak_the_newest_version_that_both_know(uint oldest, uint newest, uint spoken)
+    {
+        await using var harness = await SiloHarness.StartAsync();
+        var reply = await harness.Create("prefill-0", Wire.WorkerRole.Prefill, hello =>
+            (hello.Protocol, hello.NewestProtocol) = (oldest, newest)).ConnectAsync();
+
+        Assert.True(reply.Accepted, reply.Message);
+        Assert.Equal(spoken, reply.Protocol);
+    }
+
+    [Fact]
+    public async Task A_worker_that_has_given_up_this_silos_versions_is_refused()
+    {
+        await using var harness = await SiloHarness.StartAsync();
+        var reply = await harness.Create("prefill-0", Wire.WorkerRole.Prefill, hello =>
+            (hello.Protocol, hello.NewestProtocol) = (3, 4)).ConnectAsync();
+
+        Assert.Equal(nameof(ErrorCode.ProtocolMismatch), reply.ErrorCode);
+        Assert.Contains("3 to 4", reply.Message, StringComparison.Ordinal);
+        Assert.Contains("1 to 2", reply.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -21,6 +21,8 @@ internal sealed class FakeRequestGrain : IRequestGrain
 
     public Task<RoutePlan> ResumeAsync(RequestSpec spec) => throw new NotSupportedException();
 
+    public Task<string?> GetOwnerAsync() => throw new NotSupportedException();
+
     public Task<RequestSpec?> GetSpecAsync() => throw new NotSupportedException();
 
     public Task CancelAsync(RequestOutcome outcome, string reason, string? finishReason, int outputTokens) =>

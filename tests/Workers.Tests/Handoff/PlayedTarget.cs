@@ -20,7 +20,7 @@ internal sealed class PlayedTarget(FrameSocket frames) : IDisposable
         {
             Hello = new PullHello
             {
-                Protocol = ProtocolVersion.Current,
+                Protocol = ProtocolVersion.Oldest,
                 Key = new SequenceKey { RequestId = request, Epoch = 1 },
                 SourceIncarnation = prefill.Identity.Incarnation,
                 ModelFingerprint = prefill.Identity.ModelFingerprint,

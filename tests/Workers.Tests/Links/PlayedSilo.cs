@@ -20,6 +20,9 @@ internal sealed class PlayedSilo : IDisposable
 
     public string Address => $"127.0.0.1:{((IPEndPoint)_listener.LocalEndPoint!).Port}";
 
+    /// <summary>Somebody has connected and was not accepted yet.</summary>
+    public bool HasWaiting => _listener.Poll(TimeSpan.Zero, SelectMode.SelectRead);
+
     public static HelloReply Welcome(string silo = "silo-0") => new()
     {
         Accepted = true,

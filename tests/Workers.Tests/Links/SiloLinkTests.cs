@@ -16,7 +16,8 @@ public sealed class SiloLinkTests
         using var silo = new PlayedSilo();
         await using var worker = new LinkedWorker(silo.Address);
         using var link = await silo.AcceptAsync(PlayedSilo.Welcome());
-        Assert.Equal(ProtocolVersion.Current, link.Hello.Protocol);
+        Assert.Equal(
+            (ProtocolVersion.Oldest, ProtocolVersion.Newest), (link.Hello.Protocol, link.Hello.NewestProtocol));
         Assert.Equal("mixed-0", link.Hello.WorkerId);
         Assert.Equal(41u, link.Hello.Incarnation);
         Assert.Equal(1u, link.Hello.LinkEpoch);
@@ -164,6 +165,57 @@ public sealed class SiloLinkTests
     }
 
     [Fact]
+    public async Task Silos_that_come_later_are_linked_and_those_that_left_are_let_go()
+    {
+        using var first = new PlayedSilo();
+        using var second = new PlayedSilo();
+        await using var worker = new LinkedWorker(first.Address);
+        using var link = await first.AcceptAsync(Welcome("silo-0"));
+        await link.SendAsync(Silos(first.Address, second.Address));
+        using (var joined = await second.AcceptAsync(Welcome("silo-1")))
+            Assert.Equal(["silo-0"], joined.Hello.LinkedSilos);
+
+        // Its connection broke and it may come back: it is tried until nobody tells of it any more.
+        using (await second.AcceptAsync()) { }
+        await link.SendAsync(Silos(first.Address));
+        await link.StartAsync(Start("a", Prompt(1, 5), maxOutput: 3));
+        Assert.Equal(3, (await link.TokensAsync("a")).Count);
+        while (second.HasWaiting) (await second.AcceptAsync()).Dispose();
+        await Task.Delay(TimeSpan.FromSeconds(0.5));
+        Assert.False(second.HasWaiting);
+
+        // The positive control: told of again, it is linked again.
+        await link.SendAsync(Silos(first.Address, second.Address));
+        using var back = await second.AcceptAsync(Welcome("silo-1"));
+        Assert.Equal(["silo-0"], back.Hello.LinkedSilos);
+    }
+
+    [Fact]
+    public async Task A_silo_of_the_version_before_is_linked_as_it_expects()
+    {
+        using var silo = new PlayedSilo();
+        await using var worker = new LinkedWorker(silo.Address);
+        using var link = await silo.AcceptAsync();
+        // What version 1 checks, and what it answers: it knows nothing of the newer fields.
+        Assert.Equal(1u, link.Hello.Protocol);
+        await link.SendAsync(new SiloMessage { Welcome = PlayedSilo.Welcome() });
+        await link.StartAsync(Start("a", Prompt(1, 5), maxOutput: 3));
+        Assert.Equal(3, (await link.TokensAsync("a")).Count);
+    }
+
+    private static HelloReply Welcome(string silo)
+    {
+        var welcome = PlayedSilo.Welcome(silo);
+        welcome.Protocol = ProtocolVersion.Newest;
+        return welcome;
+    }
+
+    private static SiloMessage Silos(params string[] links) => new()
+    {
+        SiloSet = new SiloSet { SiloLinks = { links } },
+    };
+
+    [Fact]
     public async Task Stopping_sends_what_waits_before_the_link_closes()
     {
         using var silo = new PlayedSilo();
@@ -232,8 +284,8 @@ public sealed class SiloLinkTests
                 TotalBlocks = 64,
                 MaxContextTokens = FakeRunner.ContextMax,
             };
-            Links = new SiloLinks((address, welcomed) => new SiloLink(
-                address, identity, Engine.Post, () => Engine.Load, welcomed, TimeProvider.System,
+            Links = new SiloLinks((address, links) => new SiloLink(
+                address, identity, Engine.Post, () => Engine.Load, links, TimeProvider.System,
                 NullLogger.Instance, KvEvents)).RunAsync([silo], _stopping.Token);
         }
 

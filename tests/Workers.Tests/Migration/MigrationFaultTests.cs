@@ -190,7 +190,7 @@ public sealed class MigrationFaultTests
         {
             Migrate = new MigrateHello
             {
-                Protocol = ProtocolVersion.Current,
+                Protocol = ProtocolVersion.Oldest,
                 Key = new SequenceKey { RequestId = "a", Epoch = (uint)epoch },
                 SourceEpoch = 1,
                 SourceIncarnation = source.Identity.Incarnation,

@@ -1,9 +1,11 @@
 using System.Diagnostics.CodeAnalysis;
 using Krewe.Abstractions;
+using Krewe.Silo.Cluster;
 using Krewe.Silo.Gateway.Requests;
 using Krewe.Silo.Hosting;
 using Krewe.Silo.Streams;
 using Microsoft.Extensions.Logging;
+using Orleans.Runtime;
 
 namespace Krewe.Silo.Gateway.Answers;
 
@@ -126,6 +128,12 @@ internal sealed partial class AnswerRun(
             // Refused: its grain holds nothing of it, and a cancel could hit another request that has the id.
             _isStarted[sequence] = false;
             throw;
+        }
+        catch (OrleansException e)
+        {
+            // Its grain could not be made: there is nothing to cancel, and the host would be asked in vain once more.
+            _isStarted[sequence] = false;
+            throw GrainAnswers.Unavailable(e);
         }
     }
 

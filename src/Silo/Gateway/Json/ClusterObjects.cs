@@ -8,6 +8,9 @@ internal sealed record ClusterObject
     /// <summary>Embedded or Orleans.</summary>
     public required string GrainHost { get; init; }
 
+    /// <summary>The silos of the cluster, this one among them; empty for a silo that is alone.</summary>
+    public required IReadOnlyList<SiloObject> Silos { get; init; }
+
     /// <summary>Live activations by grain type.</summary>
     public required IReadOnlyDictionary<string, int> Activations { get; init; }
 
@@ -22,6 +25,12 @@ internal sealed record ClusterObject
 
     public required IReadOnlyList<WorkerObject> Workers { get; init; }
 }
+
+/// <summary>One silo.</summary>
+/// <param name="Id">Its name.</param>
+/// <param name="Link">Where its workers connect.</param>
+/// <param name="Gateway">Its API, for other silos.</param>
+internal sealed record SiloObject(string Id, string? Link, Uri? Gateway);
 
 /// <summary>What became of the tokens that reached this silo since it started.</summary>
 /// <param name="Contradicting">Repeated tokens that differed from the first: anything but 0 is a bug.</param>

@@ -76,8 +76,8 @@ internal sealed partial class PrefixConnection(
 
     private string? Mismatch()
     {
-        if (wanted.Protocol != ProtocolVersion.Current)
-            return Differs("protocol", wanted.Protocol, ProtocolVersion.Current);
+        if (wanted.Protocol != ProtocolVersion.Oldest)
+            return Differs("protocol", wanted.Protocol, ProtocolVersion.Oldest);
         if (wanted.SourceIncarnation != identity.Incarnation)
             return Differs("incarnation", wanted.SourceIncarnation, identity.Incarnation);
         if (wanted.ModelFingerprint != identity.ModelFingerprint)

@@ -90,7 +90,7 @@ internal sealed partial class PrefixFetch(
 
     private FetchPrefix Wanted() => new()
     {
-        Protocol = ProtocolVersion.Current,
+        Protocol = ProtocolVersion.Oldest,
         WorkerId = identity.WorkerId,
         SourceIncarnation = request.Source.Incarnation,
         ModelFingerprint = identity.ModelFingerprint,

@@ -1,0 +1,28 @@
+using System.Collections.Immutable;
+
+namespace Krewe.Silo.Cluster;
+
+/// <summary>One silo of the cluster as the others reach it.</summary>
+/// <param name="SiloId">Its name.</param>
+/// <param name="Link">host:port where workers connect; null while it is not known.</param>
+/// <param name="Gateway">Its REST gateway; null while it is not known.</param>
+internal sealed record SiloPeer(string SiloId, string? Link, Uri? Gateway);
+
+/// <summary>Which silos are there. Implemented by the grain host; an embedded one is alone.</summary>
+internal interface ISiloRoster
+{
+    /// <summary>The silos that live, this one among them; empty for a silo that is alone.</summary>
+    ImmutableArray<SiloPeer> Silos { get; }
+
+    /// <summary>Completes when <see cref="Silos"/> has changed since this call.</summary>
+    Task WhenChangedAsync(CancellationToken cancellationToken);
+}
+
+/// <summary>A silo that is alone.</summary>
+internal sealed class LoneSilo : ISiloRoster
+{
+    public ImmutableArray<SiloPeer> Silos => [];
+
+    public Task WhenChangedAsync(CancellationToken cancellationToken) =>
+        Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancellationToken);
+}
