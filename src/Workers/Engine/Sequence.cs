@@ -218,7 +218,7 @@ internal sealed class Sequence
                 ErrorCode.UnsupportedParameter, "This worker cannot constrain an output.", "response_format");
         }
 
-        var constraint = factory.Create(specification, _stopTokens);
+        var constraint = factory.Create(specification, _stopTokens, OutputMax);
         foreach (var token in Tokens[PromptCount..]) constraint.Advance(token);
         return constraint;
     }

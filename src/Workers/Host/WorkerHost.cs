@@ -71,10 +71,16 @@ public sealed partial class WorkerHost
         await using var migrations = new MigrationStarter(transport, runner.Kv, identity, hold, _time, handoffLog);
         using var metrics = new WorkerMetrics(
             identity.ModelName, identity.WorkerId, () => identity.Role.ToString().ToLowerInvariant());
-        var watch = new EngineWatch(metrics, identity.WorkerId, _time);
+        var constraints = new ConstraintFactory(model.Tokenizer, runner.VocabularySize, model.StopTokenIds);
+        var settings = SettingsOf(model) with
+        {
+            Tiers = tiers,
+            KvEvents = kvEvents,
+            Constraints = constraints,
+            Watch = new EngineWatch(metrics, identity.WorkerId, _time),
+        };
         await using var engine = new Engine(
-            runner, SettingsOf(model) with { Tiers = tiers, KvEvents = kvEvents, Watch = watch }, pulls, hold, _time,
-            _loggers.CreateLogger("Krewe.Worker.Engine"), migrations);
+            runner, settings, pulls, hold, _time, _loggers.CreateLogger("Krewe.Worker.Engine"), migrations);
         server.Start((channel, first) => first.BodyCase switch
         {
             DataMessage.BodyOneofCase.Hello => new PullerConnection(
@@ -88,7 +94,7 @@ public sealed partial class WorkerHost
         engine.Start();
 
         using var linksStopping = new CancellationTokenSource();
-        var silos = OpenLinks(identity, engine, kvEvents);
+        var silos = OpenLinks(identity, engine, constraints, kvEvents);
         metrics.Observe(identity.Numerics.ToString(), () => engine.Load, () => silos.UpCount);
         await using var http = await ServeMetricsAsync(metrics, engine, silos);
         engine.RoleChanged = role =>
@@ -146,11 +152,20 @@ public sealed partial class WorkerHost
             endpoint, metrics.Set, NotReady, () => !engine.Completion.IsFaulted);
     }
 
-    private SiloLinks OpenLinks(WorkerIdentity identity, Engine engine, KvEventLog? kvEvents)
+    private SiloLinks OpenLinks(
+        WorkerIdentity identity, Engine engine, ConstraintFactory constraints, KvEventLog? kvEvents)
     {
         var logger = _loggers.CreateLogger("Krewe.Worker.Links");
         return new SiloLinks((address, links) => new SiloLink(
-            address, identity, engine.Post, () => engine.Load, links, _time, logger, kvEvents));
+            address, identity, Post, () => engine.Load, links, _time, logger, kvEvents));
+
+        // What a constraint is compiled to is ready before the engine hears of it.
+        void Post(EngineCommand command)
+        {
+            if (command is EngineCommand.Start { Sequence.Sampling.Constraint: { Length: > 0 } specification })
+                constraints.Prepare(specification);
+            engine.Post(command);
+        }
     }
 
     private WorkerIdentity Identify(ModelFolder model, IModelRunner runner, int dataPort) => new()
