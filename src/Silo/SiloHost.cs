@@ -7,6 +7,7 @@ using Krewe.Control.Routing;
 using Krewe.Grains;
 using Krewe.Silo.Access;
 using Krewe.Silo.Cluster;
+using Krewe.Silo.Dashboard;
 using Krewe.Silo.Gateway;
 using Krewe.Silo.Gateway.Answers;
 using Krewe.Silo.Gateway.Requests;
@@ -14,6 +15,7 @@ using Krewe.Silo.Hosting;
 using Krewe.Silo.Kv;
 using Krewe.Silo.Links;
 using Krewe.Silo.Streams;
+using Krewe.Silo.Telemetry;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
@@ -148,6 +150,8 @@ public static class SiloHost
         AddLinks(services);
         AddAccess(services);
         AddGateway(services);
+        TelemetryServices.Add(services);
+        AddDashboard(services);
         services.AddSingleton(new DecisionLog());
         services.AddSingleton(new PoolPolicy());
         services.AddSingleton<DecisionEndpoints>();
@@ -166,6 +170,7 @@ public static class SiloHost
         });
 
         var app = builder.Build();
+        TelemetryServices.UseResponseCount(app);
         app.UseMiddleware<ErrorMiddleware>();
         app.UseMiddleware<AccessMiddleware>();
         GatewayRoutes.Map(
@@ -178,6 +183,9 @@ public static class SiloHost
             app.Services.GetRequiredService<ClusterEndpoints>());
         app.Services.GetRequiredService<DecisionEndpoints>().Map(app);
         app.Services.GetRequiredService<AuditLog>().Map(app);
+        TelemetryServices.Map(app);
+        app.Services.GetRequiredService<DashboardEndpoints>().Map(app);
+        OrleansPage.Map(app);
         return app;
     }
 
@@ -203,6 +211,14 @@ public static class SiloHost
         services.AddSingleton<KeyRing>();
         services.AddHostedService(provider => provider.GetRequiredService<KeyRing>());
         services.AddSingleton<AuditLog>();
+    }
+
+    private static void AddDashboard(IServiceCollection services)
+    {
+        services.AddSingleton<SnapshotRing>();
+        services.AddSingleton<SnapshotSampler>();
+        services.AddHostedService(provider => provider.GetRequiredService<SnapshotSampler>());
+        services.AddSingleton<DashboardEndpoints>();
     }
 
     private static void AddGateway(IServiceCollection services)

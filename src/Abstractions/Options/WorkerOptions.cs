@@ -125,6 +125,9 @@ public sealed record WorkerOptions
     /// <summary>How blocks travel from and to this worker.</summary>
     public KvTransport KvTransport { get; init; } = KvTransport.Auto;
 
+    /// <summary>Where GET /metrics and the health checks are answered; null = nowhere.</summary>
+    public IPEndPoint? Metrics { get; init; }
+
     /// <summary>
     /// After SIGTERM: how long running sequences may take to finish or to move to another worker. Shorter than what the
     /// host gives the process before it kills it.

@@ -21,6 +21,7 @@ internal sealed class BenchCommand : Command
             terminal, "serving", "The same, and above the engine the whole server over HTTP.",
             (run, logger, cancellationToken) => run.EngineAsync(serving: true, logger, cancellationToken)));
         Add(new BenchTokenizerCommand(terminal));
+        Add(new BenchConstraintsCommand(terminal));
         Add(new BenchStallCommand(terminal));
         Add(new BenchReuseCommand(terminal));
         Add(new BenchPrefixCommand(terminal));

@@ -43,6 +43,7 @@ internal sealed class WorkerCommand : Command
     };
 
     private readonly EngineSettings _engine = new();
+    private readonly TelemetrySettings _telemetry = new();
     private readonly Terminal _terminal;
 
     public WorkerCommand(Terminal terminal)
@@ -53,6 +54,7 @@ internal sealed class WorkerCommand : Command
             _supervised])
             Add(option);
         _engine.AddTo(this);
+        _telemetry.AddTo(this);
         SetAction(RunAsync);
     }
 
@@ -81,7 +83,8 @@ internal sealed class WorkerCommand : Command
         if (errors.Length > 0) return _terminal.RefuseUsage(errors, Name);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         if (result.GetValue(_supervised)) StopWhenInputCloses(stop);
-        using var logs = Logs.Create(result, _terminal, TimeProvider.System);
+        using var logs = Logs.Create(result, _terminal, TimeProvider.System, options.WorkerId);
+        using var telemetry = _telemetry.Start(result, "krewe-worker", options.WorkerId);
         return await WorkerHost.RunAsync(options, logs, TimeProvider.System, stop.Token);
     }
 

@@ -51,6 +51,7 @@ internal static class WireConvert
             Priority = spec.Priority,
             LeaseMs = (uint)lease.TotalMilliseconds,
             PrefixSalt = spec.PrefixSalt,
+            Traceparent = spec.TraceParent ?? "",
         };
         start.PromptTokens.AddRange(spec.PromptTokens.Select(token => (uint)token));
         start.OutputTokens.AddRange(outputTokens.Select(token => (uint)token));
@@ -88,6 +89,7 @@ internal static class WireConvert
             PrefixHitTokens = (int)happened.PrefixHitTokens,
             BlocksMoved = (int)happened.BlocksMoved,
             BytesMoved = (long)happened.BytesMoved,
+            RestoredBlocks = (int)happened.RestoredBlocks,
         };
     }
 

@@ -184,6 +184,7 @@ internal sealed partial class Engine
         var restore = _tiers.TryRestore(hashes[..blocks], sequence.Blocks.Span[first..], first, offer.Load);
         if (restore is null) return false;
         sequence.Restore = restore;
+        sequence.RestoredBlocks = restore.Blocks;
         var end = (first + restore.Blocks) * _kv.BlockTokens;
 
         // Layer by layer inside the step where nobody else is held up by it, or where computing hides the loading.
@@ -247,6 +248,7 @@ internal sealed partial class Engine
         var restore = sequence.Restore!;
         restore.Completion.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing).GetAwaiter().GetResult();
         sequence.Restore = null;
+        sequence.RestoredBlocks = restore.GoodBlocks;
         sequence.ComputedTokens = (restore.FirstBlock + restore.GoodBlocks) * _kv.BlockTokens;
         var bad = restore.Blocks - restore.GoodBlocks;
         _tierCounters.RestoredBlocks += (ulong)restore.GoodBlocks;

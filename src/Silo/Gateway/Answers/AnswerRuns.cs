@@ -1,6 +1,8 @@
+using System.Diagnostics;
 using Krewe.Abstractions;
 using Krewe.Control.Admission;
 using Krewe.Silo.Gateway.Requests;
+using Krewe.Silo.Telemetry;
 
 namespace Krewe.Silo.Gateway.Answers;
 
@@ -42,8 +44,12 @@ internal sealed class AnswerRuns(Generator generator, Door door, KeptAnswers kep
 
     private async Task<AnswerRun> EnterAsync(GenerationRequest request, bool resumes)
     {
-        if (door.Enter() is Refused refused)
-            throw new KreweException(refused.Code, refused.Message) { RetryAfter = refused.RetryAfter };
+        using (var step = SiloTrace.Step(2, "admit"))
+        {
+            if (door.Enter() is Refused refused)
+                throw Refusal(step, refused);
+        }
+
         try
         {
             return await generator.StartAsync(request, resumes);
@@ -53,5 +59,11 @@ internal sealed class AnswerRuns(Generator generator, Door door, KeptAnswers kep
             door.Leave();
             throw;
         }
+    }
+
+    private static KreweException Refusal(Activity? step, Refused refused)
+    {
+        step?.SetTag("error.type", ErrorCatalog.Describe(refused.Code).Code).SetStatus(ActivityStatusCode.Error);
+        return new KreweException(refused.Code, refused.Message) { RetryAfter = refused.RetryAfter };
     }
 }
