@@ -36,11 +36,18 @@ public sealed class ResumeTests(NervousCluster fixture, ITestOutputHelper output
             var kills = cut % killEvery == killEvery - 1;
 
             var victim = cut / killEvery % 2 == 0 ? "decode" : "prefill";
+            var before = (await Cluster.StateAsync()).Worker($"{victim}-0").Pid;
             var got = await CutOnceAsync(body, key, at, kills ? victim : null);
 
             // Only what names the request differs.
             Assert.Equal(Anonymous(uncut), Anonymous(got));
-            if (kills) await Cluster.WhenAllReturnedAsync(workers: 2);
+            if (!kills) continue;
+
+            // Its end may not have been noticed yet: until then everything seems to be there.
+            await Cluster.WhenAsync(
+                state => state.Workers.Any(worker => worker.Id == $"{victim}-0" && worker.Pid != before),
+                "the killed worker's successor", TimeSpan.FromSeconds(30));
+            await Cluster.WhenAllReturnedAsync(workers: 2);
         }
 
         Assert.Equal(0, (await Cluster.WhenAllReturnedAsync(workers: 2)).Tokens.Contradicting);

@@ -4,14 +4,14 @@ namespace Krewe.Models;
 
 /// <summary>
 /// What compiling one constraint may take. Every limit is far above real schemas and grammars; together they hold a
-/// hostile one to some tenths of a second and some megabytes.
+/// hostile one to about a tenth of a second and some megabytes.
 /// </summary>
 internal sealed class ConstraintBudget
 {
     public const int StatesMax = 20_000;
 
     private const int DraftStatesMax = 120_000;
-    private const int WorkMax = 2_000_000;
+    private const int WorkMax = 600_000;
 
     private int _states;
     private int _draftStates;

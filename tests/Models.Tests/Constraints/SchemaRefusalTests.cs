@@ -59,6 +59,29 @@ public sealed class SchemaRefusalTests
     }
 
     [Fact]
+    public void References_that_double_each_other_in_allOf_are_refused()
+    {
+        var definitions = string.Concat(Enumerable.Range(0, 50).Select(i => "\"d" + i
+            + "\":{\"allOf\":[{\"$ref\":\"#/$defs/d" + (i + 1) + "\"},{\"$ref\":\"#/$defs/d" + (i + 1) + "\"}]},"));
+
+        var error = Assert.Throws<ConstraintException>(() => RandomWriter.Compile(
+            ConstraintKind.JsonSchema,
+            "{\"$defs\":{" + definitions + "\"d50\":{\"type\":\"integer\"}},\"$ref\":\"#/$defs/d0\"}"));
+
+        Assert.Contains("combinations", error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("""{"type":"number","minimum":1e28}""")]
+    [InlineData("""{"type":"number","maximum":-7.9e27}""")]
+    [InlineData("""{"type":"integer","minimum":1e27}""")]
+    public void Numbers_beyond_all_that_is_written_are_refused(string schema)
+    {
+        var error = Assert.Throws<ConstraintException>(() => RandomWriter.Compile(ConstraintKind.JsonSchema, schema));
+        Assert.Contains("no text", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Options_that_multiply_each_other_are_refused_or_small()
     {
         var options = string.Join(',', Enumerable.Range(0, 16).Select(i => "{\"anyOf\":[{\"properties\":{\"a" + i

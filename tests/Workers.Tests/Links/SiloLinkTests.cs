@@ -129,7 +129,7 @@ public sealed class SiloLinkTests
         using var silo = new PlayedSilo();
         await using var worker = new LinkedWorker(silo.Address);
         var frames = new FuzzedFrames(20_261_201);
-        for (var i = 0; i < (FuzzedFrames.IsLong ? 60 : 4); i++)
+        for (var i = 0; i < (FuzzedFrames.IsLong ? 60 : 3); i++)
         {
             using var odd = await silo.AcceptAsync(PlayedSilo.Welcome());
             try

@@ -5,6 +5,9 @@ namespace Krewe.Models;
 /// <summary>Which types a schema leaves, and whether the options of oneOf exclude each other.</summary>
 internal sealed partial class SchemaCompiler
 {
+    /// <summary>About what comparing two options costs.</summary>
+    private const int ComparisonWork = 30;
+
     private static readonly string[] AllTypes = ["object", "array", "string", "number", "boolean", "null"];
 
     /// <summary>Keywords by the only type that they say something of.</summary>
@@ -76,6 +79,7 @@ internal sealed partial class SchemaCompiler
         {
             for (var j = 0; j < i; j++)
             {
+                budget.TakeWork(ComparisonWork);
                 if (AreDisjoint(options[i], options[j])) continue;
                 throw owner.Error(
                     "oneOf", $"has options {j} and {i} that one value may satisfy both; use anyOf, or tell them apart "

@@ -133,7 +133,10 @@ internal sealed partial class SchemaCompiler
 
     private static Expr CompileReals(decimal? low, bool isAbove, decimal? high, bool isBelow, int digits)
     {
-        var (from, to) = (low ?? -NumberText.Largest, high ?? NumberText.Largest);
+        // One beyond the largest still says that nothing is there, and does not overflow below.
+        const decimal Outmost = NumberText.Largest + 1;
+        var from = Math.Clamp(low ?? -NumberText.Largest, -Outmost, Outmost);
+        var to = Math.Clamp(high ?? NumberText.Largest, -Outmost, Outmost);
         if (IsWhole(from) && IsWhole(to))
         {
             return NumberText.Reals(

@@ -11,7 +11,7 @@ internal sealed partial class SchemaCompiler(
     Grammar grammar, JsonElement document, ConstraintBudget budget, string label = "schema")
 {
     /// <summary>Schemas that are looked at, the same one in another combination counted again.</summary>
-    private const int VisitsMax = 8_000;
+    private const int VisitsMax = 20_000;
 
     private const int ReferenceDepthMax = 64;
 
@@ -55,8 +55,6 @@ internal sealed partial class SchemaCompiler(
     /// <summary>Values that satisfy all of these schemas.</summary>
     private Expr Compile(List<SchemaPart> all)
     {
-        if (++_visits > VisitsMax)
-            throw new ConstraintException($"it has more than {VisitsMax} schemas in all combinations", all[0].Path);
         if (all.Count == 1)
         {
             return IsPlainReference(all[0])
@@ -81,6 +79,8 @@ internal sealed partial class SchemaCompiler(
         List<SchemaPart> flat = [];
         foreach (var part in all)
         {
+            if (++_visits > VisitsMax)
+                throw new ConstraintException($"it has more than {VisitsMax} schemas in all combinations", part.Path);
             if (part.IsFlat)
             {
                 flat.Add(part);
@@ -146,7 +146,7 @@ internal sealed partial class SchemaCompiler(
     };
 
     /// <summary>Values that enum and const leave; null where neither is there.</summary>
-    private static List<JsonElement>? Constants(List<SchemaPart> all)
+    private List<JsonElement>? Constants(List<SchemaPart> all)
     {
         List<JsonElement>? left = null;
         foreach (var part in all)
@@ -164,9 +164,12 @@ internal sealed partial class SchemaCompiler(
         return left;
     }
 
-    private static List<JsonElement> Common(List<JsonElement>? left, List<JsonElement> values) => left is null
-        ? values
-        : [.. left.Where(value => values.Exists(other => JsonElement.DeepEquals(value, other)))];
+    private List<JsonElement> Common(List<JsonElement>? left, List<JsonElement> values)
+    {
+        if (left is null) return values;
+        budget.TakeWork((long)left.Count * values.Count);
+        return [.. left.Where(value => values.Exists(other => JsonElement.DeepEquals(value, other)))];
+    }
 
     private static Expr CompileConstants(List<SchemaPart> all, List<JsonElement> values, List<string> types)
     {

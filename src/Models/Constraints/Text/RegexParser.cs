@@ -276,7 +276,8 @@ internal sealed class RegexParser
         _at = end + 1;
         var set = CodePointSet.OfCategory(name)
             ?? throw Error($"has \\p{{{name}}}; only general categories such as L, Lu or Nd are supported");
-        return isNegated ? set.Complement() : set;
+        // Engines that read UTF-16 by its units know no category beyond 16 bits.
+        return (isNegated ? set.Complement() : set).Intersect(CodePointSet.Range(0, 0xFFFF));
     }
 
     /// <summary>Anchors at the ends come to nothing, or to no text around them.</summary>
