@@ -35,6 +35,7 @@ internal static class KreweCommand
         new PlanCommand(terminal),
         new DoctorCommand(terminal),
         new KeysCommand(terminal),
+        new ReplayCommand(terminal),
     };
 
     /// <summary>Runs one command line; returns its <see cref="ExitCode"/>.</summary>

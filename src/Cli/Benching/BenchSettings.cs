@@ -64,6 +64,10 @@ internal sealed class BenchSettings
 
     public string ModelFolder(ParseResult result) => result.GetValue(_model) ?? BundledModel.Find();
 
+    /// <summary>Most requests at once under a trace; null = as many as are due.</summary>
+    public int? AtOnce(ParseResult result) =>
+        result.GetValue(_concurrency) is { Length: > 0 } counts ? counts.Max() : null;
+
     public bool WantsJson(ParseResult result) => result.GetValue(_json);
 
     public bool WantsCheck(ParseResult result) => result.GetValue(_check);

@@ -77,7 +77,7 @@ internal sealed class ServeCommand : Command
 
     private async Task AnnounceAsync(RunningSilo silo, WorkerSet set, CancellationToken cancellationToken)
     {
-        using var http = new HttpClient();
+        using var http = new HttpClient(OwnGateway());
         var address = Reachable(silo.HttpUrl);
         await new Readiness(http, TimeProvider.System).WaitAsync(address, cancellationToken);
         var text = $"Krewe is ready at {address}v1 (model {silo.ModelName}, {set})";
@@ -99,9 +99,17 @@ internal sealed class ServeCommand : Command
                 ServedModelName = silo.ServedModelName,
                 Silos = [$"{link.Host}:{link.Port}"],
                 BlockTokens = silo.Cluster.BlockTokens,
+                LinkTls = silo.LinkTls,
             },
             threads, index))]);
     }
+
+    /// <summary>Whatever name the gateway's certificate is for, and whoever signed it: it is reached without a name,
+    /// and only asked whether it is ready.</summary>
+    private static SocketsHttpHandler OwnGateway() => new()
+    {
+        SslOptions = { RemoteCertificateValidationCallback = (_, certificate, _, _) => certificate is not null },
+    };
 
     /// <summary>A listener on every address (0.0.0.0) is reached by its own machine at 127.0.0.1.</summary>
     private static Uri Reachable(Uri address) => address.Host is "0.0.0.0" or "[::]"

@@ -42,6 +42,7 @@ internal sealed class WorkerCommand : Command
         Hidden = true,
     };
 
+    private readonly LinkTlsSettings _linkTls = new();
     private readonly EngineSettings _engine = new();
     private readonly TelemetrySettings _telemetry = new();
     private readonly Terminal _terminal;
@@ -53,6 +54,7 @@ internal sealed class WorkerCommand : Command
         foreach (var option in (Option[])[_id, _role, _model, _servedName, _silos, _blockTokens, _dataHost, _dataPort,
             _supervised])
             Add(option);
+        _linkTls.AddTo(this);
         _engine.AddTo(this);
         _telemetry.AddTo(this);
         SetAction(RunAsync);
@@ -72,6 +74,7 @@ internal sealed class WorkerCommand : Command
             BlockTokens = _blockTokens.Read(result),
             DataHost = result.GetValue(_dataHost) ?? "127.0.0.1",
             DataPort = _dataPort.Read(result),
+            LinkTls = _linkTls.Read(result),
         };
         return _engine.Read(result, basis, Environment.ProcessorCount);
     }

@@ -99,7 +99,7 @@ internal sealed class DashboardEndpoints(
             ErrorCode.NotFound, $"No request '{id}' is known here; one that was refused has no life, old ones are "
                 + "forgotten.", "id");
         var now = time.GetUtcNow();
-        var request = InfoEndpoints.Describe(record);
+        var request = InfoEndpoints.Describe(record, record.RequestId);
         await WriteAsync(
             context,
             new TimelineObject(

@@ -1,4 +1,6 @@
 using Krewe.Abstractions;
+using Krewe.Silo.Access;
+using Krewe.Silo.Gateway.Admission;
 using Krewe.Silo.Gateway.Answers;
 using Krewe.Silo.Gateway.Requests;
 using Krewe.Silo.Telemetry;
@@ -9,7 +11,7 @@ namespace Krewe.Silo.Gateway;
 
 /// <summary>The endpoints that generate: one path, and a format for each.</summary>
 internal sealed class GenerateEndpoints(
-    AnswerKinds kinds, AnswerRuns runs, IGrainFactory grains, PeerGateway peers, ClusterOptions options,
+    AnswerKinds kinds, AnswerRuns runs, IGrainFactory grains, PeerGateway peers, SiloOptions options,
     Entropy entropy, RequestWatches watches, TimeProvider time)
 {
     public RequestDelegate Of(AnswerKind kind) => context => GenerateAsync(context, kind);
@@ -36,9 +38,11 @@ internal sealed class GenerateEndpoints(
         var now = time.GetUtcNow();
         var origin = new AnswerOrigin(kind, await RequestBody.ReadAsync(context));
         var headers = RequestHeaders.Read(context);
-        return kinds.Read(origin, new Arrival(
-            headers.RequestId, entropy.NextSeed(), now, now + options.RequestTimeout,
-            headers.IsResumable ? origin.Write() : null));
+        return TenantRules.Apply(
+            kinds.Read(origin, new Arrival(
+                headers.RequestId, entropy.NextSeed(), now, now + options.Cluster.RequestTimeout,
+                headers.IsResumable ? origin.Write() : null)),
+            context.Caller().Tenant);
     }
 
     private async Task AnswerAsync(HttpContext context, RequestWatch watch, GenerationRequest request)
@@ -48,16 +52,22 @@ internal sealed class GenerateEndpoints(
         try
         {
             using var step = SiloTrace.Step(9, "answer");
-            context.Response.Headers[ErrorMiddleware.RequestIdHeader] = run.Id;
+            context.Response.Headers[ErrorMiddleware.RequestIdHeader] = RequestIds.Outside(run.Id);
+            BudgetHeaders.Write(context.Response, run.Budget);
             var format = kinds.CreateFormat(run);
             if (request.Stream)
-                await AnswerWriter.WriteStreamAsync(context, run, format);
+            {
+                await AnswerWriter.WriteStreamAsync(
+                    context, run, format, new ReaderPatience(options.ReaderPatience, time));
+            }
             else
+            {
                 await AnswerWriter.WriteWholeAsync(context, run, format);
+            }
         }
         finally
         {
-            await runs.LeaveAsync(run);
+            await AnswerRuns.LeaveAsync(run);
         }
     }
 
@@ -66,7 +76,7 @@ internal sealed class GenerateEndpoints(
     {
         try
         {
-            return await runs.StartAsync(request);
+            return await runs.StartAsync(request, context.RequestAborted);
         }
         catch (KreweException e) when (e.Code == ErrorCode.DuplicateRequestId && request.Spec.Answer is not null)
         {
@@ -75,7 +85,8 @@ internal sealed class GenerateEndpoints(
             var stored = await grains.GetGrain<IRequestGrain>(request.Spec.RequestId).GetSpecAsync();
             if (stored is null) throw;
             if (stored.Answer != request.Spec.Answer) throw KeptAnswers.Reused();
-            return await runs.ResumeAsync(kinds.Read(stored, request.Spec.Deadline));
+            return await runs.ResumeAsync(
+                TenantRules.Apply(kinds.Read(stored, request.Spec.Deadline), request.Tenant));
         }
     }
 }

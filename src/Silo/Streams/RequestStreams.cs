@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Krewe.Abstractions;
+using Krewe.Silo.Access;
 using Krewe.Silo.Telemetry;
 using Microsoft.Extensions.Logging;
 using Orleans;
@@ -30,7 +31,8 @@ internal sealed class RequestStreams(
             ? stream
             : throw new KreweException(
                 ErrorCode.DuplicateRequestId,
-                $"A request with the id '{requestId}' is running. Send another X-Request-Id, or none.");
+                $"A request with the id '{RequestIds.Outside(requestId)}' is running. Send another X-Request-Id, or "
+                + "none.");
     }
 
     /// <summary>The live stream; null when it was closed or belongs to another silo.</summary>

@@ -19,9 +19,11 @@ public sealed partial class WorkerHost
     private readonly ILoggerFactory _loggers;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
+    private readonly LinkTls? _tls;
 
     private WorkerHost(WorkerOptions options, ILoggerFactory loggers, TimeProvider time)
     {
+        _tls = LinkTls.Open(options.LinkTls);
         (_options, _loggers, _time) = (options, loggers, time);
         _logger = loggers.CreateLogger("Krewe.Worker");
     }
@@ -55,7 +57,7 @@ public sealed partial class WorkerHost
 
     private async Task ServeAsync(ModelFolder model, IModelRunner runner, CancellationToken stopping)
     {
-        using var transport = new TcpBlockTransport(runner.Kv, _options.KvTransport, _time);
+        using var transport = new TcpBlockTransport(runner.Kv, _options.KvTransport, _time, _tls);
         var handoffLog = _loggers.CreateLogger("Krewe.Worker.Handoff");
         await using var server = new HandoffServer(
             transport.Listen(_options.DataHost, _options.DataPort), _time, handoffLog);
@@ -157,7 +159,7 @@ public sealed partial class WorkerHost
     {
         var logger = _loggers.CreateLogger("Krewe.Worker.Links");
         return new SiloLinks((address, links) => new SiloLink(
-            address, identity, Post, () => engine.Load, links, _time, logger, kvEvents));
+            address, identity, Post, () => engine.Load, links, _time, logger, kvEvents, _tls));
 
         // What a constraint is compiled to is ready before the engine hears of it.
         void Post(EngineCommand command)
