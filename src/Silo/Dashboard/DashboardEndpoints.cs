@@ -6,6 +6,7 @@ using Krewe.Control.Access;
 using Krewe.Control.Routing;
 using Krewe.Silo.Access;
 using Krewe.Silo.Gateway;
+using Krewe.Silo.Gateway.Admission;
 using Krewe.Silo.Gateway.Answers;
 using Krewe.Silo.Hosting;
 using Krewe.Silo.Links;

@@ -1,7 +1,7 @@
 using Krewe.Abstractions;
 using Krewe.Control.Metrics;
 using Krewe.Grains;
-using Krewe.Silo.Gateway;
+using Krewe.Silo.Gateway.Admission;
 using Krewe.Silo.Telemetry;
 using Microsoft.Extensions.Hosting;
 

@@ -2,7 +2,7 @@ using Krewe.Abstractions;
 using Krewe.Control.Cluster;
 using Krewe.Control.Metrics;
 using Krewe.Grains;
-using Krewe.Silo.Gateway;
+using Krewe.Silo.Gateway.Admission;
 using Krewe.Silo.Links;
 using Krewe.Silo.Streams;
 
