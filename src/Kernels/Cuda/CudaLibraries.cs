@@ -62,9 +62,12 @@ public sealed class CudaLibraries(IReadOnlyList<string> directories)
 
     /// <exception cref="CudaException">It is not there; the message says what it is for and where it was sought.
     /// </exception>
-    public nint Load(CudaLibrary library)
+    public nint Load(CudaLibrary library) => Load(library, out _);
+
+    /// <param name="path">What was loaded.</param>
+    internal nint Load(CudaLibrary library, out string path)
     {
-        if (TryLoad(library, out _) is { } handle) return handle;
+        if (TryLoad(library, out path) is { } handle) return handle;
         var sought = Directories.Count > 0 ? string.Join(", ", Directories) + " and the system's" : "the system's";
         throw new CudaException(
             $"{library.Name} was not found ({library.FileNames[0]}: {library.Purpose}). Sought in {sought} library "

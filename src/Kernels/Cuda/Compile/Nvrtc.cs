@@ -53,7 +53,19 @@ public sealed unsafe class Nvrtc
     public static Nvrtc Load(CudaLibraries libraries)
     {
         ArgumentNullException.ThrowIfNull(libraries);
-        return new Nvrtc(libraries.Load(CudaLibrary.Compiler));
+        var library = libraries.Load(CudaLibrary.Compiler, out var path);
+        if (Path.GetDirectoryName(path) is { Length: > 0 } folder) LoadBuiltins(folder);
+        return new Nvrtc(library);
+    }
+
+    /// <summary>
+    /// NVRTC opens a second library by its bare name when it compiles. Beside one that was found in a folder which the
+    /// system's loader does not know, that would fail; a library that is loaded already is found by its name.
+    /// </summary>
+    private static void LoadBuiltins(string folder)
+    {
+        foreach (var file in Directory.EnumerateFiles(folder, "libnvrtc-builtins.so*"))
+            NativeLibrary.TryLoad(file, out _);
     }
 
     /// <summary>
