@@ -172,7 +172,8 @@ internal sealed class GpuSpeed(GpuBench gpu, GpuSizes sizes, CublasLt? library)
         var what = $"{measured / scale:0.0} {unit}{(more.Length > 0 ? $" ({more})" : "")}";
         return limit > 0
             ? new GpuRow(
-                name, Judge(measured / limit >= bound), $"{what}: {measured / limit:P0} of the limit, wanted {bound:P0}")
+                name, Judge(measured / limit >= bound),
+                $"{what}: {measured / limit:P0} of the limit, wanted {bound:P0}")
             : new GpuRow(name, null, what);
     }
 }
