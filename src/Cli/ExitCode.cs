@@ -14,4 +14,7 @@ internal static class ExitCode
     public const int Refused = 3;
 
     public const int PortInUse = 4;
+
+    /// <summary>A GPU was asked for, and it or one of NVIDIA's libraries is missing.</summary>
+    public const int NoDevice = 5;
 }

@@ -30,6 +30,7 @@ internal static class FailureReport
     {
         ErrorCode.InvalidOptions => ExitCode.Usage,
         ErrorCode.PortInUse => ExitCode.PortInUse,
+        ErrorCode.DeviceUnavailable => ExitCode.NoDevice,
         ErrorCode.InvalidModel or ErrorCode.ProtocolMismatch or ErrorCode.ModelMismatch
             or ErrorCode.NumericsMismatch or ErrorCode.KvGeometryMismatch => ExitCode.Refused,
         _ => ExitCode.Failure,

@@ -27,6 +27,7 @@ internal static class KreweCommand
         new SimulateCommand(terminal),
         new PlanCommand(terminal),
         new DoctorCommand(terminal),
+        new GpuCheckCommand(terminal),
         new KeysCommand(terminal),
     };
 

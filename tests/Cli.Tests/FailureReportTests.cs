@@ -8,6 +8,7 @@ public sealed class FailureReportTests
     [Theory]
     [InlineData(ErrorCode.InvalidOptions, ExitCode.Usage)]
     [InlineData(ErrorCode.PortInUse, ExitCode.PortInUse)]
+    [InlineData(ErrorCode.DeviceUnavailable, ExitCode.NoDevice)]
     [InlineData(ErrorCode.ModelMismatch, ExitCode.Refused)]
     [InlineData(ErrorCode.KvGeometryMismatch, ExitCode.Refused)]
     [InlineData(ErrorCode.EngineFault, ExitCode.Failure)]

@@ -16,6 +16,7 @@ public static class Rooms
         ["EmbeddedOrleans"] = [],
         ["Silo"] = ["Grains", "Control", "Models", "Abstractions", "EmbeddedOrleans"],
         ["Workers"] = ["Control", "Kernels", "KvStore", "Models", "Abstractions"],
+        ["Workers.TorchSharp"] = ["Workers", "Kernels", "Models", "Abstractions"],
         ["KvStore"] = ["Abstractions"],
         ["Models"] = ["Abstractions"],
         ["Kernels"] = ["Abstractions"],

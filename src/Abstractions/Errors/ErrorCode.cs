@@ -59,4 +59,5 @@ public enum ErrorCode
     RateLimited,
     AlreadyLinked,
     StateUnavailable,
+    DeviceUnavailable,
 }

@@ -24,6 +24,15 @@ public enum WorkerDevice
 
     /// <summary>The scalar reference kernels: slow, for checking.</summary>
     Reference,
+
+    /// <summary>An NVIDIA GPU; see <see cref="CudaOptions"/>. A start without one is refused.</summary>
+    Cuda,
+
+    /// <summary>A GPU where one can be used, else the CPU.</summary>
+    Auto,
+
+    /// <summary>TorchSharp, in builds that have it (-p:WithTorchSharp=true).</summary>
+    Torch,
 }
 
 /// <summary>How a worker keeps the weights of its products.</summary>
@@ -77,6 +86,9 @@ public sealed record WorkerOptions
     public required IReadOnlyList<string> Silos { get; init; }
 
     public WorkerDevice Device { get; init; } = WorkerDevice.Cpu;
+
+    /// <summary>How GPUs are found and used.</summary>
+    public CudaOptions Cuda { get; init; } = new();
 
     /// <summary>Compute threads.</summary>
     public int Threads { get; init; } = 1;

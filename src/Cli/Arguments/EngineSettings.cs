@@ -23,6 +23,8 @@ internal sealed class EngineSettings
 
     private readonly UsualOption<WorkerDevice> _device = Setting.Choice("--device", "What computes.", Usual.Device);
 
+    private readonly CudaSettings _cuda = new();
+
     private readonly Option<int?> _threads = Setting.OptionalCount(
         "--threads", "Compute threads of a worker. Default: the cores, shared by the workers started here.", 1, 1024);
 
@@ -75,6 +77,7 @@ internal sealed class EngineSettings
             _maxRunning, _eviction, _noPrefixCache, _kvTransport, _drainGrace,
             _blockingMigration, _holdFile])
             command.Add(option);
+        _cuda.AddTo(command);
         _tiers.AddTo(command);
     }
 
@@ -83,6 +86,7 @@ internal sealed class EngineSettings
     public WorkerOptions Read(ParseResult result, WorkerOptions basis, int usualThreads) => basis with
     {
         Device = _device.Read(result),
+        Cuda = _cuda.Read(result),
         Threads = result.GetValue(_threads) ?? usualThreads,
         PinnedCores = result.GetValue(_pin) ?? [],
         Weights = _weights.Read(result),
@@ -118,6 +122,7 @@ internal sealed class EngineSettings
         if (options.PinnedCores.Count > 0) arguments.AddRange(["--pin", string.Join(',', options.PinnedCores)]);
         if (options.KvFormat is { } format) arguments.AddRange(["--kv-format", Setting.Name(format)]);
         if (!options.PrefixCache) arguments.Add("--no-prefix-cache");
+        arguments.AddRange(CudaSettings.ToArguments(options.Cuda));
         arguments.AddRange(TierSettings.ToArguments(options.KvTiers));
         if (options.BlockingMigration) arguments.Add("--blocking-migration");
         if (options.TestHoldFile is { } file) arguments.AddRange(["--test-hold-file", file]);

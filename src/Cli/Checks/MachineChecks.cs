@@ -103,14 +103,6 @@ internal static class MachineChecks
         }
     }
 
-    public static CheckResult Gpu()
-    {
-        if (!NativeLibrary.TryLoad("libcuda.so.1", out var driver))
-            return new CheckResult("GPU", CheckLevel.Ok, "none found; the CPU computes");
-        NativeLibrary.Free(driver);
-        return new CheckResult("GPU", CheckLevel.Ok, "an NVIDIA driver is there; this version computes on the CPU");
-    }
-
     public static CheckResult Model(string? folder)
     {
         try

@@ -21,13 +21,16 @@ internal sealed class DoctorCommand : Command
     private readonly UsualOption<long> _kvDiskBytes = Setting.Bytes(
         "--kv-disk-bytes", "Bytes that each worker would reserve there.", new KvTierOptions().DiskBytes);
 
+    private readonly Option<string?> _cudaLibraries = Setting.Text(
+        "--cuda-libraries", "DIR,DIR", "Folders with NVIDIA's libraries, before the system's.");
+
     private readonly Terminal _terminal;
 
     public DoctorCommand(Terminal terminal)
         : base("doctor", "Check this machine and say what to do.")
     {
         _terminal = terminal;
-        foreach (var option in (Option[])[_port, _model, _data, _kvDisk, _kvDiskBytes]) Add(option);
+        foreach (var option in (Option[])[_port, _model, _data, _kvDisk, _kvDiskBytes, _cudaLibraries]) Add(option);
         SetAction((result, _) => RunAsync(result));
     }
 
@@ -40,7 +43,7 @@ internal sealed class DoctorCommand : Command
             MachineChecks.Memory(),
             MachineChecks.Port(_port.Read(result)),
             MachineChecks.Disk(result.GetValue(_data) ?? "."),
-            MachineChecks.Gpu(),
+            .. GpuChecks.All(result.GetValue(_cudaLibraries)?.Split(',')),
             MachineChecks.Model(result.GetValue(_model)),
         ];
         if (result.GetValue(_kvDisk)?.Split(',') is { } folders)

@@ -14,6 +14,8 @@ internal static class Logs
             builder.SetMinimumLevel(isVerbose ? LogLevel.Debug : LogLevel.Warning);
             // The host logs what it throws; FailureReport says it once, in one line.
             if (!isVerbose) builder.AddFilter("Microsoft.Extensions.Hosting", LogLevel.None);
+            // Orleans warns of every probe and retry; what follows from them is told by our own silo.
+            if (!isVerbose) builder.AddFilter("Orleans", LogLevel.Error);
             builder.AddProvider(new LineLoggerProvider(terminal.Error, time, isVerbose));
         });
     }

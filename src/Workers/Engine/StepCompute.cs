@@ -50,7 +50,9 @@ internal sealed partial class StepCompute(IModelRunner runner, ILogger logger) :
     /// <summary>
     /// Draws the next token of a part that has a logit row. Throws <see cref="KreweException"/> on no numbers.
     /// </summary>
-    public SampledToken Sample(in StepPart part) => _sampler.Sample(part.Sequence, Logits(part.LogitRow!.Value));
+    public SampledToken Sample(in StepPart part) => _batch.SampledOf(part.LogitRow!.Value) is { } token
+        ? new SampledToken(token)
+        : _sampler.Sample(part.Sequence, Logits(part.LogitRow!.Value));
 
     /// <summary>
     /// Log-probabilities of the prompt token at <paramref name="index"/>, whose row before it is in the part, which has
@@ -106,7 +108,7 @@ internal sealed partial class StepCompute(IModelRunner runner, ILogger logger) :
             runner.Run(_batch);
             return null;
         }
-        catch (Exception e) when (e is not OutOfMemoryException)
+        catch (Exception e) when (e is not (OutOfMemoryException or DeviceLostException))
         {
             return e;
         }
@@ -132,6 +134,8 @@ internal sealed partial class StepCompute(IModelRunner runner, ILogger logger) :
                 runner.Kv.Geometry.BlockTokens, logitRows);
             part.PromptLogitRow = sequence.ScoresPrompt ? first : null;
             part.LogitRow = samples ? first + logitRows - 1 : null;
+            if (samples && runner is ISamplingRunner && TokenSampler.DrawOf(sequence) is { } draw)
+                _batch.SetDraw(part.LogitRow!.Value, draw);
         }
     }
 

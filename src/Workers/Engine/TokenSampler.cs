@@ -1,6 +1,7 @@
 using Krewe.Abstractions;
 using Krewe.Abstractions.Wire;
 using Krewe.Kernels;
+using Krewe.Kernels.Cuda;
 
 namespace Krewe.Workers;
 
@@ -33,6 +34,14 @@ internal sealed class TokenSampler(int vocabularySize) : IDisposable
             throw new KreweException(ErrorCode.EngineFault, e.Message, innerException: e);
         }
     }
+
+    /// <summary>How a device may draw the sequence's next token; null where that takes the CPU and the
+    /// logits.</summary>
+    public static SampleDraw? DrawOf(Sequence sequence) =>
+        sequence.TopLogprobs is null && sequence.Constraint is null && sequence.MaskedTokens.IsEmpty
+            && !sequence.ScoresPrompt
+            ? SampleDraw.Of(sequence.Sampling, sequence.OutputCount)
+            : null;
 
     /// <summary>
     /// The log-probabilities of a token that is known already, and of <paramref name="count"/> alternatives. Throws

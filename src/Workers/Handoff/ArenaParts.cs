@@ -30,6 +30,12 @@ internal static class ArenaParts
     public static byte[] CopyOut(IKvArena arena, ReadOnlySpan<BlockSlice> slices)
     {
         var staging = new byte[LengthOf(slices)];
+        if (arena is ISliceCopier copier)
+        {
+            copier.CopyOut(slices, staging);
+            return staging;
+        }
+
         var at = 0;
         foreach (var slice in slices)
         {
@@ -43,6 +49,12 @@ internal static class ArenaParts
     /// <summary>Puts what arrived into its place on the device.</summary>
     public static void CopyIn(IKvArena arena, ReadOnlySpan<BlockSlice> slices, ReadOnlySpan<byte> staging)
     {
+        if (arena is ISliceCopier copier)
+        {
+            copier.CopyIn(slices, staging);
+            return;
+        }
+
         var at = 0;
         foreach (var slice in slices)
         {

@@ -31,18 +31,14 @@ public sealed class LocalEngine : IAsyncDisposable
     /// </summary>
     public static LocalEngine Create(
         ModelFolder model, WorkerOptions options, TimeProvider time, ILogger logger) => new(
-        ModelRunners.Create(
-            model, options.Device, options.KvFormat, options.BlockTokens, options.KvMemoryBytes, options.Threads,
-            options.Weights, options.PinnedCores),
+        ModelRunners.Create(model, options, logger),
         SettingsOf(model, options), time, logger);
 
     /// <summary>As <see cref="Create"/>, with the KV tiers that the options ask for.</summary>
     public static async ValueTask<LocalEngine> CreateWithTiersAsync(
         ModelFolder model, WorkerOptions options, TimeProvider time, ILogger logger)
     {
-        var runner = ModelRunners.Create(
-            model, options.Device, options.KvFormat, options.BlockTokens, options.KvMemoryBytes, options.Threads,
-            options.Weights, options.PinnedCores);
+        var runner = ModelRunners.Create(model, options, logger);
         var tiers = await TierOpening.OpenAsync(options.KvTiers, runner, model.Fingerprint, events: null, time, logger);
         return new LocalEngine(runner, SettingsOf(model, options) with { Tiers = tiers }, time, logger);
     }

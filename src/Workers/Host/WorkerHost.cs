@@ -38,8 +38,7 @@ public sealed partial class WorkerHost
             throw new KreweException(ErrorCode.InvalidOptions, string.Join('\n', errors));
         using var model = ModelFolder.Open(options.ModelDirectory);
         using var runner = ModelRunners.Create(
-            model, options.Device, options.KvFormat, options.BlockTokens, options.KvMemoryBytes, options.Threads,
-            options.Weights, options.PinnedCores, shareKv: options.KvTransport != KvTransport.Tcp);
+            model, options, loggers.CreateLogger("Krewe.Worker"), shareKv: options.KvTransport != KvTransport.Tcp);
         DemandTransport(options, runner.Kv);
         await new WorkerHost(options, loggers, time).ServeAsync(model, runner, stopping);
         return 0;

@@ -5,7 +5,7 @@ using Krewe.Models;
 namespace Krewe.Workers;
 
 /// <summary>Builds the <see cref="IModelRunner"/> that a worker's options ask for.</summary>
-public static class ModelRunners
+public static partial class ModelRunners
 {
     /// <summary>
     /// Packs the model's weights and takes the KV memory. The folder must stay open as long as the runner lives; the
@@ -17,29 +17,62 @@ public static class ModelRunners
     /// <param name="threads">Compute threads, the caller of Run included. The Reference device uses one.</param>
     /// <param name="weights">As the checkpoint has them, or rounded to INT8 at load.</param>
     /// <param name="cores">A core for each thread to be bound to; empty or null = none.</param>
-    /// <param name="shareKv">KV memory that other workers of the host can map; the Reference device has none.</param>
+    /// <param name="shareKv">KV memory that other workers of the host can map; only the CPU device has it.</param>
+    /// <param name="cuda">How GPUs are found and used; null: as usual.</param>
     /// <exception cref="ModelException">The weights do not fit the configuration.</exception>
     /// <exception cref="KreweException">An option does not fit the model.</exception>
     public static IModelRunner Create(
         ModelFolder model, WorkerDevice device, KvFormat? kvFormat, int blockTokens, long kvMemoryBytes, int threads,
         ServedWeights weights = ServedWeights.Stored, IReadOnlyList<int>? cores = null,
-        bool shareKv = false)
+        bool shareKv = false, CudaOptions? cuda = null)
     {
         ArgumentNullException.ThrowIfNull(model);
         if (blockTokens < 16 || blockTokens % 16 != 0)
             throw new KreweException(
                 ErrorCode.InvalidOptions, $"BlockTokens is {blockTokens}; it must be a positive multiple of 16.");
         var config = model.Config;
-        var geometry = new KvGeometry(
-            config.Layers, config.KvHeads, config.HeadDim, blockTokens, kvFormat ?? KvFormatOf(config.WeightType));
+        var format = device == WorkerDevice.Cuda
+            ? CudaFormat(kvFormat, config.WeightType)
+            : kvFormat ?? KvFormatOf(config.WeightType);
+        var geometry = new KvGeometry(config.Layers, config.KvHeads, config.HeadDim, blockTokens, format);
         return device switch
         {
             WorkerDevice.Cpu => CpuModelRunner.Create(
                 model, geometry, kvMemoryBytes, threads, CpuKernels.Best, weights, cores, shareKv),
             WorkerDevice.Reference => ReferenceModelRunner.Create(model, geometry, kvMemoryBytes, weights),
+            WorkerDevice.Cuda => CudaModelRunner.Create(
+                model, geometry, kvMemoryBytes, weights, cuda ?? new CudaOptions()),
+            WorkerDevice.Torch => CreateTorch(model, geometry, kvMemoryBytes),
             _ => throw new KreweException(ErrorCode.InvalidOptions, $"Device {device} has no model runner."),
         };
     }
+
+    /// <summary>Builds the runner that a worker's options ask for; says why where auto comes to the CPU.</summary>
+    /// <param name="shareKv">See the other overload.</param>
+    internal static IModelRunner Create(ModelFolder model, WorkerOptions options, ILogger logger, bool shareKv = false)
+    {
+        var choice = DeviceChoice.For(model.Config, options);
+        if (choice.Reason is { } reason) LogFallback(logger, reason);
+        return Create(
+            model, choice.Device, options.KvFormat, options.BlockTokens, options.KvMemoryBytes, options.Threads,
+            options.Weights, options.PinnedCores, shareKv, options.Cuda);
+    }
+
+    /// <summary>The runner of an assembly that only builds with -p:WithTorchSharp=true have beside them.</summary>
+    private static IModelRunner CreateTorch(ModelFolder model, KvGeometry geometry, long kvMemoryBytes)
+    {
+        var type = Type.GetType("Krewe.Workers.Torch.TorchModelRunner, Krewe.Workers.TorchSharp");
+        var create = type?.GetMethod("Create")?.CreateDelegate<Func<ModelFolder, KvGeometry, long, IModelRunner>>();
+        return create is not null
+            ? create(model, geometry, kvMemoryBytes)
+            : throw new KreweException(
+                ErrorCode.DeviceUnavailable, "--device torch: this build has no TorchSharp; build Krewe with "
+                    + "-p:WithTorchSharp=true.");
+    }
+
+    /// <summary>What a GPU computes in: BF16 where the checkpoint is F32.</summary>
+    internal static KvFormat CudaFormat(KvFormat? asked, DType weights) =>
+        asked ?? (weights == DType.F32 ? KvFormat.BF16 : KvFormatOf(weights));
 
     internal static RotaryFrequencies Rotary(ModelConfig config)
     {
@@ -65,4 +98,7 @@ public static class ModelRunners
         DType.BF16 => KvFormat.BF16,
         _ => throw new ModelException($"Weights of type {type} have no KV format."),
     };
+
+    [LoggerMessage(LogLevel.Warning, "--device auto: the CPU computes, because there is no GPU to use. {Reason}")]
+    private static partial void LogFallback(ILogger logger, string reason);
 }

@@ -12,7 +12,7 @@ public readonly record struct SequenceRows(int RowStart, int RowCount, int Conte
 /// Input and output of one engine step, a ragged batch, reused from step to step. Row r is one token. Arrays may be
 /// longer than the counts say; they only ever grow, so that a steady state allocates nothing.
 /// </summary>
-public sealed class StepBatch
+public sealed partial class StepBatch
 {
     public int RowCount { get; private set; }
 
@@ -59,6 +59,7 @@ public sealed class StepBatch
     {
         RowCount = SequenceCount = LogitRowCount = BlockTableCount = 0;
         Gate = null;
+        _drawCount = 0;
     }
 
     /// <summary>

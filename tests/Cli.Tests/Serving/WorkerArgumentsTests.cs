@@ -15,6 +15,14 @@ public sealed class WorkerArgumentsTests
             ServedModelName = "the model",
             Silos = ["127.0.0.1:7001", "127.0.0.1:7002"],
             Device = WorkerDevice.Reference,
+            Cuda = new CudaOptions
+            {
+                LibraryDirectories = ["/some/lib", "other lib"],
+                Devices = [2, 3],
+                Products = CudaProducts.CublasLt,
+                CacheDirectory = "kept",
+                Graphs = false,
+            },
             Threads = 3,
             PinnedCores = [0, 2, 5],
             Weights = ServedWeights.Int8,

@@ -1,0 +1,31 @@
+namespace Krewe.Abstractions;
+
+/// <summary>What computes dense products on a GPU.</summary>
+public enum CudaProducts
+{
+    /// <summary>Krewe's kernels: one order of summation for any number of rows.</summary>
+    Exact,
+
+    /// <summary>cuBLASLt, one algorithm for each matrix. Faster for prefills; its bits are the library's, a numerics
+    /// fingerprint of its own.</summary>
+    CublasLt,
+}
+
+/// <summary>How a worker finds and uses NVIDIA GPUs.</summary>
+public sealed record CudaOptions
+{
+    /// <summary>Where NVIDIA's libraries are sought first; empty = KREWE_CUDA_LIBRARIES and the system's places.
+    /// </summary>
+    public IReadOnlyList<string> LibraryDirectories { get; init; } = [];
+
+    /// <summary>The driver's numbers of the GPUs that compute the model together.</summary>
+    public IReadOnlyList<int> Devices { get; init; } = [0];
+
+    public CudaProducts Products { get; init; } = CudaProducts.Exact;
+
+    /// <summary>Compiled kernels are kept there; null = the user's cache directory.</summary>
+    public string? CacheDirectory { get; init; }
+
+    /// <summary>Records the launches of decode steps as graphs.</summary>
+    public bool Graphs { get; init; } = true;
+}

@@ -1,0 +1,69 @@
+using System.CommandLine;
+using Krewe.Abstractions;
+
+namespace Krewe.Cli;
+
+/// <summary>
+/// The options of a worker's GPUs. What <see cref="ToArguments"/> writes, <see cref="Read"/> reads back.
+/// </summary>
+internal sealed class CudaSettings
+{
+    private static readonly CudaOptions Usual = new();
+
+    private readonly Option<string?> _libraries = Setting.Text(
+        "--cuda-libraries", "DIR,DIR", "Folders with NVIDIA's libraries, before the system's (Python wheels').");
+
+    private readonly Option<int[]?> _devices = new("--cuda-devices")
+    {
+        Description = "GPUs of a worker, by the driver's numbers; several compute a model together. Default 0.",
+        HelpName = "N,N",
+        CustomParser = result =>
+        {
+            var numbers = new List<int>();
+            foreach (var text in result.Tokens[0].Value.Split(','))
+            {
+                if (int.TryParse(text, out var number) && number >= 0 && !numbers.Contains(number)) numbers.Add(number);
+                else result.AddError($"--cuda-devices is '{result.Tokens[0].Value}'; write GPU numbers like 0 or 0,1.");
+            }
+
+            return [.. numbers];
+        },
+    };
+
+    private readonly UsualOption<CudaProducts> _products = Setting.Choice(
+        "--cuda-products", "What computes dense products on GPUs.", Usual.Products);
+
+    private readonly Option<string?> _cache = Setting.Text(
+        "--cuda-cache", "DIR", "Folder for compiled kernels. Default: krewe/cuda in the user's cache folder.");
+
+    private readonly Option<bool> _noGraphs = new("--cuda-no-graphs")
+    {
+        Description = "Launch each kernel of a decode step alone.",
+    };
+
+    public void AddTo(Command command)
+    {
+        foreach (var option in (Option[])[_libraries, _devices, _products, _cache, _noGraphs]) command.Add(option);
+    }
+
+    public CudaOptions Read(ParseResult result) => new()
+    {
+        LibraryDirectories = result.GetValue(_libraries)?.Split(',') ?? [],
+        Devices = result.GetValue(_devices) is { Length: > 0 } devices ? devices : Usual.Devices,
+        Products = _products.Read(result),
+        CacheDirectory = result.GetValue(_cache),
+        Graphs = !result.GetValue(_noGraphs),
+    };
+
+    public static IEnumerable<string> ToArguments(CudaOptions options)
+    {
+        List<string> arguments = ["--cuda-products", Setting.Name(options.Products)];
+        if (options.LibraryDirectories.Count > 0)
+            arguments.AddRange(["--cuda-libraries", string.Join(',', options.LibraryDirectories)]);
+        if (!options.Devices.SequenceEqual(Usual.Devices))
+            arguments.AddRange(["--cuda-devices", string.Join(',', options.Devices)]);
+        if (options.CacheDirectory is { } folder) arguments.AddRange(["--cuda-cache", folder]);
+        if (!options.Graphs) arguments.Add("--cuda-no-graphs");
+        return arguments;
+    }
+}

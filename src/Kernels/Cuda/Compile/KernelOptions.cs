@@ -1,0 +1,31 @@
+using Krewe.Abstractions;
+
+namespace Krewe.Kernels.Cuda;
+
+/// <summary>What one compilation of the kernels is for.</summary>
+/// <param name="HeadDim">Of the model's heads, a multiple of 16 up to 256.</param>
+/// <param name="Format">Weights, activations and KV: BF16 or F16.</param>
+public sealed record KernelOptions(int HeadDim, KvFormat Format)
+{
+    public const int HeadDimMax = 256;
+
+    /// <summary>Null where the kernels can be compiled for these options, else what is wrong.</summary>
+    public string? Refusal() => this switch
+    {
+        { HeadDim: var dim } when dim % 16 != 0 || dim is < 16 or > HeadDimMax =>
+            $"The GPU's kernels take head dimensions of 16 to {HeadDimMax} in steps of 16; this model has {dim}.",
+        { Format: not (KvFormat.BF16 or KvFormat.F16) } =>
+            $"The GPU's kernels compute in BF16 or F16, not in {Format}: use --kv-format bf16 or --device cpu.",
+        _ => null,
+    };
+
+    /// <summary>NVRTC's options but for the architecture.</summary>
+    public IReadOnlyList<string> ToCompiler() =>
+    [
+        "-std=c++17",
+        // Where a product and a sum are one rounding is written in the sources: the same bits in every kernel.
+        "-fmad=false",
+        $"-DHEAD_DIM={HeadDim}",
+        $"-DELEMENT_F16={(Format == KvFormat.F16 ? 1 : 0)}",
+    ];
+}

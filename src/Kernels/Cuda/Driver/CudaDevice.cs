@@ -1,0 +1,117 @@
+namespace Krewe.Kernels.Cuda;
+
+/// <summary>
+/// One GPU's primary context. Any thread may use it; it becomes the thread's current one when it has to. Counts what it
+/// lent: <see cref="Dispose"/> refuses while device memory is out, because whoever holds it would read freed memory.
+/// </summary>
+public sealed unsafe class CudaDevice : IDisposable
+{
+    [ThreadStatic]
+    private static nint _current;
+
+    private readonly nint _context;
+    private long _memoryBytes;
+    private int _allocations;
+    private bool _disposed;
+
+    internal CudaDevice(CudaDriver driver, GpuInfo info)
+    {
+        (Driver, Info) = (driver, info);
+        nint context;
+        Api.Check(Api.ContextRetain(&context, info.Ordinal), "cuDevicePrimaryCtxRetain", $"GPU {info.Ordinal}");
+        _context = context;
+    }
+
+    public CudaDriver Driver { get; }
+
+    public GpuInfo Info { get; }
+
+    /// <summary>Device memory that is out.</summary>
+    public long MemoryBytes => Interlocked.Read(ref _memoryBytes);
+
+    /// <summary>Pieces of device memory that are out.</summary>
+    public int Allocations => Volatile.Read(ref _allocations);
+
+    internal DriverApi Api => Driver.Api;
+
+    /// <summary>Device memory that the driver has left.</summary>
+    public long FreeBytes()
+    {
+        nuint free, total;
+        MakeCurrent();
+        Api.Check(Api.MemGetInfo(&free, &total), "cuMemGetInfo");
+        return (long)free;
+    }
+
+    /// <exception cref="CudaException">The GPU has no room; the message has the sizes.</exception>
+    public DeviceMemory Allocate(long bytes, string purpose)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(bytes);
+        MakeCurrent();
+        nint address;
+        var status = Api.MemAlloc(&address, (nuint)bytes);
+        if (status != 0) Api.Check(status, "cuMemAlloc", $"{bytes} bytes for {purpose}; {FreeBytes()} are free");
+        Interlocked.Add(ref _memoryBytes, bytes);
+        Interlocked.Increment(ref _allocations);
+        return new DeviceMemory(this, address, bytes);
+    }
+
+    /// <summary>Host memory that the GPU copies from and to without a detour.</summary>
+    public PinnedMemory AllocatePinned(long bytes)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(bytes);
+        MakeCurrent();
+        nint address;
+        // Portable: valid in every context of the process.
+        const uint Portable = 1;
+        Api.Check(Api.MemHostAlloc(&address, (nuint)bytes, Portable), "cuMemHostAlloc", $"{bytes} bytes");
+        return new PinnedMemory(this, address, bytes);
+    }
+
+    public CudaStream CreateStream()
+    {
+        MakeCurrent();
+        nint stream;
+        // Work of the default stream of another library must not hold ours up.
+        const uint NonBlocking = 1;
+        Api.Check(Api.StreamCreate(&stream, NonBlocking), "cuStreamCreate");
+        return new CudaStream(this, stream);
+    }
+
+    /// <param name="timed">For <see cref="CudaEvent.MillisecondsSince"/>; costs more.</param>
+    public CudaEvent CreateEvent(bool timed = false)
+    {
+        MakeCurrent();
+        nint created;
+        // 2: no time. A host that waits yields its core (1: blocking).
+        Api.Check(Api.EventCreate(&created, timed ? 0u : 3u), "cuEventCreate");
+        return new CudaEvent(this, created);
+    }
+
+    public void Dispose()
+    {
+        if (_disposed) return;
+        if (Allocations != 0)
+            throw new InvalidOperationException($"{Allocations} pieces of GPU {Info.Ordinal}'s memory are still out.");
+        _disposed = true;
+        if (_current == _context) _current = 0;
+        Api.Check(Api.ContextRelease(Info.Ordinal), "cuDevicePrimaryCtxRelease");
+    }
+
+    internal void MakeCurrent()
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (_current == _context) return;
+        Api.Check(Api.ContextSetCurrent(_context), "cuCtxSetCurrent");
+        _current = _context;
+    }
+
+    internal void Free(nint address, long bytes)
+    {
+        MakeCurrent();
+        // Counted first: whatever the driver says, nobody owns it any more.
+        Interlocked.Add(ref _memoryBytes, -bytes);
+        Interlocked.Decrement(ref _allocations);
+        Api.Check(Api.MemFree(address), "cuMemFree", $"{bytes} bytes");
+    }
+}

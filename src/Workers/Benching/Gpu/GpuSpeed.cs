@@ -1,0 +1,175 @@
+using Krewe.Abstractions;
+using Krewe.Kernels.Cuda;
+
+namespace Krewe.Workers.Benching.Gpu;
+
+/// <summary>How large the measured things are.</summary>
+/// <param name="CopyBytes">Of the copies that give the GPU's bandwidth.</param>
+/// <param name="Contexts">Of decode attention, in tokens.</param>
+/// <param name="PrefillTokens">Of prefill attention.</param>
+/// <param name="MatrixSize">Rows, inputs and outputs of the product that gives the matrix rate.</param>
+/// <param name="Repeats">Of which the best counts.</param>
+public sealed record GpuSizes(
+    long CopyBytes, IReadOnlyList<int> Contexts, int PrefillTokens, int MatrixSize, int Repeats)
+{
+    /// <summary>Of an H100 or the like.</summary>
+    public static GpuSizes Full { get; } = new(1L << 30, [4096, 8192, 16384, 32768], 8192, 8192, 10);
+
+    /// <summary>To see that the bench itself works.</summary>
+    public static GpuSizes Small { get; } = new(1 << 20, [100], 128, 128, 1);
+}
+
+/// <summary>
+/// Kernels beside the machine's own limits, measured in the same run: bandwidth is that of a plain copy on the device,
+/// the matrix rate is cuBLASLt's. Shapes are those of an 8-billion-parameter Llama: 32 heads, 8 KV heads of 128.
+/// </summary>
+internal sealed class GpuSpeed(GpuBench gpu, GpuSizes sizes, CublasLt? library)
+{
+    private const int Heads = 32;
+    private const int KvHeads = 8;
+    private const int Sequences = 16;
+    private const double AttentionBound = 0.7;
+    private const double CopyBound = 0.8;
+    private const double PrefillBound = 0.5;
+    private const double ProductBound = 0.9;
+
+    private int Dim => gpu.Kernels.Options.HeadDim;
+
+    /// <summary>Bytes a second, read and written together.</summary>
+    public double Bandwidth { get; private set; }
+
+    public IEnumerable<GpuRow> Run()
+    {
+        yield return PlainCopy();
+        yield return GatherScatter();
+        foreach (var context in sizes.Contexts) yield return DecodeAttention(context);
+        var rate = 0.0;
+        if (library is not null)
+        {
+            var size = sizes.MatrixSize;
+            rate = 2.0 * size * size * size / Product(size, size, size, exact: false);
+            yield return new GpuRow("matrix rate, cuBLASLt", null, $"{rate / 1e12:0.0} T operations/s at {size}");
+        }
+
+        yield return PrefillAttention(rate);
+        foreach (var rows in new[] { 1, 16, 64, sizes.PrefillTokens }) yield return Products(rows);
+    }
+
+    private GpuRow PlainCopy()
+    {
+        var (source, target) = (gpu.Room(sizes.CopyBytes), gpu.Room(sizes.CopyBytes));
+        var seconds = Time(() => gpu.Stream.CopyOnDevice(target, source, sizes.CopyBytes));
+        gpu.Clear();
+        Bandwidth = 2 * sizes.CopyBytes / seconds;
+        return new GpuRow("copy on the device", null, $"{Bandwidth / 1e9:0} GB/s, read and written");
+    }
+
+    private GpuRow GatherScatter()
+    {
+        var geometry = new KvGeometry(32, KvHeads, Dim, 16, KvFormat.BF16);
+        var blocks = (int)Math.Max(2, sizes.CopyBytes / geometry.BlockBytes);
+        var random = new Random(1);
+        CopyPiece[] pieces =
+        [
+            .. Enumerable.Range(0, blocks).OrderBy(_ => random.Next()).Select((block, i) => new CopyPiece(
+                (long)block * geometry.BlockBytes, (long)i * geometry.BlockBytes, geometry.BlockBytes)),
+        ];
+        var bytes = (long)blocks * geometry.BlockBytes;
+        var (list, source, target) = (gpu.Upload(pieces), gpu.Room(bytes), gpu.Room(bytes));
+        var seconds = Time(
+            () => gpu.Kernels.BlockCopy(gpu.Stream, list, blocks, geometry.BlockBytes, source, target));
+        gpu.Clear();
+        return Share("block gather", 2 * bytes / seconds, Bandwidth, "GB/s", 1e9, CopyBound, $"{blocks} blocks");
+    }
+
+    private GpuRow DecodeAttention(int context)
+    {
+        var geometry = new KvGeometry(1, KvHeads, Dim, 16, KvFormat.BF16);
+        var blocks = geometry.BlocksFor(context);
+        var arena = gpu.RandomElements((long)blocks * Sequences * geometry.BlockBytes / 2, 1, 1);
+        var width = Heads * Dim;
+        var query = gpu.RandomElements(Sequences * (long)width, 1, 2);
+        var random = new Random(3);
+        int[] tables = [.. Enumerable.Range(0, blocks * Sequences).OrderBy(_ => random.Next())];
+        int[] work = [.. Enumerable.Range(0, Sequences).SelectMany(i => new[] { i, context - 1, i * blocks })];
+        var partitions = ((context - 1) / CudaKernels.PartitionTokens) + 1;
+        var (table, items, count) = (gpu.Upload(tables), gpu.Upload(work), gpu.Upload(Sequences));
+        var output = gpu.Room(Sequences * width * 2L);
+        var partial = gpu.Room(4 * (1 + gpu.Kernels.PartialFloats(Sequences, Heads, partitions)));
+        var heads = new AttentionHeads(Heads, KvHeads, null);
+        var seconds = Time(() => gpu.Kernels.AttendDecode(
+            gpu.Stream, query, width, heads, new GpuKvLayer(arena, geometry, 0), table, items, count, Sequences, output,
+            width, partial, partitions));
+        gpu.Clear();
+        var bytes = (double)Sequences * context * geometry.BlockBytes / 16;
+        return Share(
+            $"decode attention, {context} tokens", bytes / seconds, Bandwidth, "GB/s", 1e9, AttentionBound,
+            $"{Sequences} sequences");
+    }
+
+    private GpuRow PrefillAttention(double rate)
+    {
+        var (tokens, width) = (sizes.PrefillTokens, Heads * Dim);
+        var geometry = new KvGeometry(1, KvHeads, Dim, 16, KvFormat.BF16);
+        var blocks = geometry.BlocksFor(tokens);
+        var arena = gpu.RandomElements((long)blocks * geometry.BlockBytes / 2, 1, 1);
+        var query = gpu.RandomElements((long)tokens * width, 1, 2);
+        var heads = new AttentionHeads(Heads, KvHeads, null);
+        var pieces = new List<int>();
+        for (var packed = 0; packed < tokens * heads.Group; packed += CudaKernels.PrefillQueries)
+            pieces.AddRange([0, 0, tokens, 0, packed]);
+        var items = pieces.Count / CudaKernels.PrefillItemInts;
+        var (table, list, count) = (
+            gpu.Upload(Enumerable.Range(0, blocks).ToArray()), gpu.Upload(pieces.ToArray()), gpu.Upload(items));
+        var output = gpu.Room((long)tokens * width * 2);
+        var seconds = Time(() => gpu.Kernels.AttendPrefill(
+            gpu.Stream, query, width, heads, new GpuKvLayer(arena, geometry, 0), table, list, count, items, output,
+            width));
+        gpu.Clear();
+        // Scores and sums: 2 x 2 operations a pair and dimension, half of the pairs are seen.
+        var operations = 4.0 * Dim * Heads * tokens * (tokens + 1.0) / 2;
+        return Share(
+            $"prefill attention, {tokens} tokens", operations / seconds, rate, "T operations/s", 1e12, PrefillBound,
+            more: "");
+    }
+
+    /// <summary>The gate and up product of an 8-billion-parameter layer.</summary>
+    private GpuRow Products(int rows)
+    {
+        var (outputs, inputs) = (sizes.MatrixSize >= 4096 ? 28672 : 256, Math.Min(4096, sizes.MatrixSize));
+        var exact = Product(rows, outputs, inputs, exact: true);
+        var name = $"product of {rows} rows, {inputs} x {outputs}";
+        if (library is null) return new GpuRow(name, null, $"{exact * 1e6:0} us; no cuBLASLt beside it");
+        var best = Product(rows, outputs, inputs, exact: false);
+        return new GpuRow(
+            name, best / exact >= ProductBound,
+            $"{exact * 1e6:0} us, cuBLASLt {best * 1e6:0} us: {best / exact:P0} of its speed, "
+                + $"wanted {ProductBound:P0}");
+    }
+
+    private double Product(int rows, int outputs, int inputs, bool exact)
+    {
+        var chunk = LinearPlan.ChunkInputs(outputs, inputs, whole: false);
+        var matrix = new GpuMatrix(gpu.RandomElements((long)outputs * inputs, 1, 1), 0, outputs, inputs, chunk);
+        var input = gpu.RandomElements((long)rows * inputs, 1, 2);
+        var output = gpu.Room(matrix.OutputFloats(rows) * sizeof(float));
+        var count = gpu.Upload(rows);
+        var seconds = Time(() => _ = exact
+            ? gpu.Kernels.Linear(gpu.Stream, matrix, input, inputs, output, count, rows)
+            : library!.Linear(gpu.Stream, matrix, input, inputs, output, rows));
+        gpu.Clear();
+        return seconds;
+    }
+
+    private double Time(Action queue) => gpu.Time(queue, sizes.Repeats);
+
+    private static GpuRow Share(
+        string name, double measured, double limit, string unit, double scale, double bound, string more)
+    {
+        var what = $"{measured / scale:0.0} {unit}{(more.Length > 0 ? $" ({more})" : "")}";
+        return limit > 0
+            ? new GpuRow(
+                name, measured / limit >= bound, $"{what}: {measured / limit:P0} of the limit, wanted {bound:P0}")
+            : new GpuRow(name, null, what);
+    }
+}

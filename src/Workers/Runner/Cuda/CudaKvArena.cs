@@ -1,0 +1,185 @@
+using Krewe.Abstractions;
+using Krewe.Kernels.Cuda;
+
+namespace Krewe.Workers;
+
+/// <summary>
+/// KV blocks in one piece of a GPU's memory. Copies run on a stream of their own, so that they overlap with computing;
+/// a copy out waits for what the compute stream has stored so far (<see cref="MarkWritten"/>), a copy in has arrived
+/// when the call returns. Many slices are one launch and one transfer through pinned memory.
+/// </summary>
+internal sealed unsafe class CudaKvArena : ISliceCopier
+{
+    private const int StagingBytes = 4 << 20;
+    private const int PiecesMax = 4096;
+
+    private readonly Lock _gate = new();
+    private readonly CudaKernels _kernels;
+    private readonly CudaStream _stream;
+    private readonly CudaEvent _written;
+    private readonly PinnedMemory _pinned;
+    private readonly PinnedMemory _pinnedPieces;
+    private readonly DeviceMemory _staging;
+    private readonly DeviceMemory _pieces;
+    private readonly DeviceMemory _memory;
+    private readonly List<IDisposable> _owned = [];
+
+    /// <exception cref="KreweException">Not one block fits into <paramref name="memoryBytes"/>.</exception>
+    /// <exception cref="CudaException">The GPU has no room.</exception>
+    public CudaKvArena(CudaDevice device, CudaKernels kernels, KvGeometry geometry, long memoryBytes)
+    {
+        var blocks = memoryBytes / geometry.BlockBytes;
+        if (blocks is < 1 or > int.MaxValue)
+        {
+            throw new KreweException(
+                ErrorCode.InvalidOptions, $"KvMemoryBytes is {memoryBytes}; a KV block of this model ({geometry}) "
+                    + $"takes {geometry.BlockBytes} bytes, so give at least that, and at most {int.MaxValue} blocks.");
+        }
+
+        (_kernels, Geometry, BlockCount) = (kernels, geometry, (int)blocks);
+        try
+        {
+            _memory = Own(device.Allocate(blocks * geometry.BlockBytes, "KV blocks"));
+            _staging = Own(device.Allocate(StagingBytes, "KV copies"));
+            _pieces = Own(device.Allocate(PiecesMax * (long)sizeof(CopyPiece), "KV copies"));
+            _pinned = Own(device.AllocatePinned(StagingBytes));
+            _pinnedPieces = Own(device.AllocatePinned(PiecesMax * (long)sizeof(CopyPiece)));
+            _written = Own(device.CreateEvent());
+            _stream = Own(device.CreateStream());
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    public KvGeometry Geometry { get; }
+
+    public int BlockCount { get; }
+
+    /// <summary>First byte of block 0.</summary>
+    public nint Address => _memory.Address;
+
+    /// <summary>What <paramref name="compute"/> has queued so far must have run before any later copy out.</summary>
+    public void MarkWritten(CudaStream compute) => _written.Record(compute);
+
+    public bool TryGetMemory(BlockId block, out Memory<byte> bytes)
+    {
+        bytes = default;
+        return false;
+    }
+
+    public void CopyOut(BlockId block, Span<byte> destination) => CopyOut(block, 0, destination);
+
+    public void CopyIn(BlockId block, ReadOnlySpan<byte> source)
+    {
+        if (source.Length != Geometry.BlockBytes)
+            throw new ArgumentException($"{source.Length} bytes for a block of {Geometry.BlockBytes}.", nameof(source));
+        CopyIn(block, 0, source);
+    }
+
+    public void CopyOut(BlockId block, int start, Span<byte> destination) =>
+        CopyOut([new BlockSlice(block, start, destination.Length)], destination);
+
+    public void CopyIn(BlockId block, int start, ReadOnlySpan<byte> source) =>
+        CopyIn([new BlockSlice(block, start, source.Length)], source);
+
+    public void CopyOut(ReadOnlySpan<BlockSlice> slices, Span<byte> destination)
+    {
+        lock (_gate)
+        {
+            _stream.WaitFor(_written);
+            var at = 0;
+            var batch = new CopyBatch(slices);
+            while (batch.Next(StagingBytes, PiecesMax, (CopyPiece*)_pinnedPieces.Data, Geometry.BlockBytes, true))
+            {
+                Move(batch, _memory.Address, _staging.Address);
+                _stream.CopyToHost(_pinned.Data, _staging.Address, batch.Bytes);
+                _stream.Synchronize("KV copy out");
+                new ReadOnlySpan<byte>(_pinned.Data, batch.Bytes).CopyTo(destination[at..]);
+                at += batch.Bytes;
+            }
+        }
+    }
+
+    public void CopyIn(ReadOnlySpan<BlockSlice> slices, ReadOnlySpan<byte> source)
+    {
+        lock (_gate)
+        {
+            // A block that was just given up may still be read by work under way.
+            _stream.WaitFor(_written);
+            var at = 0;
+            var batch = new CopyBatch(slices);
+            while (batch.Next(StagingBytes, PiecesMax, (CopyPiece*)_pinnedPieces.Data, Geometry.BlockBytes, false))
+            {
+                source.Slice(at, batch.Bytes).CopyTo(new Span<byte>(_pinned.Data, batch.Bytes));
+                _stream.CopyToDevice(_staging.Address, _pinned.Data, batch.Bytes);
+                Move(batch, _staging.Address, _memory.Address);
+                _stream.Synchronize("KV copy in");
+                at += batch.Bytes;
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+        for (var i = _owned.Count - 1; i >= 0; i--) _owned[i].Dispose();
+        _owned.Clear();
+    }
+
+    private void Move(in CopyBatch batch, nint source, nint target)
+    {
+        var bytes = batch.Count * (long)sizeof(CopyPiece);
+        _stream.CopyToDevice(_pieces.Address, _pinnedPieces.Data, bytes);
+        _kernels.BlockCopy(_stream, _pieces.Address, batch.Count, batch.Longest, source, target);
+    }
+
+    private T Own<T>(T owned)
+        where T : IDisposable
+    {
+        _owned.Add(owned);
+        return owned;
+    }
+
+    /// <summary>Cuts slices into pieces that one buffer holds.</summary>
+    private ref struct CopyBatch(ReadOnlySpan<BlockSlice> slices)
+    {
+        private readonly ReadOnlySpan<BlockSlice> _slices = slices;
+        private int _slice;
+        private int _done;
+
+        public int Count { get; private set; }
+
+        public int Bytes { get; private set; }
+
+        public long Longest { get; private set; }
+
+        /// <summary>Fills the next buffer's pieces; false when nothing is left.</summary>
+        /// <param name="outwards">From the arena to the buffer.</param>
+        public bool Next(int bytesMax, int piecesMax, CopyPiece* pieces, int blockBytes, bool outwards)
+        {
+            (Count, Bytes, Longest) = (0, 0, 0);
+            while (_slice < _slices.Length && Count < piecesMax && Bytes < bytesMax)
+            {
+                var slice = _slices[_slice];
+                var length = Math.Min(slice.Length - _done, bytesMax - Bytes);
+                var place = ((long)slice.Block.Value * blockBytes) + slice.Start + _done;
+                if ((place | (long)length) % 16 != 0)
+                {
+                    throw new ArgumentException(
+                        $"A copy of {slice.Length} bytes from byte {slice.Start} on: the GPU copies in steps of 16.");
+                }
+
+                pieces[Count++] = outwards ? new CopyPiece(place, Bytes, length) : new CopyPiece(Bytes, place, length);
+                Bytes += length;
+                Longest = Math.Max(Longest, length);
+                _done += length;
+                if (_done < slice.Length) continue;
+                (_slice, _done) = (_slice + 1, 0);
+            }
+
+            return Count > 0;
+        }
+    }
+}

@@ -1,0 +1,220 @@
+using System.Diagnostics.CodeAnalysis;
+using Krewe.Abstractions;
+using Krewe.Kernels.Cuda;
+using Krewe.Models;
+
+namespace Krewe.Workers;
+
+/// <summary>
+/// Runs a Llama-like transformer on NVIDIA GPUs: one, or several that have some of the heads each and exchange their
+/// sums (<see cref="CudaRank"/>). Weights, activations and KV in BF16 or F16, sums in FP32.
+/// </summary>
+internal sealed class CudaModelRunner : ISamplingRunner
+{
+    private readonly ModelConfig _config;
+    private readonly List<CudaRank> _ranks = [];
+    private readonly List<IDisposable> _owned = [];
+    private readonly ComputeThreads? _threads;
+
+    private CudaModelRunner(
+        ModelFolder model, KvGeometry geometry, long kvMemoryBytes, ServedWeights form, CudaOptions options)
+    {
+        _config = model.Config;
+        var libraries = LibrariesOf(options);
+        var ranks = options.Devices.Count;
+        CudaShard.Demand(_config, ranks);
+        try
+        {
+            var driver = CudaDriver.Load(libraries);
+            var compiler = Nvrtc.Load(libraries);
+            var cache = new KernelCache(options.CacheDirectory ?? KernelCache.UsualDirectory());
+            var collectives = ranks > 1 ? Nccl.Load(libraries) : null;
+            var id = collectives?.CreateId() ?? [];
+            if (ranks > 1) _threads = Own(new ComputeThreads(ranks));
+            var places = new Place[ranks];
+            for (var rank = 0; rank < ranks; rank++)
+            {
+                var device = Own(driver.Open(options.Devices[rank]));
+                var kernels = Own(new CudaKernels(
+                    device, compiler, cache, new KernelOptions(_config.HeadDim, geometry.Format)));
+                places[rank] = new Place(device, kernels, options.Products == CudaProducts.CublasLt
+                    ? Own(new CublasLt(device, libraries, geometry.Format))
+                    : null);
+            }
+
+            var others = Meet(collectives, id, places);
+            for (var rank = 0; rank < ranks; rank++)
+            {
+                _ranks.Add(Own(new CudaRank(
+                    model, places[rank].Device, places[rank].Kernels, places[rank].Library, others[rank],
+                    KvShards.Of(geometry, ranks), kvMemoryBytes / ranks, form, new CudaShard(rank, ranks),
+                    options.Graphs)));
+            }
+
+            Kv = ranks == 1 ? _ranks[0].Arena : new ShardedKvArena([.. _ranks.Select(rank => rank.Arena)], geometry);
+            var path = places[0].Kernels.Target
+                + (places[0].Library is { } library ? $"/cublaslt{library.Version}" : "")
+                + (ranks > 1 ? $"/tp{ranks}" : "");
+            Numerics = new NumericsFingerprint(
+                "cuda", path, CudaKernels.Version, _ranks[0].WeightFormats, geometry.Format);
+        }
+        catch
+        {
+            Release();
+            throw;
+        }
+    }
+
+    public int VocabularySize => _config.VocabularySize;
+
+    public int MaxContextTokens => _config.MaxPositions;
+
+    public NumericsFingerprint Numerics { get; }
+
+    public IKvArena Kv { get; }
+
+    /// <summary>Recorded graphs of the first GPU.</summary>
+    internal int GraphCount => _ranks[0].GraphCount;
+
+    /// <exception cref="KreweException">A GPU or library is missing, or an option does not fit the model.</exception>
+    public static CudaModelRunner Create(
+        ModelFolder model, KvGeometry geometry, long kvMemoryBytes, ServedWeights form, CudaOptions options)
+    {
+        try
+        {
+            return new CudaModelRunner(model, geometry, kvMemoryBytes, form, options);
+        }
+        catch (CudaException error)
+        {
+            throw new KreweException(
+                ErrorCode.DeviceUnavailable, $"--device cuda: {error.Message}", innerException: error);
+        }
+    }
+
+    /// <summary>Where the options say that NVIDIA's libraries are.</summary>
+    public static CudaLibraries LibrariesOf(CudaOptions options) => new(
+        options.LibraryDirectories.Count > 0 ? options.LibraryDirectories : CudaLibraries.FromEnvironment());
+
+    public void Run(StepBatch batch)
+    {
+        StepChecks.Demand(batch, VocabularySize, MaxContextTokens, Kv);
+        if (batch.RowCount == 0) return;
+        var wantsLogits = batch.WantsLogits;
+        try
+        {
+            if (_threads is null) Step(_ranks[0], batch, wantsLogits);
+            else RunRanks(batch, wantsLogits);
+            TakeResults(batch, wantsLogits);
+        }
+        catch (CudaException error) when (IsLost(error.Status))
+        {
+            throw new DeviceLostException($"A GPU is lost: {error.Message}", error);
+        }
+    }
+
+    public void Dispose() => Release();
+
+    /// <summary>Statuses after which a context is of no use any more.</summary>
+    private static bool IsLost(int status) => status is 214 or (>= 700 and < 720 and not 704 and not 705);
+
+    private static void Step(CudaRank rank, StepBatch batch, bool wantsLogits)
+    {
+        try
+        {
+            rank.Queue(batch, wantsLogits);
+            rank.Wait();
+        }
+        catch
+        {
+            Abandon(rank);
+            throw;
+        }
+    }
+
+    [SuppressMessage("Design", "CA1031", Justification = "The step's own error is on its way and says more.")]
+    private static void Abandon(CudaRank rank)
+    {
+        try
+        {
+            rank.Abandon();
+        }
+        catch (Exception e)
+        {
+            _ = e;
+        }
+    }
+
+    private void RunRanks(StepBatch batch, bool wantsLogits)
+    {
+        var (gate, observer) = (batch.Gate, batch.Observer);
+        using var meeting = new RankMeeting(_ranks.Count);
+        _threads!.Run(new RankProgram(rank =>
+        {
+            try
+            {
+                _ranks[rank].Queue(
+                    batch, wantsLogits, gate is null ? null : meeting.Gate(gate, rank),
+                    observer is null ? null : meeting.Observer(observer, rank));
+                _ranks[rank].Wait();
+            }
+            catch
+            {
+                meeting.Fail();
+                Abandon(_ranks[rank]);
+                throw;
+            }
+        }));
+    }
+
+    private unsafe void TakeResults(StepBatch batch, bool wantsLogits)
+    {
+        var first = _ranks[0];
+        var size = VocabularySize;
+        if (wantsLogits)
+        {
+            new ReadOnlySpan<float>(first.Memory.PinnedLogits, batch.LogitRowCount * size)
+                .CopyTo(batch.ReserveLogits(size));
+        }
+
+        for (var row = 0; row < batch.LogitRowCount; row++)
+        {
+            if (batch.DrawOf(row) is null) continue;
+            var token = first.Memory.PinnedSampled[row];
+            if (token >= 0) batch.SetSampled(row, token);
+            else if (!wantsLogits) first.Fetch(row, batch.ReserveLogits(size).Slice(row * size, size));
+        }
+    }
+
+    private NcclRank?[] Meet(Nccl? collectives, byte[] id, Place[] places)
+    {
+        var others = new NcclRank?[places.Length];
+        if (collectives is null) return others;
+        // Each returns when all have come: on the ranks' own threads.
+        _threads!.Run(new RankProgram(
+            rank => others[rank] = collectives.Join(places[rank].Device, id, rank, places.Length)));
+        foreach (var other in others) Own(other!);
+        return others;
+    }
+
+    private void Release()
+    {
+        for (var i = _owned.Count - 1; i >= 0; i--) _owned[i].Dispose();
+        _owned.Clear();
+    }
+
+    private T Own<T>(T owned)
+        where T : IDisposable
+    {
+        _owned.Add(owned);
+        return owned;
+    }
+
+    private sealed record Place(CudaDevice Device, CudaKernels Kernels, CublasLt? Library);
+
+    private sealed class RankProgram(Action<int> act) : IStepProgram
+    {
+        public int PhaseCount => 1;
+
+        public void RunPhase(int phase, int thread) => act(thread);
+    }
+}

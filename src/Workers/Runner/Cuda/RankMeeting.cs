@@ -1,0 +1,37 @@
+namespace Krewe.Workers;
+
+/// <summary>
+/// The step's gate and observer as several ranks see them: all come to a layer before the first rank asks or tells, and
+/// none leaves before. A rank that fails lets the others go.
+/// </summary>
+internal sealed class RankMeeting(int ranks) : IDisposable
+{
+    private readonly Barrier _barrier = new(ranks);
+    private readonly CancellationTokenSource _failed = new();
+
+    public void Fail() => _failed.Cancel();
+
+    public ILayerGate Gate(ILayerGate own, int rank) => new Door(this, rank, own.WaitForLayer);
+
+    public ILayerObserver Observer(ILayerObserver own, int rank) => new Door(this, rank, own.LayerStored);
+
+    public void Dispose()
+    {
+        _barrier.Dispose();
+        _failed.Dispose();
+    }
+
+    private void Meet(int rank, Action<int> act, int layer)
+    {
+        _barrier.SignalAndWait(_failed.Token);
+        if (rank == 0) act(layer);
+        _barrier.SignalAndWait(_failed.Token);
+    }
+
+    private sealed class Door(RankMeeting meeting, int rank, Action<int> act) : ILayerGate, ILayerObserver
+    {
+        public void WaitForLayer(int layer) => meeting.Meet(rank, act, layer);
+
+        public void LayerStored(int layer) => meeting.Meet(rank, act, layer);
+    }
+}

@@ -1,0 +1,63 @@
+using Krewe.Abstractions;
+using Krewe.Kernels.Cuda;
+
+namespace Krewe.Cuda.Tests.Driver;
+
+/// <summary>NVIDIA's own compiler takes every kernel, where it is installed: for each architecture that it knows.
+/// </summary>
+public sealed class NvrtcTests
+{
+    [NvrtcFact(80)]
+    public void Every_kernel_compiles_for_sm_80() => Compile(80);
+
+    [NvrtcFact(90)]
+    public void Every_kernel_compiles_for_sm_90() => Compile(90);
+
+    [NvrtcFact(100)]
+    public void Every_kernel_compiles_for_sm_100() => Compile(100);
+
+    [NvrtcFact(80)]
+    public void A_kernel_that_is_no_CUDA_is_refused_with_the_compilers_words()
+    {
+        KernelSource[] broken = [new(KernelSources.Main, "extern \"C\" __global__ void f() { not_there(); }")];
+
+        var refusal = Assert.Throws<CudaException>(
+            () => Nvrtc.Load(NvrtcFactAttribute.Libraries).Compile(broken, "sm_80", []));
+        Assert.Contains("not_there", refusal.Message);
+    }
+
+    private static void Compile(int architecture)
+    {
+        var compiler = Nvrtc.Load(NvrtcFactAttribute.Libraries);
+        foreach (var options in new[] { new KernelOptions(128, KvFormat.BF16), new KernelOptions(64, KvFormat.F16) })
+        {
+            var image = compiler.Compile(KernelSources.All, $"sm_{architecture}", options.ToCompiler());
+            // Machine code in an ELF file.
+            Assert.Equal("\u007fELF"u8, image.AsSpan(0, 4));
+            var text = System.Text.Encoding.Latin1.GetString(image);
+            Assert.Contains("attention_prefill", text, StringComparison.Ordinal);
+            Assert.Contains("linear_int8_tiled_chunked", text, StringComparison.Ordinal);
+        }
+    }
+}
+
+/// <summary>A test with the NVRTC that is installed; skipped, with the reason, where it is missing or too
+/// old.</summary>
+internal sealed class NvrtcFactAttribute : FactAttribute
+{
+    public NvrtcFactAttribute(int architecture)
+    {
+        try
+        {
+            var compiler = Nvrtc.Load(Libraries);
+            if (!compiler.Architectures.Contains(architecture))
+                Skip = $"NVRTC {compiler.Version} does not know sm_{architecture}";
+        }
+        catch (CudaException missing)
+        {
+            Skip = missing.Message;
+        }
+    }
+
+    public static CudaLibraries Libraries { get; } = new(CudaLibraries.FromEnvironment());
+}

@@ -1,0 +1,525 @@
+// A CUDA driver without a GPU, by the names and signatures of libcuda: memory is the host's, kernels run on simt.cpp,
+// streams are real queues. For tests of the code above it:
+//  - a stream's work runs as late as it may (SIMT_EAGER=1: at once), so that a missing wait shows in the numbers;
+//  - memory is born and dies full of NaNs; copies outside a live allocation fail;
+//  - every call is recorded, and any call can be made to fail.
+#include <dlfcn.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "calls.h"
+
+namespace
+{
+enum Status { Success = 0, InvalidValue = 1, OutOfMemory = 2, NotFound = 500, NotReady = 600, LaunchFailed = 719 };
+
+struct Dim { int x, y, z; };
+typedef const char* (*Launcher)(const void*, Dim, Dim, int, int);
+
+struct Event { uint64_t recorded = 0, done = 0; struct Stream* of = 0; double at = 0; bool alive = true; };
+struct Operation { std::function<int()> run; Event* waits_for = 0; uint64_t version = 0; Event* records = 0; };
+struct Graph { std::vector<Operation> operations; };
+struct Stream { std::deque<Operation> queue; Graph* capture = 0; int device = 0; };
+struct Module { void* library; };
+struct Function { Launcher launch; int argument_bytes; std::string name; int shared_bytes = 48 * 1024; };
+struct Allocation { size_t bytes; int device; bool host; };
+
+std::recursive_mutex gate;
+thread_local int depth = 0;
+
+struct Hold
+{
+    Hold() { gate.lock(); depth++; }
+    ~Hold() { depth--; gate.unlock(); }
+};
+
+std::map<uintptr_t, Allocation> allocations;
+std::set<Stream*> streams;
+std::set<Event*> events;
+std::set<void*> modules, graphs;
+std::vector<void*> buried;
+std::vector<std::string> record;
+struct Failure { std::string call; int after; int status; };
+std::vector<Failure> failures;
+int sticky = Success;
+std::string last_error;
+double clock_ms = 0;
+int order = 0;
+bool eager = false;
+int devices = 1;
+int compute_major = 9, compute_minor = 0;
+size_t memory_bytes = (size_t)2 << 30;
+thread_local int current_device = -1;
+
+int enter(const char* call)
+{
+    record.push_back(call);
+    for (size_t i = 0; i < failures.size(); i++)
+    {
+        if (failures[i].call != call || failures[i].after-- > 0) continue;
+        int status = failures[i].status;
+        failures.erase(failures.begin() + i);
+        return status;
+    }
+    return sticky;
+}
+
+#define ENTER(call)                                        \
+    Hold held;      \
+    if (int status = enter(call)) return status
+#define EXPORT extern "C" __attribute__((visibility("default"))) int
+
+bool is_inside(uintptr_t at, size_t bytes)
+{
+    auto next = allocations.upper_bound(at);
+    if (next == allocations.begin()) return false;
+    --next;
+    return at + bytes <= next->first + next->second.bytes;
+}
+
+size_t used_bytes(int device)
+{
+    size_t sum = 0;
+    for (auto& each : allocations)
+        if (!each.second.host && each.second.device == device) sum += each.second.bytes;
+    return sum;
+}
+
+int run_until(Stream* stream, Event* event, uint64_t version);
+
+// Runs the head of a stream's queue, and first what it waits for.
+int run_one(Stream* stream)
+{
+    Operation operation = stream->queue.front();
+    if (operation.waits_for)
+    {
+        Event* event = operation.waits_for;
+        if (event->done < operation.version)
+            if (int status = run_until(event->of, event, operation.version)) return status;
+        stream->queue.pop_front();
+        return Success;
+    }
+    stream->queue.pop_front();
+    if (operation.records)
+    {
+        operation.records->done = operation.version;
+        operation.records->at = clock_ms += 0.001;
+        return Success;
+    }
+    int status = operation.run();
+    if (status) sticky = status;
+    return status;
+}
+
+int run_until(Stream* stream, Event* event, uint64_t version)
+{
+    while (!stream->queue.empty() && (!event || event->done < version))
+        if (int status = run_one(stream)) return status;
+    return Success;
+}
+
+int push(Stream* stream, Operation operation)
+{
+    if (!streams.count(stream)) return InvalidValue;
+    if (stream->capture)
+    {
+        stream->capture->operations.push_back(operation);
+        return Success;
+    }
+    stream->queue.push_back(operation);
+    return eager ? run_until(stream, 0, 0) : (int)Success;
+}
+
+void* allocate(size_t bytes, bool host)
+{
+    // Guards before and behind.
+    const size_t guard = 256;
+    unsigned char* memory = (unsigned char*)aligned_alloc(256, (bytes + 3 * guard - 1) / guard * guard);
+    memset(memory, 0xff, (bytes + 3 * guard - 1) / guard * guard);
+    allocations[(uintptr_t)memory + guard] = {bytes, current_device, host};
+    return memory + guard;
+}
+
+int release(void* pointer, bool host)
+{
+    auto found = allocations.find((uintptr_t)pointer);
+    if (found == allocations.end() || found->second.host != host) return InvalidValue;
+    memset(pointer, 0xff, found->second.bytes);
+    // Not given back at once: a late reader shall meet NaNs and not another's numbers.
+    buried.push_back((char*)pointer - 256);
+    if (buried.size() > 64)
+    {
+        free(buried.front());
+        buried.erase(buried.begin());
+    }
+    allocations.erase(found);
+    return Success;
+}
+
+int copy(Stream* stream, void* target, const void* source, size_t bytes, bool to_device, bool from_device)
+{
+    if (to_device && !is_inside((uintptr_t)target, bytes)) return InvalidValue;
+    if (from_device && !is_inside((uintptr_t)source, bytes)) return InvalidValue;
+    Operation operation;
+    operation.run = [=] {
+        if (to_device && !is_inside((uintptr_t)target, bytes)) return (int)InvalidValue;
+        if (from_device && !is_inside((uintptr_t)source, bytes)) return (int)InvalidValue;
+        memmove(target, source, bytes);
+        return (int)Success;
+    };
+    return push(stream, operation);
+}
+}
+
+EXPORT cuInit(unsigned) { ENTER("cuInit"); return devices > 0 ? Success : 100; }
+EXPORT cuDriverGetVersion(int* version) { *version = 12040; return Success; }
+EXPORT cuDeviceGetCount(int* count) { ENTER("cuDeviceGetCount"); *count = devices; return Success; }
+EXPORT cuDeviceGet(int* device, int ordinal)
+{
+    ENTER("cuDeviceGet");
+    *device = ordinal;
+    return ordinal < devices ? Success : 101;
+}
+EXPORT cuDeviceGetName(char* name, int length, int) { snprintf(name, length, "emulated GPU"); return Success; }
+EXPORT cuDeviceTotalMem_v2(size_t* bytes, int) { *bytes = memory_bytes; return Success; }
+EXPORT cuDeviceGetAttribute(int* value, int attribute, int)
+{
+    *value = attribute == 75 ? compute_major : attribute == 76 ? compute_minor : attribute == 16 ? 4
+        : attribute == 97 ? 227 * 1024 : 0;
+    return Success;
+}
+EXPORT cuDevicePrimaryCtxRetain(void** context, int device)
+{
+    ENTER("cuDevicePrimaryCtxRetain");
+    *context = (void*)(uintptr_t)(device + 1);
+    return Success;
+}
+EXPORT cuDevicePrimaryCtxRelease_v2(int) { ENTER("cuDevicePrimaryCtxRelease_v2"); return Success; }
+EXPORT cuCtxSetCurrent(void* context) { current_device = (int)(uintptr_t)context - 1; return Success; }
+EXPORT cuMemGetInfo_v2(size_t* free, size_t* total)
+{
+    Hold held;
+    *total = memory_bytes;
+    *free = memory_bytes - used_bytes(current_device);
+    return Success;
+}
+EXPORT cuMemAlloc_v2(void** pointer, size_t bytes)
+{
+    ENTER("cuMemAlloc_v2");
+    if (current_device < 0) return 201;
+    if (used_bytes(current_device) + bytes > memory_bytes) return OutOfMemory;
+    *pointer = allocate(bytes, false);
+    return Success;
+}
+EXPORT cuMemFree_v2(void* pointer)
+{
+    ENTER("cuMemFree_v2");
+    // As the driver does, wait for all work; then a free cannot come before the last use, but the record shows it.
+    // Of this GPU alone: another's may be in the middle of a meeting of ranks.
+    for (Stream* stream : streams)
+        if (stream->device == current_device)
+            if (int status = run_until(stream, 0, 0)) return status;
+    return release(pointer, false);
+}
+EXPORT cuMemHostAlloc(void** pointer, size_t bytes, unsigned)
+{
+    ENTER("cuMemHostAlloc");
+    *pointer = allocate(bytes, true);
+    return Success;
+}
+EXPORT cuMemFreeHost(void* pointer) { ENTER("cuMemFreeHost"); return release(pointer, true); }
+EXPORT cuMemcpyHtoDAsync_v2(void* target, const void* source, size_t bytes, Stream* stream)
+{
+    ENTER("cuMemcpyHtoDAsync_v2");
+    return copy(stream, target, source, bytes, true, false);
+}
+EXPORT cuMemcpyDtoHAsync_v2(void* target, const void* source, size_t bytes, Stream* stream)
+{
+    ENTER("cuMemcpyDtoHAsync_v2");
+    return copy(stream, target, source, bytes, false, true);
+}
+EXPORT cuMemcpyDtoDAsync_v2(void* target, const void* source, size_t bytes, Stream* stream)
+{
+    ENTER("cuMemcpyDtoDAsync_v2");
+    return copy(stream, target, source, bytes, true, true);
+}
+EXPORT cuMemsetD8Async(void* target, unsigned char value, size_t bytes, Stream* stream)
+{
+    ENTER("cuMemsetD8Async");
+    if (!is_inside((uintptr_t)target, bytes)) return InvalidValue;
+    Operation operation;
+    operation.run = [=] { memset(target, value, bytes); return (int)Success; };
+    return push(stream, operation);
+}
+EXPORT cuStreamCreate(Stream** stream, unsigned)
+{
+    ENTER("cuStreamCreate");
+    *stream = new Stream();
+    (*stream)->device = current_device;
+    streams.insert(*stream);
+    return Success;
+}
+EXPORT cuStreamDestroy_v2(Stream* stream)
+{
+    ENTER("cuStreamDestroy_v2");
+    if (!streams.count(stream)) return InvalidValue;
+    int status = run_until(stream, 0, 0);
+    streams.erase(stream);
+    delete stream;
+    return status;
+}
+EXPORT cuStreamSynchronize(Stream* stream)
+{
+    ENTER("cuStreamSynchronize");
+    return streams.count(stream) ? run_until(stream, 0, 0) : (int)InvalidValue;
+}
+EXPORT cuStreamWaitEvent(Stream* stream, Event* event, unsigned)
+{
+    ENTER("cuStreamWaitEvent");
+    if (!events.count(event)) return InvalidValue;
+    if (event->recorded == 0) return Success;
+    Operation operation;
+    operation.waits_for = event;
+    operation.version = event->recorded;
+    return push(stream, operation);
+}
+EXPORT cuEventCreate(Event** event, unsigned)
+{
+    ENTER("cuEventCreate");
+    *event = new Event();
+    events.insert(*event);
+    return Success;
+}
+EXPORT cuEventDestroy_v2(Event* event)
+{
+    ENTER("cuEventDestroy_v2");
+    // Kept: a queue may still name it.
+    return events.erase(event) ? Success : InvalidValue;
+}
+EXPORT cuEventRecord(Event* event, Stream* stream)
+{
+    ENTER("cuEventRecord");
+    if (!events.count(event) || !streams.count(stream)) return InvalidValue;
+    if (stream->capture) return Success;
+    event->of = stream;
+    Operation operation;
+    operation.records = event;
+    operation.version = ++event->recorded;
+    return push(stream, operation);
+}
+EXPORT cuEventSynchronize(Event* event)
+{
+    ENTER("cuEventSynchronize");
+    return event->done < event->recorded ? run_until(event->of, event, event->recorded) : (int)Success;
+}
+EXPORT cuEventQuery(Event* event)
+{
+    ENTER("cuEventQuery");
+    return event->done < event->recorded ? NotReady : Success;
+}
+EXPORT cuEventElapsedTime(float* ms, Event* from, Event* to)
+{
+    *ms = (float)(to->at - from->at);
+    return Success;
+}
+EXPORT cuModuleLoadData(Module** module, const void* image)
+{
+    ENTER("cuModuleLoadData");
+    // The emulated NVRTC prefixes what it compiled with its length.
+    uint64_t bytes;
+    memcpy(&bytes, image, 8);
+    // A name of its own each time: the loader takes a name that it knows for the library that it has.
+    char path[] = "/tmp/krewe-kernels-XXXXXX";
+    int file = mkstemp(path);
+    if (file < 0 || write(file, (const char*)image + 8, bytes) != (ssize_t)bytes) return InvalidValue;
+    close(file);
+    void* library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    unlink(path);
+    if (!library)
+    {
+        last_error = dlerror();
+        return 200;
+    }
+    *module = new Module{library};
+    modules.insert(*module);
+    return Success;
+}
+EXPORT cuModuleUnload(Module* module)
+{
+    ENTER("cuModuleUnload");
+    // The library stays: a queue may still name its kernels.
+    return modules.erase(module) ? Success : InvalidValue;
+}
+EXPORT cuModuleGetFunction(Function** function, Module* module, const char* name)
+{
+    ENTER("cuModuleGetFunction");
+    void* launch = dlsym(module->library, name);
+    auto bytes = (int (*)())dlsym(module->library, (std::string(name) + "_argument_bytes").c_str());
+    if (!launch || !bytes) return NotFound;
+    *function = new Function{(Launcher)launch, bytes(), name};
+    return Success;
+}
+EXPORT cuFuncSetAttribute(Function* function, int attribute, int value)
+{
+    ENTER("cuFuncSetAttribute");
+    if (attribute == 8) function->shared_bytes = value;
+    return Success;
+}
+EXPORT cuLaunchKernel(
+    Function* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
+    Stream* stream, void** arguments, void**)
+{
+    ENTER("cuLaunchKernel");
+    record.back() = "launch " + function->name;
+    if (gx < 1 || gy < 1 || gz < 1 || gy > 65535 || gz > 65535 || (int)shared > function->shared_bytes)
+        return InvalidValue;
+    std::string copied((const char*)arguments[0], function->argument_bytes);
+    Operation operation;
+    operation.run = [=] {
+        const char* error = function->launch(
+            copied.data(), {(int)gx, (int)gy, (int)gz}, {(int)bx, (int)by, (int)bz}, shared, order);
+        if (!error) return (int)Success;
+        last_error = function->name + ": " + error;
+        return (int)LaunchFailed;
+    };
+    return push(stream, operation);
+}
+EXPORT cuStreamBeginCapture_v2(Stream* stream, int)
+{
+    ENTER("cuStreamBeginCapture_v2");
+    stream->capture = new Graph();
+    return Success;
+}
+EXPORT cuStreamEndCapture(Stream* stream, Graph** graph)
+{
+    ENTER("cuStreamEndCapture");
+    *graph = stream->capture;
+    stream->capture = 0;
+    graphs.insert(*graph);
+    return Success;
+}
+EXPORT cuGraphInstantiateWithFlags(Graph** executable, Graph* graph, uint64_t)
+{
+    ENTER("cuGraphInstantiateWithFlags");
+    *executable = new Graph(*graph);
+    graphs.insert(*executable);
+    return Success;
+}
+EXPORT cuGraphLaunch(Graph* graph, Stream* stream)
+{
+    ENTER("cuGraphLaunch");
+    for (Operation& operation : graph->operations)
+        if (int status = push(stream, operation)) return status;
+    return Success;
+}
+EXPORT cuGraphDestroy(Graph* graph)
+{
+    ENTER("cuGraphDestroy");
+    if (!graphs.erase(graph)) return InvalidValue;
+    delete graph;
+    return Success;
+}
+EXPORT cuGraphExecDestroy(Graph* graph)
+{
+    ENTER("cuGraphExecDestroy");
+    if (!graphs.erase(graph)) return InvalidValue;
+    delete graph;
+    return Success;
+}
+EXPORT cuGetErrorName(int status, const char** name)
+{
+    *name = status == OutOfMemory ? "CUDA_ERROR_OUT_OF_MEMORY" : status == LaunchFailed ? "CUDA_ERROR_LAUNCH_FAILED"
+        : status == 100 ? "CUDA_ERROR_NO_DEVICE" : status == InvalidValue ? "CUDA_ERROR_INVALID_VALUE" : "CUDA_ERROR";
+    return Success;
+}
+EXPORT cuGetErrorString(int, const char** text)
+{
+    static thread_local std::string copy;
+    copy = last_error.empty() ? "emulated" : last_error;
+    *text = copy.c_str();
+    return Success;
+}
+
+// What tests ask and set.
+EXPORT emulated_record(char* text, int bytes)
+{
+    Hold held;
+    std::string all;
+    for (auto& call : record) all += call + "\n";
+    if (text) snprintf(text, bytes, "%s", all.c_str());
+    return (int)all.size() + 1;
+}
+EXPORT emulated_forget() { Hold held; record.clear(); return Success; }
+EXPORT emulated_fail(const char* call, int after, int status)
+{
+    Hold held;
+    failures.push_back({call, after, status});
+    return Success;
+}
+EXPORT emulated_live(int kind)
+{
+    Hold held;
+    int host = 0;
+    for (auto& each : allocations) host += each.second.host;
+    switch (kind)
+    {
+        case 0: return (int)allocations.size() - host;
+        case 1: return host;
+        case 2: return (int)streams.size();
+        case 3: return (int)events.size();
+        case 4: return (int)modules.size();
+        default: return (int)graphs.size();
+    }
+}
+EXPORT emulated_settings(int fiber_order, int run_at_once, int device_count, int compute, int64_t bytes)
+{
+    Hold held;
+    order = fiber_order;
+    eager = run_at_once;
+    devices = device_count;
+    compute_major = compute / 10;
+    compute_minor = compute % 10;
+    memory_bytes = bytes;
+    sticky = Success;
+    failures.clear();
+    last_error.clear();
+    return Success;
+}
+
+int emulated_call(const char* call)
+{
+    Hold held;
+    return enter(call);
+}
+void emulated_outside(const std::function<void()>& wait)
+{
+    int held = depth;
+    for (int i = 0; i < held; i++) gate.unlock();
+    wait();
+    for (int i = 0; i < held; i++) gate.lock();
+}
+int emulated_push(void* stream, std::function<int()> run)
+{
+    Hold held;
+    Operation operation;
+    operation.run = run;
+    return push((Stream*)stream, operation);
+}
+
+__attribute__((constructor)) static void read_environment()
+{
+    if (const char* text = getenv("SIMT_ORDER")) order = atoi(text);
+    if (const char* text = getenv("SIMT_EAGER")) eager = atoi(text);
+    if (const char* text = getenv("SIMT_DEVICES")) devices = atoi(text);
+}

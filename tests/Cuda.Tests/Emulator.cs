@@ -1,0 +1,54 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using Krewe.Kernels.Cuda;
+
+namespace Krewe.Cuda.Tests;
+
+/// <summary>What a test asks of the emulated driver, and sets.</summary>
+internal sealed unsafe class Emulator
+{
+    private readonly delegate* unmanaged<byte*, int, int> _record;
+    private readonly delegate* unmanaged<int> _forget;
+    private readonly delegate* unmanaged<byte*, int, int, int> _fail;
+    private readonly delegate* unmanaged<int, int> _live;
+    private readonly delegate* unmanaged<int, int, int, int, long, int> _settings;
+
+    public Emulator(CudaLibraries libraries)
+    {
+        var library = libraries.Load(CudaLibrary.Driver);
+        _record = (delegate* unmanaged<byte*, int, int>)NativeLibrary.GetExport(library, "emulated_record");
+        _forget = (delegate* unmanaged<int>)NativeLibrary.GetExport(library, "emulated_forget");
+        _fail = (delegate* unmanaged<byte*, int, int, int>)NativeLibrary.GetExport(library, "emulated_fail");
+        _live = (delegate* unmanaged<int, int>)NativeLibrary.GetExport(library, "emulated_live");
+        _settings = (delegate* unmanaged<int, int, int, int, long, int>)
+            NativeLibrary.GetExport(library, "emulated_settings");
+    }
+
+    /// <summary>Calls since <see cref="Forget"/>; kernels as "launch NAME".</summary>
+    public string[] Calls()
+    {
+        var text = new byte[_record(null, 0)];
+        fixed (byte* target = text) _record(target, text.Length);
+        return Encoding.UTF8.GetString(text).TrimEnd('\0').Split('\n', StringSplitOptions.RemoveEmptyEntries);
+    }
+
+    public void Forget() => _forget();
+
+    /// <summary>The call after <paramref name="after"/> more of its kind fails with <paramref
+    /// name="status"/>.</summary>
+    public void Fail(string call, int after, int status)
+    {
+        fixed (byte* name = Encoding.UTF8.GetBytes(call + '\0')) _fail(name, after, status);
+    }
+
+    /// <summary>What is out: device memory, pinned memory, streams, events, modules, graphs.</summary>
+    public string Live() => $"{_live(0)} {_live(1)} {_live(2)} {_live(3)} {_live(4)} {_live(5)}";
+
+    /// <summary>Also ends whatever error state there is.</summary>
+    /// <param name="order">Of fibers: 0 ascending, 1 descending, else the seed of a random order.</param>
+    /// <param name="eager">Streams run at once, not as late as they may.</param>
+    /// <param name="architecture">Compute capability times ten.</param>
+    public void Set(
+        int order = 0, bool eager = false, int devices = 1, int architecture = 90, long memoryBytes = 2L << 30) =>
+        _settings(order, eager ? 1 : 0, devices, architecture, memoryBytes);
+}

@@ -1,0 +1,46 @@
+using System.Net.Http.Json;
+using System.Text.Json.Nodes;
+using Krewe.Cuda.Tests;
+using Krewe.EndToEnd.Tests.Harness;
+
+namespace Krewe.EndToEnd.Tests;
+
+/// <summary>
+/// Real workers with <c>--device cuda</c>, on NVIDIA's libraries as tests build them: prefill on one, handoff out of
+/// device memory, decode on the other.
+/// </summary>
+public sealed class EmulatedGpuTests
+{
+    private const string Question =
+        "The code of amber is 4821. The code of birch is 9137. What is the code of birch?";
+
+    [LongEmulatedFact]
+    public async Task A_served_answer_is_the_CPUs_and_blocks_went_from_GPU_to_GPU()
+    {
+        await using var gpu = await KreweCluster.StartAsync(
+            "--device", "cuda", "--cuda-libraries", EmulatedLibraries.Directory, "--cuda-cache",
+            EmulatedLibraries.CacheDirectory, "--kv-memory", "4MiB");
+        await using var cpu = await KreweCluster.StartAsync("--kv-memory", "4MiB");
+
+        var answer = await AskAsync(gpu);
+
+        Assert.Equal(await AskAsync(cpu), answer);
+        Assert.Contains("9137", answer);
+    }
+
+    private static async Task<string> AskAsync(KreweCluster cluster)
+    {
+        var response = await cluster.Http.PostAsJsonAsync(
+            new Uri(cluster.Address, "/v1/chat/completions"),
+            new
+            {
+                model = "tiny",
+                temperature = 0,
+                max_tokens = 24,
+                messages = new[] { new { role = "user", content = Question } },
+            });
+        var text = await response.Content.ReadAsStringAsync();
+        Assert.True(response.IsSuccessStatusCode, text);
+        return JsonNode.Parse(text)!["choices"]![0]!["message"]!["content"]!.GetValue<string>();
+    }
+}
