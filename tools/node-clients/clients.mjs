@@ -194,6 +194,32 @@ async function openai(OpenAI, name) {
         { model, messages, max_tokens: 400, ignore_eos: true }, { signal: AbortSignal.timeout(20) }),
       (e) => e instanceof OpenAI.APIUserAbortError, 'abort of a whole answer');
   });
+  await check(`${name} files and batches`, async () => {
+    const lines = [1, 2, 3].map((i) => JSON.stringify({
+      custom_id: `r${i}`, method: 'POST', url: '/v1/chat/completions', body: { model, messages, temperature: 0 },
+    }));
+    const file = await client.files.create({
+      file: await OpenAI.toFile(Buffer.from(`${lines.join('\n')}\n`), 'in.jsonl'), purpose: 'batch',
+    });
+    equal((await client.files.retrieve(file.id)).filename, 'in.jsonl', 'filename');
+    let batch = await client.batches.create({
+      input_file_id: file.id, endpoint: '/v1/chat/completions', completion_window: '24h', metadata: { of: name },
+    });
+    while (!['completed', 'failed', 'expired', 'cancelled'].includes(batch.status)) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      batch = await client.batches.retrieve(batch.id);
+    }
+    equal([batch.status, batch.request_counts.completed, batch.metadata.of], ['completed', 3, name], 'batch');
+    const output = await (await client.files.content(batch.output_file_id)).text();
+    for (const line of output.trim().split('\n').map((text) => JSON.parse(text)))
+      equal(line.response.body.choices[0].message.content, expected, line.custom_id);
+    equal((await client.batches.list({ limit: 1 })).data[0].id, batch.id, 'batches');
+    const ids = [];
+    for await (const row of client.files.list({ limit: 1 })) ids.push(row.id);
+    equal(ids.includes(file.id) && ids.includes(batch.output_file_id), true, 'files in pages');
+    equal((await client.files.delete(file.id)).deleted, true, 'delete');
+    await rejects(client.files.retrieve(file.id), (e) => e instanceof OpenAI.NotFoundError, 'a deleted file');
+  });
   await check(`${name} idempotency`, async () => {
     const headers = { 'Idempotency-Key': `node-${name}` };
     const create = () => client.chat.completions.create({ model, messages, temperature: 1 }, { headers });

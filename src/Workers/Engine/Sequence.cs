@@ -150,6 +150,9 @@ internal sealed class Sequence
     /// <summary>The running pull, prefix fetch or migration to here, to be cancelled; null before and after.</summary>
     public IActivePull? ActivePull { get; set; }
 
+    /// <summary>Blocks that lower tiers brought, or are bringing, at the newest admission.</summary>
+    public int RestoredBlocks { get; set; }
+
     /// <summary>The restore that writes some of its blocks; null before and after.</summary>
     public SequenceRestore? Restore { get; set; }
 

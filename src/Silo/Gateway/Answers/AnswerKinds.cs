@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Krewe.Abstractions;
+using Krewe.Silo.Access;
 using Krewe.Silo.Gateway.Messages;
 using Krewe.Silo.Gateway.Requests;
 using Krewe.Silo.Gateway.Responses;
@@ -99,7 +100,8 @@ internal sealed class AnswerKinds(RequestReader reader, ServedModel model)
     {
         var request = run.Request;
         var head = new AnswerHead(
-            IdPrefixOf(request.Origin!.Kind) + run.Id, request.Spec.ArrivedAt.ToUnixTimeSeconds(), model.Name,
+            IdPrefixOf(request.Origin!.Kind) + RequestIds.Outside(run.Id),
+            request.Spec.ArrivedAt.ToUnixTimeSeconds(), model.Name,
             $"fp_{model.Fingerprint[..FingerprintChars]}");
         var context = new AnswerContext(head, request, model.Folder.Tokenizer, run.PromptLogprobsOf);
         return request.Origin.Kind switch

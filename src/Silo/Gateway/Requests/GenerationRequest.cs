@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Krewe.Abstractions;
+using Krewe.Control.Access;
 using Krewe.Silo.Gateway.Constraints;
 
 namespace Krewe.Silo.Gateway.Requests;
@@ -69,6 +70,12 @@ internal sealed record GenerationRequest
 
     /// <summary>Each token must be told, whether it completes text or not.</summary>
     public bool ShowsEveryToken => ReturnTokenIds || Logprobs is not null || Candidates > Choices;
+
+    /// <summary>Who asks.</summary>
+    public TenantPolicy Tenant { get; init; } = new() { Name = TenantPolicy.Anonymous };
+
+    /// <summary>It takes what others leave of the cluster.</summary>
+    public bool IsBatch { get; init; }
 
     /// <summary>What the client sent; null for a request of our own.</summary>
     public AnswerOrigin? Origin { get; init; }
