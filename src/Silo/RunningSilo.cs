@@ -1,6 +1,6 @@
 using System.Globalization;
 using Krewe.Abstractions;
-using Krewe.Silo.Gateway;
+using Krewe.Silo.Gateway.Admission;
 using Krewe.Silo.Hosting;
 using Krewe.Silo.Links;
 using Krewe.Silo.Streams;

@@ -6,17 +6,23 @@ using Krewe.Control.Cluster;
 using Krewe.Control.Routing;
 using Krewe.Grains;
 using Krewe.Silo.Access;
+using Krewe.Silo.Batches;
 using Krewe.Silo.Cluster;
+using Krewe.Silo.Dashboard;
 using Krewe.Silo.Gateway;
+using Krewe.Silo.Gateway.Admission;
 using Krewe.Silo.Gateway.Answers;
 using Krewe.Silo.Gateway.Requests;
 using Krewe.Silo.Hosting;
 using Krewe.Silo.Kv;
 using Krewe.Silo.Links;
+using Krewe.Silo.Recording;
 using Krewe.Silo.Streams;
+using Krewe.Silo.Telemetry;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -34,6 +40,11 @@ public static class SiloHost
 
     /// <summary>A client that takes longer for its headers holds a connection for nothing.</summary>
     private static readonly TimeSpan HeadersTimeout = TimeSpan.FromSeconds(10);
+
+    /// <summary>Idle connections cost some kilobytes each; health checks must come through all the same.</summary>
+    private const long ConnectionsMin = 16_384;
+
+    private const double ReaderBytesPerSecond = 16 << 10;
 
     /// <summary>
     /// Runs a silo until <paramref name="stop"/>, then drains it. Prints its settings and address, or one clear line
@@ -132,8 +143,15 @@ public static class SiloHost
             kestrel.AddServerHeader = false;
             kestrel.Limits.MaxRequestBodySize = options.MaxRequestBytes;
             kestrel.Limits.RequestHeadersTimeout = HeadersTimeout;
-            kestrel.Listen(IPAddress.Parse(options.BindHost), options.HttpPort);
+            // The server grants a write the time that its bytes take at this rate, and what earlier writes were faster:
+            // at its usual 240 bytes a second a megabyte would wait for a dead reader for more than an hour.
+            kestrel.Limits.MinResponseDataRate = new MinDataRate(ReaderBytesPerSecond, options.ReaderPatience);
+            kestrel.Limits.MaxConcurrentConnections = Math.Max(
+                ConnectionsMin, 4L * options.Cluster.MaxRequestsPerSilo);
+            kestrel.Listen(
+                IPAddress.Parse(options.BindHost), options.HttpPort, listen => GatewayTls.Use(listen, options));
         });
+        if (options.TlsCertificate is not null) builder.WebHost.UseKestrelHttpsConfiguration();
         var services = builder.Services;
         services.AddRoutingCore();
         services.AddLogging();
@@ -147,7 +165,10 @@ public static class SiloHost
         services.AddSingleton(new Entropy(() => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)))));
         AddLinks(services);
         AddAccess(services);
+        if (options.CorsOrigins.Count > 0) services.AddCors();
         AddGateway(services);
+        TelemetryServices.Add(services);
+        AddDashboard(services);
         services.AddSingleton(new DecisionLog());
         services.AddSingleton(new PoolPolicy());
         services.AddSingleton<DecisionEndpoints>();
@@ -157,6 +178,8 @@ public static class SiloHost
         services.AddSingleton(RoutingPolicies.Create(
             options.RoutingPolicy ?? RoutingPolicies.Default,
             BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)))));
+        // Behind the grain host: it stops before it.
+        services.AddHostedService(provider => provider.GetRequiredService<BatchRunner>());
         services.AddKreweGrains(new GrainOptions
         {
             SiloId = options.SiloId,
@@ -166,7 +189,9 @@ public static class SiloHost
         });
 
         var app = builder.Build();
+        TelemetryServices.UseResponseCount(app);
         app.UseMiddleware<ErrorMiddleware>();
+        if (options.CorsOrigins.Count > 0) app.UseCors(policy => Cors.Allow(policy, options.CorsOrigins));
         app.UseMiddleware<AccessMiddleware>();
         GatewayRoutes.Map(
             app,
@@ -178,6 +203,11 @@ public static class SiloHost
             app.Services.GetRequiredService<ClusterEndpoints>());
         app.Services.GetRequiredService<DecisionEndpoints>().Map(app);
         app.Services.GetRequiredService<AuditLog>().Map(app);
+        TelemetryServices.Map(app);
+        app.Services.GetRequiredService<DashboardEndpoints>().Map(app);
+        OrleansPage.Map(app);
+        app.Services.GetRequiredService<FileEndpoints>().Map(app);
+        app.Services.GetRequiredService<BatchEndpoints>().Map(app);
         return app;
     }
 
@@ -205,9 +235,20 @@ public static class SiloHost
         services.AddSingleton<AuditLog>();
     }
 
+    private static void AddDashboard(IServiceCollection services)
+    {
+        services.AddSingleton<SnapshotRing>();
+        services.AddSingleton<SnapshotSampler>();
+        services.AddHostedService(provider => provider.GetRequiredService<SnapshotSampler>());
+        services.AddSingleton<DashboardEndpoints>();
+    }
+
     private static void AddGateway(IServiceCollection services)
     {
         services.AddSingleton<Door>();
+        services.AddSingleton<TraceRecorder>();
+        services.AddSingleton<BodyMemory>();
+        services.AddSingleton<DispatchLine>();
         services.AddSingleton<RequestReader>();
         services.AddSingleton<Generator>();
         services.AddSingleton<AnswerKinds>();
@@ -221,6 +262,10 @@ public static class SiloHost
         services.AddSingleton<ClusterEndpoints>();
         services.AddSingleton<TokenEndpoints>();
         services.AddSingleton<ServerEndpoints>();
+        services.AddSingleton<StoredFiles>();
+        services.AddSingleton<FileEndpoints>();
+        services.AddSingleton<BatchEndpoints>();
+        services.AddSingleton<BatchRunner>();
     }
 
     private static async Task StartGatewayAsync(

@@ -49,6 +49,10 @@ public sealed class SiloClusterTests(ITestOutputHelper output)
         Assert.Equal(2, state.RootElement.GetProperty("silos").GetArrayLength());
         foreach (var worker in state.RootElement.GetProperty("workers").EnumerateArray())
             Assert.Equal(0, worker.GetProperty("attempts").GetInt32());
+
+        // One that is asked to go leaves its cluster, and nobody has to find out.
+        cluster.Terminate("silo-1");
+        await cluster.WhenAloneAsync(2);
     }
 
     [OrleansFact("a minute")]

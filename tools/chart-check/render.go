@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"sort"
 	"strings"
 	"text/template"
@@ -97,6 +98,13 @@ func render(chart, name, namespace string, merged values) error {
 	if err := readYaml(filepath.Join(chart, "Chart.yaml"), &about); err != nil {
 		return err
 	}
+	schema := values{}
+	if err := readYaml(filepath.Join(chart, "values.schema.json"), &schema); err != nil {
+		return err
+	}
+	if err := compilePatterns(schema); err != nil {
+		return err
+	}
 	templates, others, err := readChart(chart)
 	if err != nil {
 		return err
@@ -135,6 +143,31 @@ func render(chart, name, namespace string, merged values) error {
 		}
 		if filepath.Ext(path) != ".txt" && strings.TrimSpace(out.String()) != "" {
 			fmt.Printf("---\n# Source: %v/%s\n%s\n", about["name"], path, strings.TrimSpace(out.String()))
+		}
+	}
+	return nil
+}
+
+// compilePatterns refuses patterns that Helm could not compile: its schemas are checked with Go's regular expressions, which
+// have no look-ahead.
+func compilePatterns(schema interface{}) error {
+	switch node := schema.(type) {
+	case values:
+		for key, value := range node {
+			if pattern, isText := value.(string); isText && key == "pattern" {
+				if _, err := regexp.Compile(pattern); err != nil {
+					return fmt.Errorf("values.schema.json: %w", err)
+				}
+			}
+			if err := compilePatterns(value); err != nil {
+				return err
+			}
+		}
+	case []interface{}:
+		for _, value := range node {
+			if err := compilePatterns(value); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

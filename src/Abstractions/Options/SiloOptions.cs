@@ -82,6 +82,27 @@ public sealed record SiloOptions
     /// one.</summary>
     public string? AuditLog { get; init; }
 
+    /// <summary>PEM files of the gateway's certificate and key; null = plain HTTP.</summary>
+    public string? TlsCertificate { get; init; }
+
+    /// <inheritdoc cref="TlsCertificate"/>
+    public string? TlsKey { get; init; }
+
+    /// <summary>Mutual TLS with workers; null = plain TCP.</summary>
+    public LinkTlsOptions? LinkTls { get; init; }
+
+    /// <summary>Web sites, like https://app.example, whose pages may call the API from a browser; "*" = all.</summary>
+    public IReadOnlyList<string> CorsOrigins { get; init; } = [];
+
+    /// <summary>File that a trace of the requests is written to, without prompts; null = none.</summary>
+    public string? RecordFile { get; init; }
+
+    /// <summary>A client that does not read what waits for it for this long is given up. Above 1 s.</summary>
+    public TimeSpan ReaderPatience { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>For comparison: batches run in the order of their files.</summary>
+    public bool BatchArrivalOrder { get; init; }
+
     /// <summary>Name of the routing policy; null = the usual one.</summary>
     public string? RoutingPolicy { get; init; }
 
@@ -110,6 +131,17 @@ public sealed record SiloOptions
             yield return $"Model folder '{ModelDirectory}' does not exist; give --model a folder with config.json.";
         if (ApiKeys is not null && !File.Exists(ApiKeys) && !Directory.Exists(ApiKeys))
             yield return $"API keys '{ApiKeys}' do not exist; make a file of them with 'krewe keys make'.";
+        if (TlsCertificate is null != TlsKey is null)
+            yield return "TLS needs both --tls-cert and --tls-key; give the other one too.";
+        foreach (var error in LinkTls?.Validate() ?? []) yield return error;
+        foreach (var origin in CorsOrigins)
+        {
+            var isSite = Uri.TryCreate(origin, UriKind.Absolute, out var site)
+                && site.Scheme is "http" or "https" && site.GetLeftPart(UriPartial.Authority) == origin;
+            if (origin != "*" && !isSite)
+                yield return $"CORS origin '{origin}' is no web site; write it like https://app.example, or *.";
+        }
+
         if (MaxRequestBytes < 1024) yield return $"MaxRequestBytes is {MaxRequestBytes}; it must be at least 1024.";
         if (RecordKeep <= TimeSpan.Zero)
             yield return $"RecordKeep is {RecordKeep.TotalSeconds} s; it must be positive.";

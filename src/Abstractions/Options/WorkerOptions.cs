@@ -137,6 +137,12 @@ public sealed record WorkerOptions
     /// <summary>How blocks travel from and to this worker.</summary>
     public KvTransport KvTransport { get; init; } = KvTransport.Auto;
 
+    /// <summary>Where GET /metrics and the health checks are answered; null = nowhere.</summary>
+    public IPEndPoint? Metrics { get; init; }
+
+    /// <summary>Mutual TLS with silos and other workers; null = plain TCP.</summary>
+    public LinkTlsOptions? LinkTls { get; init; }
+
     /// <summary>
     /// After SIGTERM: how long running sequences may take to finish or to move to another worker. Shorter than what the
     /// host gives the process before it kills it.
@@ -163,6 +169,7 @@ public sealed record WorkerOptions
             yield return "WorkerId is empty; give --id a name unique in the cluster.";
         if (!Directory.Exists(ModelDirectory))
             yield return $"Model folder '{ModelDirectory}' does not exist; give --model a folder with config.json.";
+        foreach (var error in LinkTls?.Validate() ?? []) yield return error;
         if (Silos.Count == 0) yield return "No silo given; name at least one with --silo host:port.";
         foreach (var silo in Silos)
         {

@@ -43,6 +43,24 @@ internal sealed class SiloSettings(int usualLinkPort)
     private readonly Option<string?> _auditLog = Setting.Text(
         "--audit-log", "FILE", "Where operators' actions are put down. Default: audit.jsonl in --data.");
 
+    private readonly Option<string?> _tlsCertificate = Setting.Text(
+        "--tls-cert", "FILE", "PEM certificate of the API; read again when changed. Default: plain HTTP.");
+
+    private readonly Option<string?> _tlsKey = Setting.Text("--tls-key", "FILE", "Its key.");
+
+    private readonly Option<string[]> _corsOrigins = new("--cors-origin")
+    {
+        Description = "Web site whose pages may call the API; may be given more than once. Default: none.",
+        HelpName = "URL",
+    };
+
+    private readonly Option<string?> _record = Setting.Text(
+        "--record", "FILE", "Write a trace of the requests there, without prompts, for simulate and replay.");
+
+    private readonly Option<bool> _batchArrivalOrder = new("--batch-arrival-order") { Hidden = true };
+
+    private readonly LinkTlsSettings _linkTls = new();
+
     private readonly Option<string?> _policy = Setting.Text(
         "--policy", "NAME",
         $"How workers are chosen. Default {RoutingPolicies.Default}; {string.Join(", ", RoutingPolicies.Names)}.");
@@ -61,8 +79,9 @@ internal sealed class SiloSettings(int usualLinkPort)
     {
         foreach (var option in (Option[])[_port, _linkPort, _host, _model, _servedName, _data, _id, _drain,
             _recordKeep, _resumeWindow, _policy, _ttftSlo, _tpotSlo,
-            _apiKeys, _auditLog])
+            _apiKeys, _auditLog, _tlsCertificate, _tlsKey, _corsOrigins, _record, _batchArrivalOrder])
             command.Add(option);
+        _linkTls.AddTo(command);
         _cluster.AddTo(command);
         _redis.AddTo(command);
         _scale.AddTo(command);
@@ -82,6 +101,12 @@ internal sealed class SiloSettings(int usualLinkPort)
         DrainGrace = _drain.Read(result),
         ApiKeys = result.GetValue(_apiKeys),
         AuditLog = result.GetValue(_auditLog),
+        TlsCertificate = result.GetValue(_tlsCertificate),
+        TlsKey = result.GetValue(_tlsKey),
+        CorsOrigins = result.GetValue(_corsOrigins) ?? [],
+        RecordFile = result.GetValue(_record),
+        BatchArrivalOrder = result.GetValue(_batchArrivalOrder),
+        LinkTls = _linkTls.Read(result),
         RoutingPolicy = result.GetValue(_policy),
         TtftSlo = result.GetValue(_ttftSlo),
         TpotSlo = result.GetValue(_tpotSlo),

@@ -4,7 +4,7 @@ using System.Reflection;
 
 namespace Krewe.Cli;
 
-/// <summary>A <c>krewe serve</c> of its own, with one prefill and two decode workers, for a benchmark.</summary>
+/// <summary>A <c>krewe serve</c> of its own for a benchmark.</summary>
 internal sealed class BenchCluster : IAsyncDisposable
 {
     private readonly Process _process;
@@ -18,8 +18,20 @@ internal sealed class BenchCluster : IAsyncDisposable
     public HttpClient Http { get; }
 
     /// <summary>Throws <see cref="InvalidOperationException"/> when it does not come up.</summary>
+    public static Task<BenchCluster> StartAsync(
+        string model, int threads, bool blocking, Terminal terminal, CancellationToken cancellationToken) =>
+        // Without a prefix cache a repeated prompt is computed, and its KV travels, each time.
+        StartAsync(
+            [
+                "--model", model, "--prefill", "1", "--decode", "2",
+                "--threads", threads.ToString(CultureInfo.InvariantCulture), "--no-prefix-cache", "--kv-memory", "1GiB",
+                .. blocking ? (string[])["--blocking-migration"] : [],
+            ],
+            terminal, cancellationToken);
+
+    /// <summary>One with these arguments of <c>serve</c>, on a free port.</summary>
     public static async Task<BenchCluster> StartAsync(
-        string model, int threads, bool blocking, Terminal terminal, CancellationToken cancellationToken)
+        IEnumerable<string> arguments, Terminal terminal, CancellationToken cancellationToken)
     {
         var start = new ProcessStartInfo
         {
@@ -31,10 +43,7 @@ internal sealed class BenchCluster : IAsyncDisposable
         if (Path.GetFileNameWithoutExtension(start.FileName) == "dotnet")
             start.ArgumentList.Add(Assembly.GetExecutingAssembly().Location);
 
-        // Without a prefix cache a repeated prompt is computed, and its KV travels, each time.
-        foreach (var argument in (string[])["serve", "--port", "0", "--model", model, "--prefill", "1", "--decode", "2",
-            "--threads", threads.ToString(CultureInfo.InvariantCulture), "--no-prefix-cache", "--kv-memory", "1GiB",
-            .. blocking ? (string[])["--blocking-migration"] : []])
+        foreach (var argument in (string[])["serve", "--port", "0", .. arguments])
             start.ArgumentList.Add(argument);
         var process = Process.Start(start)!;
         process.ErrorDataReceived += (_, line) => terminal.Say(line.Data ?? "");

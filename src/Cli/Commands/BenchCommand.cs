@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using Krewe.Models;
+using Krewe.Simulation;
 using Microsoft.Extensions.Logging;
 
 namespace Krewe.Cli;
@@ -18,9 +19,11 @@ internal sealed class BenchCommand : Command
             terminal, "engine", "The same steps in kernels, model runner and engine.",
             (run, logger, cancellationToken) => run.EngineAsync(serving: false, logger, cancellationToken)));
         Add(new LayerCommand(
-            terminal, "serving", "The same, and above the engine the whole server over HTTP.",
-            (run, logger, cancellationToken) => run.EngineAsync(serving: true, logger, cancellationToken)));
+            terminal, "serving", "The same, and above the engine the whole server over HTTP; or one under a trace.",
+            (run, logger, cancellationToken) => run.EngineAsync(serving: true, logger, cancellationToken),
+            new LoadSettings()));
         Add(new BenchTokenizerCommand(terminal));
+        Add(new BenchConstraintsCommand(terminal));
         Add(new BenchStallCommand(terminal));
         Add(new BenchReuseCommand(terminal));
         Add(new BenchPrefixCommand(terminal));
@@ -30,27 +33,46 @@ internal sealed class BenchCommand : Command
         Add(new StoreBenchCommand(terminal));
         Add(new TtftBenchCommand(terminal));
         Add(new RoutingBenchCommand(terminal));
+        Add(new BenchTenantsCommand(terminal));
+        Add(new BenchBatchCommand(terminal));
+        Add(new BenchGatewayCommand(terminal));
+        Add(new BenchGatewayWorkerCommand());
+        Add(new BenchGatewaySourceCommand());
         Add(new BenchGrainsCommand(terminal));
     }
 
     private sealed class LayerCommand : Command
     {
         private readonly BenchSettings _settings = new();
+
+        private readonly Option<string[]> _trace = new("--trace")
+        {
+            Description = "Load a server with a trace instead: mooncake, azure, pairs or krewe, and its file.",
+            HelpName = "FORMAT FILE",
+            Arity = new ArgumentArity(2, 2),
+            AllowMultipleArgumentsPerToken = true,
+        };
+
+        private readonly LoadSettings? _load;
         private readonly Terminal _terminal;
         private readonly Func<BenchRun, ILogger, CancellationToken, Task<BenchReport>> _measure;
 
         public LayerCommand(
             Terminal terminal, string name, string description,
-            Func<BenchRun, ILogger, CancellationToken, Task<BenchReport>> measure)
+            Func<BenchRun, ILogger, CancellationToken, Task<BenchReport>> measure, LoadSettings? load = null)
             : base(name, description)
         {
-            (_terminal, _measure) = (terminal, measure);
+            (_terminal, _measure, _load) = (terminal, measure, load);
             _settings.AddTo(this);
+            if (load is not null) Add(_trace);
+            load?.AddTo(this);
             SetAction(RunAsync);
         }
 
         private async Task<int> RunAsync(ParseResult result, CancellationToken cancellationToken)
         {
+            if (_load is not null && result.GetValue(_trace) is [var format, var file])
+                return await LoadAsync(result, format, file, cancellationToken);
             var time = TimeProvider.System;
             using var model = ModelFolder.Open(_settings.ModelFolder(result));
             var sizes = _settings.Read(result);
@@ -67,6 +89,20 @@ internal sealed class BenchCommand : Command
                 "a layer is faster than the one below it: the machine was not at rest; run again, or with more "
                 + "--repeats.");
             return ExitCode.Failure;
+        }
+
+        private async Task<int> LoadAsync(
+            ParseResult result, string format, string file, CancellationToken cancellationToken)
+        {
+            if (!Enum.TryParse<TraceFormat>(format, ignoreCase: true, out var known) || known == TraceFormat.ServeGen)
+            {
+                return _terminal.RefuseUsage(
+                    [$"--trace is of '{format}'; it must be mooncake, azure, pairs or krewe."], "bench serving");
+            }
+
+            return await _load!.RunAsync(
+                result, file, known, _settings.ModelFolder(result), _settings.AtOnce(result),
+                _settings.WantsJson(result), _terminal, cancellationToken);
         }
     }
 }

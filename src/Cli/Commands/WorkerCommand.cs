@@ -42,7 +42,9 @@ internal sealed class WorkerCommand : Command
         Hidden = true,
     };
 
+    private readonly LinkTlsSettings _linkTls = new();
     private readonly EngineSettings _engine = new();
+    private readonly TelemetrySettings _telemetry = new();
     private readonly Terminal _terminal;
 
     public WorkerCommand(Terminal terminal)
@@ -52,7 +54,9 @@ internal sealed class WorkerCommand : Command
         foreach (var option in (Option[])[_id, _role, _model, _servedName, _silos, _blockTokens, _dataHost, _dataPort,
             _supervised])
             Add(option);
+        _linkTls.AddTo(this);
         _engine.AddTo(this);
+        _telemetry.AddTo(this);
         SetAction(RunAsync);
     }
 
@@ -70,6 +74,7 @@ internal sealed class WorkerCommand : Command
             BlockTokens = _blockTokens.Read(result),
             DataHost = result.GetValue(_dataHost) ?? "127.0.0.1",
             DataPort = _dataPort.Read(result),
+            LinkTls = _linkTls.Read(result),
         };
         return _engine.Read(result, basis, Environment.ProcessorCount);
     }
@@ -81,7 +86,8 @@ internal sealed class WorkerCommand : Command
         if (errors.Length > 0) return _terminal.RefuseUsage(errors, Name);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         if (result.GetValue(_supervised)) StopWhenInputCloses(stop);
-        using var logs = Logs.Create(result, _terminal, TimeProvider.System);
+        using var logs = Logs.Create(result, _terminal, TimeProvider.System, options.WorkerId);
+        using var telemetry = _telemetry.Start(result, "krewe-worker", options.WorkerId);
         return await WorkerHost.RunAsync(options, logs, TimeProvider.System, stop.Token);
     }
 

@@ -20,6 +20,7 @@ internal static class WorkerArguments
         ];
         foreach (var silo in options.Silos) arguments.AddRange(["--silo", silo]);
         if (options.ServedModelName is { } name) arguments.AddRange(["--served-model-name", name]);
+        arguments.AddRange(LinkTlsSettings.ToArguments(options.LinkTls));
         arguments.AddRange(EngineSettings.ToArguments(options));
         return arguments;
     }

@@ -93,7 +93,8 @@ public static partial class AccessFile
     {
         if (!NamePattern().IsMatch(tenant)) yield return $"{at}: a name is 1 to 64 letters, digits, '-' and '_'.";
         if (limits.Weight is not (null or > 0 and <= 1e6)) yield return $"{at}: 'weight' must be above 0, at most 1e6.";
-        if (limits.Priority is < -100 or > 100) yield return $"{at}: 'priority' must be -100 to 100.";
+        if (limits.Priority is < -TenantPolicy.PriorityMax or > TenantPolicy.PriorityMax)
+            yield return $"{at}: 'priority' must be -{TenantPolicy.PriorityMax} to {TenantPolicy.PriorityMax}.";
         foreach (var (field, value) in limits.Counts())
         {
             if (value < 1)

@@ -6,6 +6,9 @@ public sealed record TenantPolicy
     /// <summary>The tenant of everybody while no keys are configured.</summary>
     public const string Anonymous = "";
 
+    /// <summary>Priorities reach from minus this to this.</summary>
+    public const int PriorityMax = 100;
+
     public required string Name { get; init; }
 
     /// <summary>Its share beside others that wait: twice the weight, twice the tokens.</summary>

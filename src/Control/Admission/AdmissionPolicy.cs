@@ -19,6 +19,13 @@ public sealed record AdmissionSnapshot
 
     public required int DecodeWorkers { get; init; }
 
+    /// <summary>Requests of the one who asks that are inside; null when there is one tenant, who may fill the silo.
+    /// </summary>
+    public int? TenantRequests { get; init; }
+
+    /// <summary>Its own limit; null = none.</summary>
+    public int? TenantMaxRequests { get; init; }
+
     /// <summary>Requests that ended per second lately; null when not known.</summary>
     public double? EndedPerSecond { get; init; }
 }
@@ -66,6 +73,26 @@ public static class AdmissionPolicy
                 TimeSpan.FromSeconds(WorkerReturnSeconds));
         }
 
+        if (snapshot.TenantRequests >= snapshot.TenantMaxRequests)
+        {
+            return new Refused(ErrorCode.RateLimited,
+                string.Create(CultureInfo.InvariantCulture,
+                    $"{snapshot.TenantRequests} requests of yours are running or waiting; your limit is "
+                    + $"{snapshot.TenantMaxRequests} at once. Send the next when one has ended."),
+                TimeSpan.FromSeconds(1));
+        }
+
+        // One that floods takes half of the places and leaves half, two take two thirds: nobody can fill the silo
+        // (dynamic thresholds; Choudhury and Hahne, 1998).
+        if (snapshot.TenantRequests is > 0 and var own && own >= snapshot.MaxRequests - snapshot.OpenRequests)
+        {
+            return new Refused(ErrorCode.Overloaded,
+                string.Create(CultureInfo.InvariantCulture,
+                    $"{own} requests of yours wait here; the places that are left are for others. Try again when some "
+                    + $"have ended."),
+                UntilRoom(snapshot));
+        }
+
         if (snapshot.OpenRequests < snapshot.MaxRequests)
             return new Admitted();
         var wait = UntilRoom(snapshot);
@@ -79,7 +106,7 @@ public static class AdmissionPolicy
     /// <summary>When a place will be free if requests go on ending as they did.</summary>
     private static TimeSpan UntilRoom(AdmissionSnapshot snapshot)
     {
-        var ahead = snapshot.OpenRequests - snapshot.MaxRequests + 1;
+        var ahead = Math.Max(1, snapshot.OpenRequests - snapshot.MaxRequests + 1);
         var seconds = snapshot.EndedPerSecond is { } rate && rate > 0 ? Math.Ceiling(ahead / rate) : 1;
         return TimeSpan.FromSeconds(Math.Clamp(seconds, 1, RetryAfterSecondsMax));
     }

@@ -36,6 +36,9 @@ public sealed record QueueEntry
     /// <summary>"" = the common one.</summary>
     public string Tenant { get; init; } = "";
 
+    /// <summary>Its tenant's: twice the weight, twice the tokens.</summary>
+    public double Weight { get; init; } = 1;
+
     /// <summary>Higher goes first, always.</summary>
     public int Priority { get; init; }
 

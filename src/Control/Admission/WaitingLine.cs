@@ -6,16 +6,26 @@ namespace Krewe.Control.Admission;
 /// Requests that wait to be dispatched. Strict priorities; inside one, tenants share as <see cref="Fairness"/> says;
 /// inside a tenant, <see cref="QueueOrder"/>. Deterministic. Not thread-safe.
 /// </summary>
-public sealed class WaitingLine(QueueOrder order, Fairness fairness, int quantumTokens = 4096)
+/// <param name="order">Within a tenant.</param>
+/// <param name="fairness">Between tenants.</param>
+/// <param name="quantumTokens">A turn's tokens, for a weight of 1.</param>
+/// <param name="claimTokens">What a tenant keeps of a share that it did not use, for a weight of 1: so many tokens of a
+/// burst go before those of tenants that use more than theirs.</param>
+public sealed class WaitingLine(
+    QueueOrder order, Fairness fairness, int quantumTokens = 4096, int claimTokens = 0)
 {
     private readonly SortedList<int, Band> _bands = new(Comparer<int>.Create((a, b) => b.CompareTo(a)));
     private readonly Dictionary<string, double> _served = new(StringComparer.Ordinal);
     private readonly HashSet<string> _waiting = new(StringComparer.Ordinal);
     private long _entries;
 
+    // What the last one that left had been served: whoever finds nobody waiting starts from there.
+    private double _floor = double.NegativeInfinity;
+
     public int Count => _waiting.Count;
 
-    /// <summary>Tokens that the tenant was charged for, and forgiven up to; only differences mean anything.</summary>
+    /// <summary>Tokens over weight that the tenant was charged for, and forgiven up to; only differences mean anything.
+    /// </summary>
     public double ServedOf(string tenant) => _served.GetValueOrDefault(tenant);
 
     public void Enqueue(QueueEntry entry)
@@ -27,9 +37,10 @@ public sealed class WaitingLine(QueueOrder order, Fairness fairness, int quantum
         var tenant = fairness == Fairness.None ? "" : entry.Tenant;
         if (!band.Tenants.TryGetValue(tenant, out var line))
         {
-            // Whoever was away has no claim on what it did not use: it starts where the least served one is.
-            if (band.Tenants.Count > 0)
-                _served[tenant] = Math.Max(ServedOf(tenant), band.Tenants.Keys.Min(ServedOf));
+            // Whoever was away has no claim on what it did not use, or a small one: it starts where the least served
+            // one is, or was when nobody waited any more.
+            var floor = band.Tenants.Count > 0 ? band.Tenants.Keys.Min(ServedOf) : _floor;
+            _served[tenant] = Math.Max(ServedOf(tenant), floor - claimTokens);
             band.Tenants.Add(tenant, line = new Line());
             band.Turns.Enqueue(tenant);
         }
@@ -46,7 +57,7 @@ public sealed class WaitingLine(QueueOrder order, Fairness fairness, int quantum
         while (_bands.Count > 0)
         {
             var band = _bands.Values[0];
-            if (TryTake(band, out entry)) return true;
+            if (TryTake(band, null, out entry)) return true;
             _bands.RemoveAt(0);
         }
 
@@ -54,14 +65,37 @@ public sealed class WaitingLine(QueueOrder order, Fairness fairness, int quantum
         return false;
     }
 
-    /// <summary>Output tokens of a tenant's running request: they count as its prompt did.</summary>
-    public void Charge(string tenant, int tokens) => _served[tenant] = ServedOf(tenant) + tokens;
+    /// <summary>The next one of these tenants, the least served first, whatever the fairness.</summary>
+    public bool TryDequeue(Predicate<string> tenants, [NotNullWhen(true)] out QueueEntry? entry)
+    {
+        foreach (var band in _bands.Values)
+        {
+            if (TryTake(band, tenants, out entry)) return true;
+        }
 
-    private bool TryTake(Band band, [NotNullWhen(true)] out QueueEntry? entry)
+        entry = null;
+        return false;
+    }
+
+    /// <summary>Output tokens of a tenant's running request: they count as its prompt did.</summary>
+    public void Charge(string tenant, double tokens, double weight = 1) =>
+        _served[tenant] = ServedOf(tenant) + (tokens / weight);
+
+    /// <summary>Every other tenant that waits was served more than this one: it is within its share.</summary>
+    public bool IsWithinShare(string tenant)
+    {
+        var others = _bands.Values.SelectMany(band => band.Tenants.Keys).Where(other => other != tenant);
+        return others.All(other => ServedOf(other) > ServedOf(tenant));
+    }
+
+    private bool TryTake(Band band, Predicate<string>? tenants, [NotNullWhen(true)] out QueueEntry? entry)
     {
         while (band.Tenants.Count > 0)
         {
-            var tenant = fairness == Fairness.DeficitRoundRobin ? NextInTurn(band) : LeastServed(band);
+            var tenant = fairness == Fairness.DeficitRoundRobin && tenants is null
+                ? NextInTurn(band)
+                : LeastServed(band, tenants);
+            if (tenant is null) break;
             var line = band.Tenants[tenant];
             if (!TryPeek(line, out entry))
             {
@@ -72,7 +106,8 @@ public sealed class WaitingLine(QueueOrder order, Fairness fairness, int quantum
             line.Requests.Dequeue();
             _waiting.Remove(entry.RequestId);
             line.Deficit -= entry.Tokens;
-            Charge(tenant, entry.Tokens);
+            _floor = Math.Max(_floor, ServedOf(tenant));
+            Charge(tenant, entry.Tokens, entry.Weight);
             if (!TryPeek(line, out _)) Leave(band, tenant);
             return true;
         }
@@ -93,17 +128,25 @@ public sealed class WaitingLine(QueueOrder order, Fairness fairness, int quantum
         return false;
     }
 
-    private string LeastServed(Band band)
+    private string? LeastServed(Band band, Predicate<string>? tenants)
     {
         string? least = null;
         foreach (var tenant in band.Tenants.Keys)
         {
-            var isLess = least is null || ServedOf(tenant) < ServedOf(least)
-                || (ServedOf(tenant) == ServedOf(least) && string.CompareOrdinal(tenant, least) < 0);
-            if (isLess) least = tenant;
+            if (tenants?.Invoke(tenant) == false) continue;
+            if (least is null || Compare(band, tenant, least) < 0) least = tenant;
         }
 
-        return least!;
+        return least;
+    }
+
+    /// <summary>Of two that were served alike, the one with fewer requests: it is not the one that floods.</summary>
+    private int Compare(Band band, string a, string b)
+    {
+        var served = ServedOf(a).CompareTo(ServedOf(b));
+        if (served != 0) return served;
+        var count = band.Tenants[a].Requests.Count.CompareTo(band.Tenants[b].Requests.Count);
+        return count != 0 ? count : string.CompareOrdinal(a, b);
     }
 
     /// <summary>The tenant at the head of the turns once its deficit covers its first request.</summary>
@@ -119,7 +162,7 @@ public sealed class WaitingLine(QueueOrder order, Fairness fairness, int quantum
             }
 
             if (!TryPeek(line, out var first) || first.Tokens <= line.Deficit) return tenant;
-            line.Deficit += quantumTokens;
+            line.Deficit += (long)Math.Ceiling(quantumTokens * first.Weight);
             band.Turns.Enqueue(band.Turns.Dequeue());
         }
     }

@@ -15,6 +15,9 @@ public static class StepOrder
     /// <summary>Milliseconds by which a sequence may be overtaken by one a level of priority above it.</summary>
     public const long PriorityHeadStartMs = 5000;
 
+    /// <summary>Priorities from here on down are the batch lane's: nobody waits for them.</summary>
+    public const int LeisurePriority = -1_000_000;
+
     /// <summary>The place in the order.</summary>
     /// <param name="arrivedMs">When it arrived, on any clock that all sequences share.</param>
     /// <param name="expectedMs">What its prefill was expected to take when it arrived.</param>

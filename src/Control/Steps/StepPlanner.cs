@@ -116,7 +116,7 @@ public static class StepPlanner
                 waiting = 0;
             }
 
-            var rows = full ? 0 : room.ChunkRows(sequence.ComputedTokens, remaining);
+            var rows = full ? 0 : room.ChunkRows(sequence.ComputedTokens, remaining, IsLeisure(sequence));
             full = rows == 0; // those behind it must not pass it; a pull needs no rows and may
             if (full) continue;
             room.TakePrefill(sequence.ComputedTokens, rows);
@@ -138,7 +138,9 @@ public static class StepPlanner
         var blocks = BlocksToAdmit(sequence, snapshot);
         if (places <= 0 || blocks + growing > room.Blocks) return false;
         var computed = sequence.HitBlocks * snapshot.BlockTokens;
-        var rows = sequence.Pulls ? 0 : room.ChunkRows(computed, sequence.KnownTokens - computed);
+        var rows = sequence.Pulls
+            ? 0
+            : room.ChunkRows(computed, sequence.KnownTokens - computed, IsLeisure(sequence));
         if (rows == 0 && !sequence.Pulls) return false;
         if (rows > 0) room.TakePrefill(computed, rows);
         room.Blocks -= blocks;
@@ -147,6 +149,8 @@ public static class StepPlanner
         plan.Admitted.Add(new PlannedRows(sequence.Handle, rows));
         return true;
     }
+
+    private static bool IsLeisure(in StepSequence sequence) => sequence.Priority <= StepOrder.LeisurePriority;
 
     /// <summary>No more sequences than budget tokens: then every decode has its row in every step.</summary>
     private static int Places(StepSnapshot snapshot) =>

@@ -57,13 +57,14 @@ internal struct StepRoom
 
     /// <summary>
     /// Rows of the next prefill's chunk, 0 = no more prefills in this step. The first may fill the step; further ones
-    /// join until it is saturated (L_m, DistServe section 4.3): beyond that they would only make each other later.
+    /// join until it is saturated (L_m, DistServe section 4.3): beyond that they would only make each other later. So
+    /// would a first one of the batch lane: who arrives meanwhile waits for the step's end.
     /// </summary>
-    public readonly int ChunkRows(int computedTokens, int remaining)
+    public readonly int ChunkRows(int computedTokens, int remaining, bool isLeisure)
     {
         var first = _prefillRows == 0;
         var rows = Math.Min(remaining, Tokens);
-        if (!first && _saturatingRows is { } full) rows = Math.Min(rows, full - _prefillRows);
+        if ((!first || isLeisure) && _saturatingRows is { } full) rows = Math.Min(rows, full - _prefillRows);
         if (_targetMs is { } target) rows = _time!.Value.RowsWithin(target, _work, computedTokens, Math.Max(rows, 0));
         var least = Math.Min(remaining, Math.Min(LeastChunkRows, Tokens));
         if (rows >= least) return rows;

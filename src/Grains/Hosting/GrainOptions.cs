@@ -14,6 +14,15 @@ public sealed record GrainOptions
     /// <summary>Records of ended requests that one silo keeps in storage; beyond it the oldest is deleted.</summary>
     public int RecordsMax { get; init; } = 10_000;
 
+    /// <summary>Files that one tenant may have, and their bytes together; batches that are remembered.</summary>
+    public int FilesMax { get; init; } = 1000;
+
+    /// <inheritdoc cref="FilesMax"/>
+    public long FileBytesMax { get; init; } = 2L << 30;
+
+    /// <inheritdoc cref="FilesMax"/>
+    public int BatchesMax { get; init; } = 1000;
+
     /// <summary>
     /// When a first token is due after arrival; routing aims at it, and refuses what it predicts to be late; null =
     /// none.

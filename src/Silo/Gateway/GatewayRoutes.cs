@@ -38,6 +38,7 @@ internal static class GatewayRoutes
         clients.MapGet("/v1/requests/{id}/stream", (RequestDelegate)resume.ResumeAsync);
         clients.MapGet("/v1/requests/{id}", (RequestDelegate)info.RequestAsync);
         operators.MapGet("/v1/cluster", (RequestDelegate)info.ClusterAsync);
+        operators.MapGet("/v1/cluster/requests/{id}", (RequestDelegate)info.AnyRequestAsync);
         actions.MapPost("/v1/cluster/requests/{id}/migrate", (RequestDelegate)cluster.MigrateAsync);
         actions.MapPost("/v1/cluster/requests/{id}/recompute", (RequestDelegate)cluster.RecomputeAsync);
         actions.MapPost("/v1/cluster/workers/{id}/{action}", (RequestDelegate)cluster.ActOnWorkerAsync);

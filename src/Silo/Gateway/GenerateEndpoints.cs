@@ -1,6 +1,9 @@
 using Krewe.Abstractions;
+using Krewe.Silo.Access;
+using Krewe.Silo.Gateway.Admission;
 using Krewe.Silo.Gateway.Answers;
 using Krewe.Silo.Gateway.Requests;
+using Krewe.Silo.Telemetry;
 using Microsoft.AspNetCore.Http;
 using Orleans;
 
@@ -8,33 +11,63 @@ namespace Krewe.Silo.Gateway;
 
 /// <summary>The endpoints that generate: one path, and a format for each.</summary>
 internal sealed class GenerateEndpoints(
-    AnswerKinds kinds, AnswerRuns runs, IGrainFactory grains, PeerGateway peers, ClusterOptions options,
-    Entropy entropy, TimeProvider time)
+    AnswerKinds kinds, AnswerRuns runs, IGrainFactory grains, PeerGateway peers, SiloOptions options,
+    Entropy entropy, RequestWatches watches, TimeProvider time)
 {
     public RequestDelegate Of(AnswerKind kind) => context => GenerateAsync(context, kind);
 
     private async Task GenerateAsync(HttpContext context, AnswerKind kind)
     {
+        using var watch = watches.Begin(context, kind);
+        try
+        {
+            await AnswerAsync(context, watch, watch.Read(await ReadAsync(context, kind)));
+            watch.Finished();
+        }
+        catch (Exception e)
+        {
+            watch.Failed(e);
+            throw;
+        }
+    }
+
+    private async Task<GenerationRequest> ReadAsync(HttpContext context, AnswerKind kind)
+    {
         // :: Step 1
+        using var step = SiloTrace.Step(1, "receive");
         var now = time.GetUtcNow();
         var origin = new AnswerOrigin(kind, await RequestBody.ReadAsync(context));
         var headers = RequestHeaders.Read(context);
-        var request = kinds.Read(origin, new Arrival(
-            headers.RequestId, entropy.NextSeed(), now, now + options.RequestTimeout,
-            headers.IsResumable ? origin.Write() : null));
+        return TenantRules.Apply(
+            kinds.Read(origin, new Arrival(
+                headers.RequestId, entropy.NextSeed(), now, now + options.Cluster.RequestTimeout,
+                headers.IsResumable ? origin.Write() : null)),
+            context.Caller().Tenant);
+    }
+
+    private async Task AnswerAsync(HttpContext context, RequestWatch watch, GenerationRequest request)
+    {
         if (await StartAsync(context, request) is not { } run) return;
+        watch.Started(run);
         try
         {
-            context.Response.Headers[ErrorMiddleware.RequestIdHeader] = run.Id;
+            using var step = SiloTrace.Step(9, "answer");
+            context.Response.Headers[ErrorMiddleware.RequestIdHeader] = RequestIds.Outside(run.Id);
+            BudgetHeaders.Write(context.Response, run.Budget);
             var format = kinds.CreateFormat(run);
             if (request.Stream)
-                await AnswerWriter.WriteStreamAsync(context, run, format);
+            {
+                await AnswerWriter.WriteStreamAsync(
+                    context, run, format, new ReaderPatience(options.ReaderPatience, time));
+            }
             else
+            {
                 await AnswerWriter.WriteWholeAsync(context, run, format);
+            }
         }
         finally
         {
-            await runs.LeaveAsync(run);
+            await AnswerRuns.LeaveAsync(run);
         }
     }
 
@@ -43,7 +76,7 @@ internal sealed class GenerateEndpoints(
     {
         try
         {
-            return await runs.StartAsync(request);
+            return await runs.StartAsync(request, context.RequestAborted);
         }
         catch (KreweException e) when (e.Code == ErrorCode.DuplicateRequestId && request.Spec.Answer is not null)
         {
@@ -52,7 +85,8 @@ internal sealed class GenerateEndpoints(
             var stored = await grains.GetGrain<IRequestGrain>(request.Spec.RequestId).GetSpecAsync();
             if (stored is null) throw;
             if (stored.Answer != request.Spec.Answer) throw KeptAnswers.Reused();
-            return await runs.ResumeAsync(kinds.Read(stored, request.Spec.Deadline));
+            return await runs.ResumeAsync(
+                TenantRules.Apply(kinds.Read(stored, request.Spec.Deadline), request.Tenant));
         }
     }
 }

@@ -2,7 +2,9 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Krewe.Abstractions;
+using Krewe.Silo.Access;
 using Krewe.Silo.Cluster;
+using Krewe.Silo.Gateway.Admission;
 using Krewe.Silo.Gateway.Answers;
 using Krewe.Silo.Gateway.Json;
 using Krewe.Silo.Hosting;
@@ -51,16 +53,22 @@ internal sealed class InfoEndpoints(
         await WriteAsync(context, health, GatewayJson.Instance.HealthObject);
     }
 
-    /// <summary>Takes the request's id with or without what the answer's id puts before it.</summary>
-    public async Task RequestAsync(HttpContext context)
+    /// <summary>A tenant's own request. Takes its id with or without what the answer's id puts before it.</summary>
+    public Task RequestAsync(HttpContext context) =>
+        DescribeAsync(context, id => RequestIds.Inside(context.Caller().Tenant, id), RequestIds.Outside);
+
+    /// <summary>Anybody's request, by its id inside the cluster, for who operates it.</summary>
+    public Task AnyRequestAsync(HttpContext context) => DescribeAsync(context, id => id, id => id);
+
+    private async Task DescribeAsync(HttpContext context, Func<string, string> inside, Func<string, string> shown)
     {
         var asked = (string)context.Request.RouteValues["id"]!;
-        var grain = grains.GetGrain<IRequestGrain>(AnswerKinds.RequestIdOf(asked));
+        var grain = grains.GetGrain<IRequestGrain>(inside(AnswerKinds.RequestIdOf(asked)));
         var record = await GrainAnswers.AskAsync(grain.GetRecordAsync, time) ?? throw new KreweException(
             ErrorCode.NotFound,
             $"No request '{asked}' is known. Each answer has its id in x-request-id; old ones are forgotten.",
             "id");
-        await WriteAsync(context, Describe(record), GatewayJson.Instance.RequestObject);
+        await WriteAsync(context, Describe(record, shown(record.RequestId)), GatewayJson.Instance.RequestObject);
     }
 
     public async Task ClusterAsync(HttpContext context)
@@ -85,12 +93,12 @@ internal sealed class InfoEndpoints(
     private ModelObject DescribeModel() =>
         new(model.Name, model.CreatedAt.ToUnixTimeSeconds(), "krewe", model.Name, model.MaxContextTokens);
 
-    private static RequestObject Describe(RequestRecord record)
+    internal static RequestObject Describe(RequestRecord record, string id)
     {
         var arrivedAt = record.Log.Length > 0 ? record.Log.Min(entry => entry.At) : default;
         return new RequestObject
         {
-            Id = record.RequestId,
+            Id = id,
             Model = record.Model,
             Phase = record.Phase,
             Outcome = record.Outcome?.ToString().ToLowerInvariant(),
@@ -117,7 +125,7 @@ internal sealed class InfoEndpoints(
         };
     }
 
-    private static WorkerObject Describe(WorkerLink link) => new()
+    internal static WorkerObject Describe(WorkerLink link) => new()
     {
         Id = link.Worker.WorkerId,
         Incarnation = link.Worker.Incarnation.ToString("x16", CultureInfo.InvariantCulture),

@@ -1,5 +1,6 @@
 using System.Net;
 using Krewe.Abstractions;
+using Krewe.Silo.Access;
 using Krewe.Silo.Cluster;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
@@ -32,6 +33,7 @@ internal sealed partial class PeerGateway(
         AllowAutoRedirect = false,
         AutomaticDecompression = DecompressionMethods.None,
         UseProxy = false,
+        SslOptions = GatewayTls.ForPeers(options),
     });
 
     /// <summary>

@@ -1,4 +1,5 @@
 using Krewe.Abstractions;
+using Krewe.Silo.Gateway.Admission;
 using Krewe.Silo.Gateway.Answers;
 using Krewe.Silo.Gateway.Requests;
 using Krewe.Silo.Hosting;

@@ -1,5 +1,7 @@
 using System.Globalization;
 using Krewe.Abstractions;
+using Krewe.Control.Access;
+using Krewe.Silo.Access;
 using Krewe.Silo.Cluster;
 using Krewe.Silo.Gateway.Answers;
 using Krewe.Silo.Gateway.Requests;
@@ -13,7 +15,7 @@ namespace Krewe.Silo.Gateway;
 /// the lost connection would have carried.
 /// </summary>
 internal sealed class ResumeEndpoint(
-    AnswerKinds kinds, AnswerRuns runs, PeerGateway peers, IGrainFactory grains, ClusterOptions options,
+    AnswerKinds kinds, AnswerRuns runs, PeerGateway peers, IGrainFactory grains, SiloOptions options,
     TimeProvider time)
 {
     private const string LastEventId = "Last-Event-ID";
@@ -22,20 +24,23 @@ internal sealed class ResumeEndpoint(
     {
         var id = AnswerKinds.RequestIdOf((string)context.Request.RouteValues["id"]!);
         var after = ReadLastEventId(context.Request);
-        if (runs.Find(id) is null && await peers.TryForwardAsync(context, id)) return;
-        var run = await FindAsync(id);
+        var tenant = context.Caller().Tenant;
+        var inside = RequestIds.Inside(tenant, id);
+        if (runs.Find(inside) is null && await peers.TryForwardAsync(context, inside)) return;
+        var run = await FindAsync(inside, id, tenant);
         try
         {
-            context.Response.Headers[ErrorMiddleware.RequestIdHeader] = run.Id;
-            await AnswerWriter.WriteStreamAsync(context, run, kinds.CreateFormat(run), after);
+            context.Response.Headers[ErrorMiddleware.RequestIdHeader] = RequestIds.Outside(run.Id);
+            await AnswerWriter.WriteStreamAsync(
+                context, run, kinds.CreateFormat(run), new ReaderPatience(options.ReaderPatience, time), after);
         }
         finally
         {
-            await runs.LeaveAsync(run);
+            await AnswerRuns.LeaveAsync(run);
         }
     }
 
-    private async Task<AnswerRun> FindAsync(string id)
+    private async Task<AnswerRun> FindAsync(string id, string asked, TenantPolicy tenant)
     {
         if (runs.Find(id) is { } known)
         {
@@ -47,11 +52,12 @@ internal sealed class ResumeEndpoint(
         var spec = await GrainAnswers.AskAsync(grains.GetGrain<IRequestGrain>(id).GetSpecAsync, time)
             ?? throw new KreweException(
             ErrorCode.NotFound,
-            $"No request '{id}' can be resumed. Only those are that were sent with an Idempotency-Key or with "
+            $"No request '{asked}' can be resumed. Only those are that were sent with an Idempotency-Key or with "
             + $"'{RequestHeaders.Resumable}: true', and old ones are forgotten.",
             "id");
         var now = time.GetUtcNow();
-        return await runs.ResumeAsync(kinds.Read(spec, now + options.RequestTimeout));
+        var deadline = now + options.Cluster.RequestTimeout;
+        return await runs.ResumeAsync(TenantRules.Apply(kinds.Read(spec, deadline), tenant));
     }
 
     private static long ReadLastEventId(HttpRequest request)

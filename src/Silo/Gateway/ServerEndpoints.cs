@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Reflection;
 using System.Text.Json.Nodes;
 using Krewe.Abstractions;
+using Krewe.Silo.Gateway.Admission;
 using Krewe.Silo.Gateway.Json;
 using Krewe.Silo.Hosting;
 using Microsoft.AspNetCore.Http;

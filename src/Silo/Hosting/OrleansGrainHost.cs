@@ -9,7 +9,9 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Orleans;
+using Orleans.Clustering.Redis;
 using Orleans.Configuration;
+using Orleans.Dashboard;
 using Orleans.Hosting;
 using Orleans.Runtime;
 using Orleans.Runtime.MembershipService.SiloMetadata;
@@ -54,6 +56,7 @@ internal static class GrainHost
     {
         builder.Host.UseOrleans(silo =>
         {
+            silo.AddDashboard();
             silo.Configure<OrleansClusterOptions>(cluster =>
             {
                 cluster.ClusterId = options.ClusterId;
@@ -89,6 +92,10 @@ internal static class GrainHost
         });
         silo.Configure<ClusterMembershipOptions>(OrleansMembership.Tune);
         silo.UseRedisClustering(redis => redis.ConfigurationOptions = OrleansRedis.ConfigurationOf(options));
+        silo.Services.AddOptions<RedisClusteringOptions>().Configure<ILoggerFactory>((redis, loggers) =>
+            redis.CreateMultiplexer = async asked => (
+                await OrleansRedis.ConnectAsync(asked.ConfigurationOptions!, loggers.CreateLogger("Krewe.Silo.Redis")),
+                IsShared: false));
         silo.AddRedisGrainStorage(GrainStorageNames.Requests, storage =>
         {
             storage.ConfigurationOptions = OrleansRedis.ConfigurationOf(options);

@@ -42,6 +42,22 @@ internal static partial class OrleansRedis
         }
     }
 
+    /// <summary>A connection whose losses and returns are told, once each, in words for an operator.</summary>
+    public static async Task<IConnectionMultiplexer> ConnectAsync(ConfigurationOptions configuration, ILogger log)
+    {
+        var redis = await ConnectionMultiplexer.ConnectAsync(configuration);
+        // Of its two connections (commands, subscriptions) one speaks for both.
+        redis.ConnectionFailed += (_, failed) =>
+        {
+            if (failed.ConnectionType == ConnectionType.Interactive) LogAway(log, failed.FailureType);
+        };
+        redis.ConnectionRestored += (_, restored) =>
+        {
+            if (restored.ConnectionType == ConnectionType.Interactive) LogBack(log);
+        };
+        return redis;
+    }
+
     /// <summary>Asks until Redis answers.</summary>
     public static async Task WaitAsync(
         SiloOptions options, ILoggerFactory? loggers, TimeProvider time, CancellationToken cancellationToken)
@@ -84,6 +100,13 @@ internal static partial class OrleansRedis
                 : "it does not answer.";
         }
     }
+
+    [LoggerMessage(65, LogLevel.Warning,
+        "Redis is away ({Why}): running streams go on, new requests are refused until it is back")]
+    private static partial void LogAway(ILogger log, ConnectionFailureType why);
+
+    [LoggerMessage(66, LogLevel.Warning, "Redis is back")]
+    private static partial void LogBack(ILogger log);
 
     [LoggerMessage(62, LogLevel.Warning, "Redis at {Where}: {Why} Trying again")]
     private static partial void LogNoRedis(ILogger log, string where, string why);

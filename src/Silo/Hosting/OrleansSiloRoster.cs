@@ -79,20 +79,27 @@ internal sealed partial class OrleansSiloRoster(
     private void Set(ImmutableArray<SiloPeer> silos)
     {
         TaskCompletionSource changed;
+        ImmutableArray<SiloPeer> before;
         lock (_gate)
         {
             if (_silos.SequenceEqual(silos)) return;
-            _silos = silos;
+            (before, _silos) = (_silos, silos);
             changed = _changed;
             _changed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         }
 
         LogSilos(log, string.Join(", ", silos.Select(silo => $"{silo.SiloId} at {silo.Link}")));
+        foreach (var gone in before.Select(silo => silo.SiloId).Except(silos.Select(silo => silo.SiloId)))
+            LogGone(log, gone, silos.Length);
         changed.SetResult();
     }
 
     [LoggerMessage(60, LogLevel.Information, "Silos of the cluster: {Silos}")]
     private static partial void LogSilos(ILogger log, string silos);
+
+    [LoggerMessage(64, LogLevel.Warning,
+        "{Silo} has left the cluster or died; {Left} silos are left. Its resumable streams go on at any of them")]
+    private static partial void LogGone(ILogger log, string silo, int left);
 
     [LoggerMessage(61, LogLevel.Error, "{Silo} has other cluster options than this silo; start both with the same. "
         + "There: {Theirs}. Here: {Ours}")]

@@ -1,5 +1,4 @@
 using System.IO.Pipelines;
-using System.Net.Sockets;
 using System.Threading.Channels;
 using Krewe.Abstractions;
 using Krewe.Control.Links;
@@ -21,7 +20,7 @@ internal sealed class LinkConnection : IAsyncDisposable
     /// </summary>
     private const int FlushBytes = 256 << 10;
 
-    private readonly NetworkStream _stream;
+    private readonly Stream _stream;
     private readonly PipeReader _reader;
     private readonly PipeWriter _writer;
     private readonly ClusterOptions _options;
@@ -36,10 +35,10 @@ internal sealed class LinkConnection : IAsyncDisposable
     private int _silentBeats;
     private ulong _heartbeats;
 
-    public LinkConnection(Socket socket, ClusterOptions options, TimeProvider time)
+    /// <param name="stream">The connection, secured or not; owned.</param>
+    public LinkConnection(Stream stream, ClusterOptions options, TimeProvider time)
     {
-        socket.NoDelay = true;
-        _stream = new NetworkStream(socket, ownsSocket: true);
+        _stream = stream;
         _reader = PipeReader.Create(_stream, new StreamPipeReaderOptions(leaveOpen: true));
         _writer = PipeWriter.Create(_stream, new StreamPipeWriterOptions(leaveOpen: true));
         _options = options;

@@ -24,4 +24,7 @@ internal sealed partial class LinkListener
 
     [LoggerMessage(25, LogLevel.Error, "A worker's link failed on this side and was closed")]
     private static partial void LogLinkFailed(ILogger log, Exception error);
+
+    [LoggerMessage(26, LogLevel.Warning, "A link was refused before its hello: {Reason}")]
+    private static partial void LogNotSecured(ILogger log, string reason);
 }

@@ -28,13 +28,17 @@ internal sealed partial class LinkListener(
     TimeProvider time,
     ILogger<LinkListener> log) : IAsyncDisposable
 {
-    private readonly ConcurrentDictionary<Task, LinkConnection> _links = [];
+    private readonly ConcurrentDictionary<Task, byte> _serving = [];
+    private readonly ConcurrentDictionary<LinkConnection, byte> _links = [];
     private readonly SemaphoreSlim _membership = new(1);
     private readonly CancellationTokenSource _stopping = new();
+    private readonly LinkTls? _tls = LinkTls.Open(options.LinkTls);
     private TcpListener? _listener;
     private Task _accepting = Task.CompletedTask;
     private Task _telling = Task.CompletedTask;
     private int _isDisposed;
+
+    private static LinkEnd SiloStops => new(ErrorCode.WorkerLost, "the silo stops");
 
     /// <summary>The bound port. Only after <see cref="Start"/>.</summary>
     public int Port => ((IPEndPoint)_listener!.LocalEndpoint).Port;
@@ -68,8 +72,8 @@ internal sealed partial class LinkListener(
         _listener?.Dispose();
         await _accepting;
         await _telling;
-        foreach (var link in _links.Values) link.Close(new LinkEnd(ErrorCode.WorkerLost, "the silo stops"));
-        await Task.WhenAll(_links.Keys);
+        foreach (var link in _links.Keys) link.Close(SiloStops);
+        await Task.WhenAll(_serving.Keys);
         _membership.Dispose();
         _stopping.Dispose();
     }
@@ -80,12 +84,10 @@ internal sealed partial class LinkListener(
         {
             try
             {
-                var connection = new LinkConnection(
-                    await listener.AcceptSocketAsync(_stopping.Token), options.Cluster, time);
-                var served = ServeAsync(connection);
-                _links.TryAdd(served, connection);
+                var served = ServeAsync(await listener.AcceptSocketAsync(_stopping.Token));
+                _serving.TryAdd(served, default);
                 _ = served.ContinueWith(
-                    done => _links.TryRemove(done, out _), CancellationToken.None, TaskContinuationOptions.None,
+                    done => _serving.TryRemove(done, out _), CancellationToken.None, TaskContinuationOptions.None,
                     TaskScheduler.Default);
             }
             catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
@@ -102,16 +104,50 @@ internal sealed partial class LinkListener(
 
     [SuppressMessage("Design", "CA1031", Justification =
         "A grain call can fail in any way its host has. It costs this one link, never the listener.")]
-    private async Task ServeAsync(LinkConnection connection)
+    private async Task ServeAsync(Socket socket)
     {
-        await using var owned = connection;
+        // Never inside the accepting loop, whatever the peer sends first.
+        await Task.Yield();
         try
         {
-            await ServeOwnedAsync(connection);
+            if (await OpenAsync(socket) is not { } stream) return;
+            await using var connection = new LinkConnection(stream, options.Cluster, time);
+            _links.TryAdd(connection, default);
+            // Whoever stops the listener may have looked before.
+            if (_stopping.IsCancellationRequested) connection.Close(SiloStops);
+            try
+            {
+                await ServeOwnedAsync(connection);
+            }
+            finally
+            {
+                _links.TryRemove(connection, out _);
+            }
         }
         catch (Exception e)
         {
             LogLinkFailed(log, e);
+        }
+    }
+
+    /// <summary>The connection, secured when links are; null when the peer is not of this cluster.</summary>
+    private async Task<Stream?> OpenAsync(Socket socket)
+    {
+        socket.NoDelay = true;
+        var stream = new NetworkStream(socket, ownsSocket: true);
+        if (_tls is null) return stream;
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
+        using var timer = time.CreateTimer(
+            static source => ((CancellationTokenSource)source!).Cancel(), patience, options.Cluster.LinkSilenceLimit,
+            Timeout.InfiniteTimeSpan);
+        try
+        {
+            return await _tls.AcceptAsync(stream, patience.Token);
+        }
+        catch (Exception e) when (e is IOException or OperationCanceledException)
+        {
+            LogNotSecured(log, e.Message);
+            return null;
         }
     }
 
@@ -328,5 +364,6 @@ internal sealed partial class LinkListener(
         BlockTokens = (int)hello.Kv.BlockTokens,
         MaxContextTokens = (int)hello.MaxContextTokens,
         ProcessId = (int)hello.Pid,
+        KvBytesPerToken = WireConvert.KvBytesPerToken(hello.Kv),
     };
 }

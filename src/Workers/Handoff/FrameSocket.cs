@@ -17,7 +17,9 @@ internal readonly record struct FrameHead(DataMessage Message, DataFrame Frame, 
 /// Frames of the data link on one socket. Cancelling a send or a receive in the middle of a frame leaves the link
 /// unusable: the caller closes it.
 /// </summary>
-internal sealed class FrameSocket(Socket socket) : IDisposable
+/// <param name="socket">The connection; owned.</param>
+/// <param name="secured">TLS on it; null: plain.</param>
+internal sealed class FrameSocket(Socket socket, Stream? secured = null) : IDisposable
 {
     /// <summary>A checksum over so many bytes is worth handing to another thread.</summary>
     private const int FramedAsideBytes = 64 << 10;
@@ -40,7 +42,11 @@ internal sealed class FrameSocket(Socket socket) : IDisposable
             await _sending.WaitAsync(cancellationToken);
             try
             {
-                await socket.SendAllAsync(await framing, cancellationToken);
+                var parts = await framing;
+                if (secured is null)
+                    await socket.SendAllAsync(parts, cancellationToken);
+                else
+                    await secured.SendAllAsync(parts, cancellationToken);
             }
             finally
             {
@@ -111,7 +117,12 @@ internal sealed class FrameSocket(Socket socket) : IDisposable
     }
 
     // Not the semaphore: a send that the closing broke still gives it back.
-    public void Dispose() => socket.Dispose();
+    public void Dispose()
+    {
+        // The socket first: a secured stream would say goodbye, and wait for a peer that may not read.
+        socket.Dispose();
+        secured?.Dispose();
+    }
 
     private async Task DemandAsync(
         List<Memory<byte>> parts, Action<PartCursor, int>? arrived, CancellationToken cancellationToken)
@@ -125,7 +136,9 @@ internal sealed class FrameSocket(Socket socket) : IDisposable
     {
         try
         {
-            return await socket.FillAsync(parts, arrived, cancellationToken);
+            return secured is null
+                ? await socket.FillAsync(parts, arrived, cancellationToken)
+                : await secured.FillAsync(parts, arrived, cancellationToken);
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {

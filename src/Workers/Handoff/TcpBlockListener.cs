@@ -12,10 +12,12 @@ internal sealed class TcpBlockListener : IBlockListener
     private readonly Socket _socket;
     private readonly IKvArena _arena;
     private readonly KvTransport _choice;
+    private readonly LinkTls? _tls;
 
-    public TcpBlockListener(string host, int port, IKvArena arena, KvTransport choice)
+    /// <param name="tls">Null: plain TCP.</param>
+    public TcpBlockListener(string host, int port, IKvArena arena, KvTransport choice, LinkTls? tls = null)
     {
-        (_arena, _choice) = (arena, choice);
+        (_arena, _choice, _tls) = (arena, choice, tls);
         var address = IPAddress.TryParse(host, out var parsed) ? parsed : IPAddress.Any;
         _socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         try
@@ -40,15 +42,19 @@ internal sealed class TcpBlockListener : IBlockListener
     {
         var socket = await _socket.AcceptAsync(cancellationToken);
         socket.NoDelay = true;
-        return new Link(new FrameSocket(socket), _arena, _choice);
+        return new Link(socket, _arena, _choice, _tls);
     }
 
     public void Dispose() => _socket.Dispose();
 
-    private sealed class Link(FrameSocket frames, IKvArena arena, KvTransport choice) : IAcceptedLink
+    private sealed class Link(Socket socket, IKvArena arena, KvTransport choice, LinkTls? tls) : IAcceptedLink
     {
         public async Task<IDataChannel> OpenAsync(CancellationToken cancellationToken)
         {
+            var secured = tls is null
+                ? null
+                : await tls.AcceptAsync(new NetworkStream(socket), cancellationToken);
+            var frames = new FrameSocket(socket, secured);
             var memory = choice == KvTransport.Tcp ? null : (arena as ISharedKvArena)?.Shared;
             var fence = memory?.RaiseFence();
             try
@@ -71,7 +77,7 @@ internal sealed class TcpBlockListener : IBlockListener
             return new TcpDataChannel(frames, arena);
         }
 
-        public void Dispose() => frames.Dispose();
+        public void Dispose() => socket.Dispose();
 
         private static SharedOffer Offer(SharedMemory memory, SharedMemory.Fence fence) => new()
         {

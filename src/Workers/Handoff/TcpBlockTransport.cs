@@ -9,7 +9,11 @@ namespace Krewe.Workers;
 /// Data links over TCP. The holder greets and offers its memory; a peer that can map it says so, and payloads then do
 /// not cross the socket. Whether both are on one host is found out by doing it, not by comparing names.
 /// </summary>
-internal sealed class TcpBlockTransport(IKvArena arena, KvTransport choice, TimeProvider time)
+/// <param name="arena">Whose blocks travel.</param>
+/// <param name="choice">Whether memory is offered and mapped.</param>
+/// <param name="time">For how long mappings are kept.</param>
+/// <param name="tls">Null: plain TCP.</param>
+internal sealed class TcpBlockTransport(IKvArena arena, KvTransport choice, TimeProvider time, LinkTls? tls = null)
     : IBlockTransport, IDisposable
 {
     private readonly PeerMemories _peers = new(time);
@@ -20,7 +24,10 @@ internal sealed class TcpBlockTransport(IKvArena arena, KvTransport choice, Time
         try
         {
             await socket.ConnectAsync(address.Host, (int)address.Port, cancellationToken);
-            return await AttachAsync(new FrameSocket(socket), address, cancellationToken);
+            var secured = tls is null
+                ? null
+                : await tls.ConnectAsync(new NetworkStream(socket), address.Host, cancellationToken);
+            return await AttachAsync(new FrameSocket(socket, secured), address, cancellationToken);
         }
         catch (SocketException e)
         {
@@ -35,7 +42,8 @@ internal sealed class TcpBlockTransport(IKvArena arena, KvTransport choice, Time
         }
     }
 
-    public IBlockListener Listen(string host, int port) => new TcpBlockListener(host, port, arena, choice);
+    public IBlockListener Listen(string host, int port) =>
+        new TcpBlockListener(host, port, arena, choice, tls);
 
     /// <summary>To be called when all links have ended.</summary>
     public void Dispose() => _peers.Dispose();

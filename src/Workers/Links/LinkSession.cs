@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
 using System.IO.Pipelines;
+using System.Net.Security;
 using System.Net.Sockets;
 using System.Threading.Channels;
 using Krewe.Abstractions.Wire;
@@ -25,7 +26,7 @@ internal sealed partial class LinkSession : ISequenceOwner
 
     private static readonly TimeSpan FinishLimit = TimeSpan.FromSeconds(1);
 
-    private readonly NetworkStream _stream;
+    private readonly Stream _stream;
     private readonly PipeReader _reader;
     private readonly HelloReply _welcome;
     private readonly Action<EngineCommand> _post;
@@ -44,7 +45,7 @@ internal sealed partial class LinkSession : ISequenceOwner
 
     /// <param name="learn">Told which silos there are, whenever this one tells.</param>
     public LinkSession(
-        NetworkStream stream, PipeReader reader, HelloReply welcome, Action<EngineCommand> post, Func<EngineLoad> load,
+        Stream stream, PipeReader reader, HelloReply welcome, Action<EngineCommand> post, Func<EngineLoad> load,
         Action<SiloSet> learn, TimeProvider time, ILogger logger, KvEventLog? kv = null)
     {
         (_stream, _reader, _welcome, _post) = (stream, reader, welcome, post);
@@ -214,7 +215,10 @@ internal sealed partial class LinkSession : ISequenceOwner
 
             // Finished: the silo closes when it has read everything. Closing here, with its heartbeats unread, would
             // reset the connection and lose what is on its way.
-            _stream.Socket.Shutdown(SocketShutdown.Send);
+            if (_stream is SslStream secured)
+                await secured.ShutdownAsync();
+            else
+                ((NetworkStream)_stream).Socket.Shutdown(SocketShutdown.Send);
         }
         catch (Exception e) when (e is IOException or SocketException)
         {

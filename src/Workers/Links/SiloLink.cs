@@ -38,16 +38,18 @@ internal sealed partial class SiloLink
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly KvEventLog? _kv;
+    private readonly LinkTls? _tls;
     private readonly ResiliencePipeline _reconnect;
     private volatile LinkSession? _session;
 
     /// <param name="links">The worker's links: told of each accepted hello and of its end.</param>
     /// <param name="kv">What the silo is told of the worker's KV; null: nothing.</param>
+    /// <param name="tls">Null: plain TCP.</param>
     public SiloLink(
         string address, WorkerIdentity identity, Action<EngineCommand> post, Func<EngineLoad> load,
-        SiloLinks links, TimeProvider time, ILogger logger, KvEventLog? kv = null)
+        SiloLinks links, TimeProvider time, ILogger logger, KvEventLog? kv = null, LinkTls? tls = null)
     {
-        _kv = kv;
+        (_kv, _tls) = (kv, tls);
         (_address, _identity, _post, _load, _links) = (address, identity, post, load, links);
         (_time, _logger) = (time, logger);
         var jitter = new Random(unchecked((int)identity.Incarnation));
@@ -95,7 +97,7 @@ internal sealed partial class SiloLink
     private async Task<bool> ServeOnceAsync(CancellationToken stopping)
     {
         using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        var stream = await ConnectAsync(socket, stopping);
+        await using var stream = await ConnectAsync(socket, stopping);
         var reader = PipeReader.Create(stream);
         var welcome = await GreetAsync(stream, reader, stopping);
         if (!_links.Welcome(this, welcome)) return false;
@@ -117,17 +119,19 @@ internal sealed partial class SiloLink
         return _time.GetElapsedTime(begun) >= SoundLife ? true : throw new LinkEndedException(reason);
     }
 
-    private async Task<NetworkStream> ConnectAsync(Socket socket, CancellationToken stopping)
+    private async Task<Stream> ConnectAsync(Socket socket, CancellationToken stopping)
     {
         using var patience = new Patience(HelloLimit, _time, stopping);
         var colon = _address.LastIndexOf(':');
         try
         {
+            var host = _address[..colon];
             await socket.ConnectAsync(
-                _address[..colon], int.Parse(_address.AsSpan(colon + 1), provider: null), patience.Token);
-            return new NetworkStream(socket);
+                host, int.Parse(_address.AsSpan(colon + 1), provider: null), patience.Token);
+            var stream = new NetworkStream(socket);
+            return _tls is null ? stream : await _tls.ConnectAsync(stream, host, patience.Token);
         }
-        catch (SocketException e)
+        catch (Exception e) when (e is SocketException or IOException)
         {
             throw new LinkEndedException(e.Message);
         }
@@ -137,7 +141,7 @@ internal sealed partial class SiloLink
         }
     }
 
-    private async Task<HelloReply> GreetAsync(NetworkStream stream, PipeReader reader, CancellationToken stopping)
+    private async Task<HelloReply> GreetAsync(Stream stream, PipeReader reader, CancellationToken stopping)
     {
         using var patience = new Patience(HelloLimit, _time, stopping);
         try

@@ -50,4 +50,25 @@ public class AdmissionPolicyTests
 
     private static Refused Refused(AdmissionSnapshot snapshot) =>
         Assert.IsType<Refused>(AdmissionPolicy.Decide(snapshot));
+
+    [Fact]
+    public void A_tenant_at_its_limit_is_told_its_limit()
+    {
+        var refused = Assert.IsType<Refused>(AdmissionPolicy.Decide(
+            Idle with { TenantRequests = 3, TenantMaxRequests = 3 }));
+
+        Assert.Equal(ErrorCode.RateLimited, refused.Code);
+        Assert.IsType<Admitted>(AdmissionPolicy.Decide(Idle with { TenantRequests = 2, TenantMaxRequests = 3 }));
+    }
+
+    [Fact]
+    public void A_tenant_that_floods_leaves_half_of_the_places_to_others()
+    {
+        var silo = Idle with { MaxRequests = 100 };
+        var taken = 0;
+        while (AdmissionPolicy.Decide(silo with { OpenRequests = taken, TenantRequests = taken }) is Admitted) taken++;
+
+        Assert.Equal(50, taken);
+        Assert.IsType<Admitted>(AdmissionPolicy.Decide(silo with { OpenRequests = taken, TenantRequests = 0 }));
+    }
 }

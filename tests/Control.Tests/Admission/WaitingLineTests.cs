@@ -67,6 +67,66 @@ public class WaitingLineTests
         Assert.InRange(next.Count(tenant => tenant == "b"), 9, 11);
     }
 
+    /// <summary>The line was empty in between: what one was served before must not make it wait for the other's flood.
+    /// </summary>
+    [Fact]
+    public void Nobody_pays_for_what_it_was_served_while_nobody_else_asked()
+    {
+        var queue = new WaitingLine(QueueOrder.Arrival, Fairness.VirtualTokens);
+        for (var i = 0; i < 100; i++)
+        {
+            queue.Enqueue(Entry($"a{i}", i, tenant: "a"));
+            Assert.True(queue.TryDequeue(out _));
+        }
+
+        for (var i = 0; i < 50; i++) queue.Enqueue(Entry($"b{i}", 100 + i, tenant: "b"));
+        for (var i = 0; i < 50; i++) queue.Enqueue(Entry($"c{i}", 100 + i, tenant: "a"));
+        var next = Enumerable.Range(0, 20).Select(_ => queue.TryDequeue(out var entry) ? entry.Tenant : "").ToList();
+
+        Assert.InRange(next.Count(tenant => tenant == "a"), 9, 11);
+    }
+
+    [Fact]
+    public void A_claim_lets_a_burst_of_one_within_its_share_go_first_and_no_more_than_that()
+    {
+        var queue = new WaitingLine(QueueOrder.Arrival, Fairness.VirtualTokens, claimTokens: 500);
+        for (var i = 0; i < 100; i++) queue.Enqueue(Entry($"a{i}", i, tenant: "a"));
+        for (var i = 0; i < 50; i++) Assert.True(queue.TryDequeue(out _));
+        for (var i = 0; i < 50; i++) queue.Enqueue(Entry($"b{i}", 100 + i, tenant: "b"));
+        Assert.True(queue.IsWithinShare("b"));
+        Assert.False(queue.IsWithinShare("a"));
+
+        var next = Enumerable.Range(0, 25).Select(_ => queue.TryDequeue(out var entry) ? entry.Tenant : "").ToList();
+
+        Assert.All(next[..5], tenant => Assert.Equal("b", tenant));
+        Assert.InRange(next[5..].Count(tenant => tenant == "b"), 9, 11);
+    }
+
+    [Fact]
+    public void Twice_the_weight_is_twice_the_tokens()
+    {
+        var queue = new WaitingLine(QueueOrder.Arrival, Fairness.VirtualTokens);
+        for (var i = 0; i < 60; i++) queue.Enqueue(Entry($"a{i}", i, tenant: "a") with { Weight = 2 });
+        for (var i = 0; i < 60; i++) queue.Enqueue(Entry($"b{i}", i, tenant: "b"));
+
+        var next = Enumerable.Range(0, 30).Select(_ => queue.TryDequeue(out var entry) ? entry.Tenant : "").ToList();
+
+        Assert.InRange(next.Count(tenant => tenant == "a"), 19, 21);
+    }
+
+    [Fact]
+    public void Only_the_tenants_that_may_are_taken()
+    {
+        var queue = new WaitingLine(QueueOrder.Arrival, Fairness.VirtualTokens);
+        queue.Enqueue(Entry("a", 0, tenant: "a") with { Priority = 1 });
+        queue.Enqueue(Entry("b", 1, tenant: "b"));
+
+        Assert.True(queue.TryDequeue(tenant => tenant == "b", out var first));
+        Assert.Equal("b", first.RequestId);
+        Assert.False(queue.TryDequeue(tenant => tenant == "b", out _));
+        Assert.True(queue.TryDequeue(out _));
+    }
+
     [Fact]
     public void Output_tokens_count_as_well()
     {

@@ -66,6 +66,15 @@ public sealed class StepBudgetTests
     }
 
     [Fact]
+    public void A_prompt_of_the_batch_lane_takes_no_more_of_a_step_than_saturates_it()
+    {
+        var leisure = Sequence(1, known: 300) with { Priority = StepOrder.LeisurePriority };
+        Assert.Equal([new(1, 72)], Plan(sloMs: 1000, waiting: [leisure]).Admitted);
+        Assert.Equal(
+            [new(1, 72)], Plan(sloMs: 1000, running: [leisure with { HeldBlocks = 19 }]).Continued);
+    }
+
+    [Fact]
     public void A_short_prompt_overtakes_a_long_one_that_is_under_way_and_not_for_ever()
     {
         var prefill = Sequence(1, known: 4000) with { HeldBlocks = 250, ArrivedMs = 0, ExpectedMs = 2000 };

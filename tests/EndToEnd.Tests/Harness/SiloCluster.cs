@@ -55,6 +55,28 @@ public sealed class SiloCluster : IAsyncDisposable
     /// <summary>kill -9 of one process; its name as <c>krewe cluster status</c> shows it.</summary>
     public void Kill(string name) => Signals.Kill(Member(name).GetProperty("Pid").GetInt32());
 
+    /// <summary>SIGTERM.</summary>
+    public void Terminate(string name) => Signals.Terminate(Member(name).GetProperty("Pid").GetInt32());
+
+    /// <summary>Waits until this silo sees no other, and still serves.</summary>
+    public async Task WhenAloneAsync(int silo)
+    {
+        var clock = Stopwatch.StartNew();
+        while (true)
+        {
+            using var state = await _clients[silo].GetAsync("/v1/cluster");
+            using var ready = await _clients[silo].GetAsync("/health/ready");
+            if (state.IsSuccessStatusCode && ready.IsSuccessStatusCode)
+            {
+                using var json = JsonDocument.Parse(await state.Content.ReadAsStringAsync());
+                if (json.RootElement.GetProperty("silos").GetArrayLength() == 1) return;
+            }
+
+            Assert.True(clock.Elapsed < Limit, $"other silos are still there\n{Logs()}");
+            await Task.Delay(TimeSpan.FromMilliseconds(100));
+        }
+    }
+
     /// <summary>Starts a Redis in the place of the one that was killed, with its files.</summary>
     public KreweProcess RestartRedis() => KreweProcess.StartProgram(
         "redis-server", "--port", Member("redis").GetProperty("Address").GetString()!.Split(':')[1],

@@ -34,8 +34,10 @@ public class SerializableCheckerTests
             .Where(parameter => parameter.GetCustomAttribute<PersistentStateAttribute>() is not null)
             .Select(parameter => parameter.ParameterType.GetGenericArguments()[0])
             .ToArray();
-        Assert.Equal([typeof(RequestRecordState)], states);
-        Assert.Empty(new SerializableChecker().Check(states[0], "stored", mayChange: true).Errors);
+        Assert.Contains(typeof(RequestRecordState), states);
+        Assert.True(states.Length > 5, $"only {states.Length} states");
+        Assert.All(states, state => Assert.Empty(
+            new SerializableChecker().Check(state, "stored", mayChange: true).Errors));
     }
 
     [Theory]

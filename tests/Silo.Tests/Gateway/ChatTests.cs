@@ -131,7 +131,7 @@ public sealed class ChatTests
             (-1.5f, 2f, 1.25f), (sampling.PresencePenalty, sampling.FrequencyPenalty, sampling.RepetitionPenalty));
         Assert.Equal((-100f, 3f), (sampling.LogitBias[5], sampling.LogitBias[1023]));
         Assert.Equal((2u, true), (start.MinOutputTokens, start.IgnoreEos));
-        Assert.Equal((-3, "mine"), (start.Priority, start.PrefixSalt));
+        Assert.Equal((-3, "salt:mine"), (start.Priority, start.PrefixSalt));
         Assert.Equal([7u, 1020u], start.StopTokens.Order());
     }
 

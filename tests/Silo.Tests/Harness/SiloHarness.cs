@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using System.Text;
 using System.Text.Json;
 using Krewe.Abstractions;
-using Krewe.Silo.Gateway;
+using Krewe.Silo.Gateway.Admission;
 using Krewe.Silo.Links;
 using Krewe.Silo.Streams;
 using Microsoft.Extensions.DependencyInjection;

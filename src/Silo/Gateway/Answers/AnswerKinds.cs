@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Krewe.Abstractions;
+using Krewe.Silo.Access;
 using Krewe.Silo.Gateway.Messages;
 using Krewe.Silo.Gateway.Requests;
 using Krewe.Silo.Gateway.Responses;
@@ -45,10 +46,12 @@ internal sealed class AnswerKinds(RequestReader reader, ServedModel model)
             AnswerKind.Response => ReadTranslated(
                 body, arrival, root => ResponsesRequest.ToChat(root),
                 ("messages", "input"), ("max_completion_tokens", "max_output_tokens"),
-                ("response_format", "text.format"), ("reasoning_effort", "reasoning.effort")),
+                ("response_format.json_schema", "text.format"), ("response_format", "text.format"),
+                ("reasoning_effort", "reasoning.effort")),
             AnswerKind.Message => ReadTranslated(
                 body, arrival, root => MessagesRequest.ToChat(root),
-                ("max_completion_tokens", "max_tokens"), ("stop", "stop_sequences")),
+                ("max_completion_tokens", "max_tokens"), ("stop", "stop_sequences"),
+                ("response_format.json_schema", "output_format")),
             _ => throw new ArgumentOutOfRangeException(nameof(origin), origin.Kind, "An endpoint without a reader."),
         };
         return request with { Origin = origin };
@@ -97,7 +100,8 @@ internal sealed class AnswerKinds(RequestReader reader, ServedModel model)
     {
         var request = run.Request;
         var head = new AnswerHead(
-            IdPrefixOf(request.Origin!.Kind) + run.Id, request.Spec.ArrivedAt.ToUnixTimeSeconds(), model.Name,
+            IdPrefixOf(request.Origin!.Kind) + RequestIds.Outside(run.Id),
+            request.Spec.ArrivedAt.ToUnixTimeSeconds(), model.Name,
             $"fp_{model.Fingerprint[..FingerprintChars]}");
         var context = new AnswerContext(head, request, model.Folder.Tokenizer, run.PromptLogprobsOf);
         return request.Origin.Kind switch

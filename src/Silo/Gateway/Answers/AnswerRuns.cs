@@ -1,26 +1,32 @@
+using System.Diagnostics;
 using Krewe.Abstractions;
-using Krewe.Control.Admission;
+using Krewe.Silo.Gateway.Admission;
 using Krewe.Silo.Gateway.Requests;
+using Krewe.Silo.Recording;
+using Krewe.Silo.Telemetry;
 
 namespace Krewe.Silo.Gateway.Answers;
 
 /// <summary>The requests inside this silo's door. Invariant: each has its place until its run has ended.</summary>
-internal sealed class AnswerRuns(Generator generator, Door door, KeptAnswers kept)
+internal sealed class AnswerRuns(
+    Generator generator, Door door, DispatchLine line, KeptAnswers kept, TraceRecorder recorder)
 {
     /// <summary>
-    /// Takes the request in and starts it. Throws <see cref="KreweException"/> when it is refused, and nothing is held.
-    /// Whoever gets the run must leave it.
+    /// Takes the request in, waits for its turn and starts it. Throws <see cref="KreweException"/> when it is refused,
+    /// and nothing is held. Whoever gets the run must leave it.
     /// </summary>
-    public Task<AnswerRun> StartAsync(GenerationRequest request) => request.Spec.Answer is null
-        ? EnterAsync(request, resumes: false)
-        : kept.JoinAsync(request, () => EnterAsync(request, resumes: false), door.Leave);
+    /// <param name="cancellationToken">The client is gone. One that may come back for its answer waits without.</param>
+    public Task<AnswerRun> StartAsync(GenerationRequest request, CancellationToken cancellationToken) =>
+        request.Spec.Answer is null
+            ? EnterAsync(request, resumes: false, cancellationToken)
+            : kept.JoinAsync(request, () => EnterAsync(request, resumes: false, default), run => run.Vacate());
 
     /// <summary>
     /// Joins a kept answer, or computes it again: its owner is gone or has forgotten it, and the same request gives the
     /// same tokens. Throws <see cref="KreweException"/> when it is refused.
     /// </summary>
     public Task<AnswerRun> ResumeAsync(GenerationRequest request) =>
-        kept.JoinAsync(request, () => EnterAsync(request, resumes: true), door.Leave);
+        kept.JoinAsync(request, () => EnterAsync(request, resumes: true, default), run => run.Vacate());
 
     /// <summary>The run of a request that can be resumed and is remembered here; null for any other.</summary>
     public Task<AnswerRun>? Find(string requestId) => kept.Find(requestId);
@@ -28,7 +34,7 @@ internal sealed class AnswerRuns(Generator generator, Door door, KeptAnswers kep
     /// <summary>
     /// The client has its answer, or is gone. Unless it may come back for it, whatever still computes for it ends.
     /// </summary>
-    public async ValueTask LeaveAsync(AnswerRun run)
+    public static async ValueTask LeaveAsync(AnswerRun run)
     {
         if (run.Request.Spec.Answer is not null)
         {
@@ -37,20 +43,41 @@ internal sealed class AnswerRuns(Generator generator, Door door, KeptAnswers kep
         }
 
         await run.DisposeAsync();
-        door.Leave();
+        run.Vacate();
     }
 
-    private async Task<AnswerRun> EnterAsync(GenerationRequest request, bool resumes)
+    private async Task<AnswerRun> EnterAsync(
+        GenerationRequest request, bool resumes, CancellationToken cancellationToken)
     {
-        if (door.Enter() is Refused refused)
-            throw new KreweException(refused.Code, refused.Message) { RetryAfter = refused.RetryAfter };
+        var place = Admit(request);
+        Turn? turn = null;
+        var entries = recorder.Open(request);
         try
         {
-            return await generator.StartAsync(request, resumes);
+            turn = await line.TakeAsync(request, cancellationToken);
+            var run = await generator.StartAsync(turn.Dispatched(), resumes);
+            run.Occupy(place, turn, tokens => recorder.Close(entries, tokens));
+            return run;
         }
         catch
         {
-            door.Leave();
+            turn?.End(0);
+            place.Leave(0);
+            recorder.Close(entries, []);
+            throw;
+        }
+    }
+
+    private Place Admit(GenerationRequest request)
+    {
+        using var step = SiloTrace.Step(2, "admit");
+        try
+        {
+            return door.Enter(request);
+        }
+        catch (KreweException e)
+        {
+            step?.SetTag("error.type", ErrorCatalog.Describe(e.Code).Code).SetStatus(ActivityStatusCode.Error);
             throw;
         }
     }

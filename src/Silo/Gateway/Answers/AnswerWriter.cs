@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Globalization;
+using System.IO.Pipelines;
 using System.Text;
 using Krewe.Abstractions;
 using Microsoft.AspNetCore.Http;
@@ -7,6 +8,9 @@ using Microsoft.Net.Http.Headers;
 using Wire = Krewe.Abstractions.Wire;
 
 namespace Krewe.Silo.Gateway.Answers;
+
+/// <summary>How long a reader may take nothing.</summary>
+internal readonly record struct ReaderPatience(TimeSpan Limit, TimeProvider Time);
 
 /// <summary>
 /// Writes an answer to its client, in one piece or as server-sent events. Nothing is sent before the first token, so
@@ -17,23 +21,31 @@ internal static class AnswerWriter
     /// <summary>Written but not sent: beyond it the client's pace is waited for.</summary>
     private const int UnsentBytesMax = 64 << 10;
 
-    public static async Task WriteWholeAsync(HttpContext context, AnswerRun run, IAnswerFormat format)
+    public static async Task WriteWholeAsync(HttpContext context, AnswerRun run, IAnswerFormat format) =>
+        await ErrorWriter.WriteJsonAsync(
+            context.Response, await CollectAsync(run, format, context.RequestAborted));
+
+    /// <summary>Waits for the whole answer. Its JSON object.</summary>
+    public static async Task<byte[]> CollectAsync(
+        AnswerRun run, IAnswerFormat format, CancellationToken cancellationToken)
     {
         var reader = run.OpenReader();
         var parts = run.Request.Specs.Select(_ => new ChoiceParts()).ToArray();
-        while (await reader.NextAsync(context.RequestAborted) is var (sequence, delta)) parts[sequence].Add(delta);
+        while (await reader.NextAsync(cancellationToken) is var (sequence, delta)) parts[sequence].Add(delta);
         var choices = BestOf.Choose(run.Request, [.. parts.Select((part, i) => part.ToChoice(i))]);
-        await ErrorWriter.WriteJsonAsync(context.Response, format.Whole(choices, reader.Usage));
+        return format.Whole(choices, reader.Usage);
     }
 
+    /// <param name="patience">For a client that does not read what waits for it; then it is cut off.</param>
     /// <param name="after">Number of the last event that the client has: later ones are sent. 0 = none.</param>
-    public static async Task WriteStreamAsync(HttpContext context, AnswerRun run, IAnswerFormat format, long after = 0)
+    public static async Task WriteStreamAsync(
+        HttpContext context, AnswerRun run, IAnswerFormat format, ReaderPatience patience, long after = 0)
     {
         var aborted = context.RequestAborted;
         var reader = run.OpenReader();
         var next = await reader.NextAsync(aborted);
         BeginEvents(context.Response);
-        var events = new EventWriter(context.Response.BodyWriter, after);
+        var events = new EventWriter(context, patience, after);
         events.Write(format.Open(run.UsageOf(0)));
         while (next is var (sequence, delta))
         {
@@ -89,11 +101,12 @@ internal static class AnswerWriter
     }
 
     /// <summary>Numbers events from 1 and leaves out what the client has.</summary>
-    private sealed class EventWriter(System.IO.Pipelines.PipeWriter body, long after)
+    private sealed class EventWriter(HttpContext context, ReaderPatience patience, long after)
     {
+        private readonly PipeWriter _body = context.Response.BodyWriter;
         private long _number;
 
-        public long UnsentBytes => body.UnflushedBytes;
+        public long UnsentBytes => _body.UnflushedBytes;
 
         public void Write(IEnumerable<AnswerEvent> events)
         {
@@ -101,10 +114,10 @@ internal static class AnswerWriter
             foreach (var item in events)
             {
                 if (++_number <= after) continue;
-                body.Write("id: "u8);
+                _body.Write("id: "u8);
                 _number.TryFormat(digits, out var length, default, CultureInfo.InvariantCulture);
-                body.Write(digits[..length]);
-                body.Write("\n"u8);
+                _body.Write(digits[..length]);
+                _body.Write("\n"u8);
                 WriteBody(item);
             }
         }
@@ -117,7 +130,20 @@ internal static class AnswerWriter
 
         public async ValueTask FlushAsync(CancellationToken cancellationToken)
         {
-            await body.FlushAsync(cancellationToken);
+            var flush = _body.FlushAsync(cancellationToken);
+            try
+            {
+                if (flush.IsCompleted)
+                    await flush;
+                else
+                    await flush.AsTask().WaitAsync(patience.Limit, patience.Time, cancellationToken);
+            }
+            catch (TimeoutException e)
+            {
+                context.Abort();
+                throw new BadHttpRequestException("The client does not read its answer.", e);
+            }
+
             cancellationToken.ThrowIfCancellationRequested();
         }
 
@@ -125,14 +151,14 @@ internal static class AnswerWriter
         {
             if (item.Name is { } name)
             {
-                body.Write("event: "u8);
-                body.Write(Encoding.UTF8.GetBytes(name));
-                body.Write("\n"u8);
+                _body.Write("event: "u8);
+                _body.Write(Encoding.UTF8.GetBytes(name));
+                _body.Write("\n"u8);
             }
 
-            body.Write("data: "u8);
-            body.Write(item.Data.Span);
-            body.Write("\n\n"u8);
+            _body.Write("data: "u8);
+            _body.Write(item.Data.Span);
+            _body.Write("\n\n"u8);
         }
     }
 }

@@ -21,7 +21,7 @@ internal sealed class Generator(
         List<RequestStream> opened = [];
         try
         {
-            foreach (var spec in request.Specs) opened.Add(streams.Open(spec));
+            foreach (var spec in request.Specs) opened.Add(streams.Open(spec, isWatched: request.Origin is not null));
         }
         catch
         {

@@ -31,7 +31,8 @@ internal sealed partial class KeptAnswers(SiloOptions options, TimeProvider time
     /// <param name="request">What was asked for.</param>
     /// <param name="start">Starts it; called at most once.</param>
     /// <param name="ended">Called when a run that was started here has ended.</param>
-    public async Task<AnswerRun> JoinAsync(GenerationRequest request, Func<Task<AnswerRun>> start, Action ended)
+    public async Task<AnswerRun> JoinAsync(
+        GenerationRequest request, Func<Task<AnswerRun>> start, Action<AnswerRun> ended)
     {
         var id = request.Spec.RequestId;
         var mine = new Entry();
@@ -70,7 +71,7 @@ internal sealed partial class KeptAnswers(SiloOptions options, TimeProvider time
     /// <summary>Reads the answer to its end, so that stop strings end it whether a client reads or not.</summary>
     [SuppressMessage("Design", "CA1031", Justification =
         "Nobody awaits it: whatever a grain's host throws must not leave the request's place at the door taken.")]
-    private async Task SuperviseAsync(string id, Entry entry, AnswerRun run, Action ended)
+    private async Task SuperviseAsync(string id, Entry entry, AnswerRun run, Action<AnswerRun> ended)
     {
         try
         {
@@ -82,7 +83,7 @@ internal sealed partial class KeptAnswers(SiloOptions options, TimeProvider time
             SuperviseFailed(log, e, id);
         }
 
-        ended();
+        ended(run);
         if (run.IsFinished)
             Keep(id, entry, run.Weight);
         else

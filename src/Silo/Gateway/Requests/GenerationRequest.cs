@@ -1,5 +1,7 @@
 using System.Collections.Immutable;
 using Krewe.Abstractions;
+using Krewe.Control.Access;
+using Krewe.Silo.Gateway.Constraints;
 
 namespace Krewe.Silo.Gateway.Requests;
 
@@ -60,11 +62,20 @@ internal sealed record GenerationRequest
     /// <summary>No output at all was asked for, only the prompt back.</summary>
     public bool HidesOutput { get; init; }
 
+    /// <summary>Functions that may be called in the answer; null = none.</summary>
+    public ToolUse? Tools { get; init; }
+
     /// <summary>The answer continues a text: its first space counts.</summary>
     public bool ContinuesText { get; init; }
 
     /// <summary>Each token must be told, whether it completes text or not.</summary>
     public bool ShowsEveryToken => ReturnTokenIds || Logprobs is not null || Candidates > Choices;
+
+    /// <summary>Who asks.</summary>
+    public TenantPolicy Tenant { get; init; } = new() { Name = TenantPolicy.Anonymous };
+
+    /// <summary>It takes what others leave of the cluster.</summary>
+    public bool IsBatch { get; init; }
 
     /// <summary>What the client sent; null for a request of our own.</summary>
     public AnswerOrigin? Origin { get; init; }

@@ -1,7 +1,9 @@
 using System.Text.Json;
 using System.Text.Unicode;
 using Krewe.Abstractions;
+using Krewe.Silo.Gateway.Admission;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Krewe.Silo.Gateway.Requests;
 
@@ -25,12 +27,21 @@ internal static class RequestBody
                 $"The Content-Type is '{context.Request.ContentType}'; send the request as application/json.");
         }
 
+        var share = context.RequestServices.GetRequiredService<BodyMemory>().Open(context);
         using var bytes = new MemoryStream((int)Math.Min(context.Request.ContentLength ?? InitialBytes, 1 << 20));
+        var body = context.Request.BodyReader;
         try
         {
-            await context.Request.Body.CopyToAsync(bytes, context.RequestAborted);
+            while (true)
+            {
+                var read = await body.ReadAsync(context.RequestAborted);
+                share.Add((int)read.Buffer.Length);
+                foreach (var part in read.Buffer) bytes.Write(part.Span);
+                body.AdvanceTo(read.Buffer.End);
+                if (read.IsCompleted) break;
+            }
         }
-        catch (Exception e) when (e is not (BadHttpRequestException or OperationCanceledException))
+        catch (Exception e) when (e is not (BadHttpRequestException or OperationCanceledException or KreweException))
         {
             // Chunks that are none, or a connection that closes in the middle of one.
             throw new KreweException(

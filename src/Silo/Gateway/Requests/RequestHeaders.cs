@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using Krewe.Abstractions;
+using Krewe.Silo.Access;
 using Microsoft.AspNetCore.Http;
 
 namespace Krewe.Silo.Gateway.Requests;
@@ -17,6 +18,12 @@ internal sealed record RequestHeaders(string RequestId, bool IsResumable)
 
     /// <summary>Throws <see cref="KreweException"/> that names the wrong header.</summary>
     public static RequestHeaders Read(HttpContext context)
+    {
+        var read = ReadOutside(context);
+        return read with { RequestId = RequestIds.Inside(context.Caller().Tenant, read.RequestId) };
+    }
+
+    private static RequestHeaders ReadOutside(HttpContext context)
     {
         var headers = context.Request.Headers;
         if (headers[IdempotencyKey] is { Count: > 0 } keys)

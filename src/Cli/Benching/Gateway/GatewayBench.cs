@@ -1,0 +1,212 @@
+using System.Diagnostics;
+using System.Net.Http.Json;
+using System.Text.RegularExpressions;
+using Krewe.Models;
+
+namespace Krewe.Cli;
+
+/// <summary>What <c>krewe bench gateway --json</c> prints. Times in ms.</summary>
+/// <param name="Rate">Requests a second that were sent.</param>
+/// <param name="AddedP50">From sending a request to its first token, of a worker that answers at once.</param>
+/// <param name="Streams">At once, each a token in 100 ms.</param>
+/// <param name="StreamGapP99">Mean gap of a stream's tokens, the 99th of a hundred streams.</param>
+/// <param name="SiloMiB">Resident memory of the silo with all streams open.</param>
+/// <param name="ProxyTokensPerSecond">NaN = no nginx was given.</param>
+internal sealed record GatewayBenchReport(
+    double Rate, double AddedP50, double AddedP95, double AddedP99, int Streams, int StreamsWhole, double StreamGapP50,
+    double StreamGapP99, double SiloMiB, double TokensPerSecond, double ProxyTokensPerSecond, double OfProxy);
+
+/// <summary>The gateway alone: a real silo, a worker that computes nothing, a load; a process each.</summary>
+internal sealed partial class GatewayBench(
+    ModelFolder model, double rate, int streams, string? nginx, Terminal terminal, TimeProvider time)
+{
+    private const int FastStreams = 32;
+    private const int FastTokens = 1500;
+
+    private static readonly TimeSpan RateSpan = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(50);
+
+    public async Task<GatewayBenchReport> RunAsync(CancellationToken cancellationToken)
+    {
+        var described = new TaskCompletionSource<Match>(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var silo = Start(
+            OwnProgram.With(["silo", "--port", "0", "--link-port", "0", "--model", model.Directory]),
+            line =>
+            {
+                if (Described().Match(line) is { Success: true } said) described.TrySetResult(said);
+            });
+        Process? worker = null;
+        try
+        {
+            var said = await described.Task.WaitAsync(StartLimit, time, cancellationToken);
+            var (address, link) = (new Uri(said.Groups[1].Value), said.Groups[2].Value);
+            worker = Start(OwnProgram.With(
+                ["bench", "gateway-worker", "--model", model.Directory, "--silo", link]));
+            using var http = new HttpClient { BaseAddress = address, Timeout = Timeout.InfiniteTimeSpan };
+            await ReadyAsync(http, cancellationToken);
+            return await MeasureAsync(http, silo.Id, cancellationToken);
+        }
+        finally
+        {
+            await EndAsync(worker);
+            await EndAsync(silo);
+            worker?.Dispose();
+        }
+    }
+
+    private async Task<GatewayBenchReport> MeasureAsync(
+        HttpClient http, int siloId, CancellationToken cancellationToken)
+    {
+        var load = new OpenLoop(http, time);
+        var random = new Random(3);
+        await load.RunAsync(Requests(RateSpan / 4), null, cancellationToken);
+        var rated = await load.RunAsync(Requests(RateSpan), null, cancellationToken);
+        var added = LoadFigures.Sorted(rated.Select(
+            outcome => (outcome.FirstTokenAt - outcome.SentAt)?.TotalMilliseconds));
+
+        var opening = load.RunAsync(
+            [.. Enumerable.Range(0, streams).Select(i => new LoadRequest(
+                TimeSpan.FromMilliseconds(i), [1, 100, random.Next(1000)], 100))],
+            null, cancellationToken);
+        await Task.Delay(TimeSpan.FromMilliseconds(streams + 2000), time, cancellationToken);
+        var memory = ResidentMiB(siloId);
+        var open = await opening;
+        var gaps = LoadFigures.Sorted(open.Select(outcome => outcome.TpotMs));
+
+        var fast = await FastAsync(load, cancellationToken);
+        var proxied = nginx is null ? double.NaN : await ProxyAsync(http, nginx, cancellationToken);
+        return new GatewayBenchReport(
+            rated.Length / RateSpan.TotalSeconds, LoadFigures.Percentile(added, 50), LoadFigures.Percentile(added, 95),
+            LoadFigures.Percentile(added, 99), streams, open.Count(outcome => outcome.IsWhole),
+            LoadFigures.Percentile(gaps, 50), LoadFigures.Percentile(gaps, 99), memory, fast, proxied, fast / proxied);
+
+        List<LoadRequest> Requests(TimeSpan span) => LoadPlan.Poisson(
+            rate, span, promptTokens: 1, outputTokens: 4, vocabularySize: 1000, seed: 1);
+    }
+
+    /// <summary>Tokens a second of many streams whose tokens come as fast as they can.</summary>
+    private async Task<double> FastAsync(OpenLoop load, CancellationToken cancellationToken)
+    {
+        var requests = Enumerable.Range(0, FastStreams)
+            .Select(_ => new LoadRequest(default, [1, 0], FastTokens)).ToList();
+        await load.RunAsync(requests, null, cancellationToken);
+        var start = time.GetTimestamp();
+        var outcomes = await load.RunAsync(requests, null, cancellationToken);
+        return outcomes.Sum(outcome => outcome.Tokens) / time.GetElapsedTime(start).TotalSeconds;
+    }
+
+    /// <summary>The same bytes through nginx.</summary>
+    private async Task<double> ProxyAsync(HttpClient http, string program, CancellationToken cancellationToken)
+    {
+        var folder = Directory.CreateTempSubdirectory("krewe-nginx-");
+        Process? source = null;
+        Process? proxy = null;
+        try
+        {
+            var (sourcePort, proxyPort) = (FreePort(), FreePort());
+            var body = Path.Combine(folder.FullName, "body");
+            using var answer = await http.PostAsJsonAsync(
+                "v1/completions", new CompletionAsked([1, 0], FastTokens), ServingJson.Default.CompletionAsked,
+                cancellationToken);
+            await File.WriteAllBytesAsync(
+                body, await answer.Content.ReadAsByteArrayAsync(cancellationToken), cancellationToken);
+            var settings = Path.Combine(folder.FullName, "nginx.conf");
+            await File.WriteAllTextAsync(settings, Nginx(folder.FullName, sourcePort, proxyPort), cancellationToken);
+            source = Start(OwnProgram.With(
+                ["bench", "gateway-source", "--body", body, "--port", $"{sourcePort}"]));
+            proxy = Start(new ProcessStartInfo(program, ["-c", settings, "-p", folder.FullName])
+            {
+                RedirectStandardError = true,
+                RedirectStandardOutput = true,
+            });
+            using var through = new HttpClient
+            {
+                BaseAddress = new Uri($"http://127.0.0.1:{proxyPort}/"),
+                Timeout = Timeout.InfiniteTimeSpan,
+            };
+            await ReadyAsync(through, cancellationToken);
+            return await FastAsync(new OpenLoop(through, time), cancellationToken);
+        }
+        finally
+        {
+            await EndAsync(proxy);
+            await EndAsync(source);
+            proxy?.Dispose();
+            source?.Dispose();
+            folder.Delete(recursive: true);
+        }
+    }
+
+    private static string Nginx(string folder, int source, int port) => $$"""
+        daemon off; worker_processes 1; pid {{folder}}/pid; error_log {{folder}}/errors;
+        events { worker_connections 8192; }
+        http {
+          access_log off; client_body_temp_path {{folder}}/a; proxy_temp_path {{folder}}/b;
+          fastcgi_temp_path {{folder}}/c; uwsgi_temp_path {{folder}}/d; scgi_temp_path {{folder}}/e;
+          server {
+            listen 127.0.0.1:{{port}};
+            location / { proxy_pass http://127.0.0.1:{{source}}; proxy_buffering off; }
+          }
+        }
+        """;
+
+    private async Task ReadyAsync(HttpClient http, CancellationToken cancellationToken)
+    {
+        for (var tries = 0; tries < 400; tries++)
+        {
+            try
+            {
+                using var answer = await http.GetAsync("ready", cancellationToken);
+                if (answer.IsSuccessStatusCode) return;
+            }
+            catch (HttpRequestException)
+            {
+                // Not listening yet.
+            }
+
+            await Task.Delay(Look, time, cancellationToken);
+        }
+
+        throw new InvalidOperationException($"{http.BaseAddress} did not become ready.");
+    }
+
+    /// <param name="said">Gets its lines; null = they are said here.</param>
+    private Process Start(ProcessStartInfo start, Action<string>? said = null)
+    {
+        var process = Process.Start(start)!;
+        process.ErrorDataReceived += (_, line) => Take(line.Data);
+        process.OutputDataReceived += (_, line) => Take(line.Data);
+        process.BeginErrorReadLine();
+        process.BeginOutputReadLine();
+        return process;
+
+        void Take(string? line)
+        {
+            if (!string.IsNullOrEmpty(line)) (said ?? terminal.Say)(line);
+        }
+    }
+
+    private static async Task EndAsync(Process? process)
+    {
+        if (process is null) return;
+        if (!process.HasExited) process.Kill(entireProcessTree: true);
+        await process.WaitForExitAsync();
+    }
+
+    private static double ResidentMiB(int process)
+    {
+        using var looked = Process.GetProcessById(process);
+        return looked.WorkingSet64 / (double)(1 << 20);
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
+        listener.Start();
+        return ((System.Net.IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    [GeneratedRegex(@"gateway (http://[\d.:]+/)v1, links ([\d.:]+\d)")]
+    private static partial Regex Described();
+}
