@@ -18,7 +18,7 @@ internal sealed class RequestStreams(
 
     /// <summary>Opens a new sequence's stream. Throws <see cref="KreweException"/> when its id is in use.</summary>
     /// <param name="spec">The sequence.</param>
-    /// <param name="isWatched">A client's: it counts in the metrics.</param>
+    /// <param name="isWatched">Of a client that waits: it counts in the metrics.</param>
     public RequestStream Open(RequestSpec spec, bool isWatched)
     {
         var requestId = spec.RequestId;

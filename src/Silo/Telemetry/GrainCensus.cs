@@ -23,8 +23,8 @@ internal sealed partial class GrainCensus(
         using var timer = new PeriodicTimer(Interval, time);
         try
         {
-            do await CountAsync();
-            while (await timer.WaitForNextTickAsync(stoppingToken));
+            // Not at once: on Orleans the grain that is asked is there a moment after the silo.
+            while (await timer.WaitForNextTickAsync(stoppingToken)) await CountAsync();
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {

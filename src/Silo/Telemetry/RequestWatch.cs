@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Krewe.Abstractions;
+using Krewe.Silo.Access;
 using Krewe.Silo.Gateway.Answers;
 using Krewe.Silo.Gateway.Requests;
 using Microsoft.AspNetCore.Http;
@@ -83,7 +84,7 @@ internal sealed class RequestWatch : IDisposable
             .SetTag("gen_ai.provider.name", "krewe")
             .SetTag("gen_ai.request.model", spec.Model)
             .SetTag("gen_ai.response.model", spec.Model)
-            .SetTag("gen_ai.response.id", AnswerKinds.IdPrefixOf(_entry.Kind) + spec.RequestId)
+            .SetTag("gen_ai.response.id", AnswerKinds.IdPrefixOf(_entry.Kind) + RequestIds.Outside(spec.RequestId))
             .SetTag("gen_ai.request.max_tokens", spec.MaxOutputTokens)
             .SetTag("gen_ai.request.temperature", sampling.Temperature)
             .SetTag("gen_ai.request.top_p", sampling.TopP)

@@ -61,12 +61,12 @@ public sealed class SchemaRefusalTests
     [Fact]
     public void References_that_double_each_other_in_allOf_are_refused()
     {
-        var definitions = string.Concat(Enumerable.Range(0, 50).Select(i => "\"d" + i
+        var definitions = string.Concat(Enumerable.Range(0, 25).Select(i => "\"d" + i
             + "\":{\"allOf\":[{\"$ref\":\"#/$defs/d" + (i + 1) + "\"},{\"$ref\":\"#/$defs/d" + (i + 1) + "\"}]},"));
 
         var error = Assert.Throws<ConstraintException>(() => RandomWriter.Compile(
             ConstraintKind.JsonSchema,
-            "{\"$defs\":{" + definitions + "\"d50\":{\"type\":\"integer\"}},\"$ref\":\"#/$defs/d0\"}"));
+            "{\"$defs\":{" + definitions + "\"d25\":{\"type\":\"integer\"}},\"$ref\":\"#/$defs/d0\"}"));
 
         Assert.Contains("combinations", error.Message, StringComparison.Ordinal);
     }
