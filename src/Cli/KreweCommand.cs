@@ -12,13 +12,20 @@ internal static class KreweCommand
         Recursive = true,
     };
 
+    internal static readonly UsualOption<LogFormat> Format = Setting.Choice(
+        "--log-format", "How lines of the log are written.", LogFormat.Text);
+
+    static KreweCommand() => Format.Option.Recursive = true;
+
     public static RootCommand Build(Terminal terminal) => new(
         "Krewe serves large language models with prefill and decode on different workers.")
     {
         Verbose,
+        Format,
         new ServeCommand(terminal),
         new SiloCommand(terminal),
         new WorkerCommand(terminal),
+        new TopCommand(terminal),
         new ClusterCommand(terminal),
         new ChatCommand(terminal),
         new GenerateCommand(terminal),
@@ -45,6 +52,7 @@ internal static class KreweCommand
             return terminal.RefuseUsage(errors, command is RootCommand ? "" : command.Name);
         }
 
+        terminal.SaysJson = Format.Read(result) == LogFormat.Json;
         var configuration = new InvocationConfiguration
         {
             EnableDefaultExceptionHandler = false,

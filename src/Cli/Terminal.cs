@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Spectre.Console;
 
 namespace Krewe.Cli;
@@ -29,8 +30,13 @@ internal sealed record Terminal(TextReader In, TextWriter Out, TextWriter Error)
         Out = new AnsiConsoleOutput(Error),
     });
 
+    /// <summary>What is said on Error is one JSON object a line, as the log is.</summary>
+    public bool SaysJson { get; set; }
+
     /// <summary>One line on Error with the command's name in front.</summary>
-    public void Say(string line) => Error.WriteLine($"krewe: {line}");
+    public void Say(string line) => Error.WriteLine(SaysJson
+        ? JsonLine.Write(TimeProvider.System.GetUtcNow(), LogLevel.Information, "Krewe.Cli", line)
+        : $"krewe: {line}");
 
     /// <summary>Says every error, so that all can be mended at once.</summary>
     public int RefuseUsage(IEnumerable<string> errors, string command)

@@ -42,7 +42,10 @@ public sealed class TieredStore : IAsyncDisposable
     public Action<KvStoreException>? WriteFailed { get; set; }
 
     /// <summary>Whether another block can be queued on its way down.</summary>
-    public bool HasRoom => _disk is null || PendingWrites < _pendingMax;
+    public bool HasRoom => Room > 0;
+
+    /// <summary>Blocks that can be taken now without waiting for the disk.</summary>
+    public int Room => _disk is null ? _host.Statistics.CapacityObjects : _pendingMax - PendingWrites;
 
     /// <summary>Told when a queued write has ended, well or not: there is room for another.</summary>
     public Action? WriteEnded { get; set; }

@@ -8,6 +8,7 @@ using Krewe.Grains;
 using Krewe.Silo.Access;
 using Krewe.Silo.Batches;
 using Krewe.Silo.Cluster;
+using Krewe.Silo.Dashboard;
 using Krewe.Silo.Gateway;
 using Krewe.Silo.Gateway.Admission;
 using Krewe.Silo.Gateway.Answers;
@@ -17,6 +18,7 @@ using Krewe.Silo.Kv;
 using Krewe.Silo.Links;
 using Krewe.Silo.Recording;
 using Krewe.Silo.Streams;
+using Krewe.Silo.Telemetry;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
@@ -165,6 +167,8 @@ public static class SiloHost
         AddAccess(services);
         if (options.CorsOrigins.Count > 0) services.AddCors();
         AddGateway(services);
+        TelemetryServices.Add(services);
+        AddDashboard(services);
         services.AddSingleton(new DecisionLog());
         services.AddSingleton(new PoolPolicy());
         services.AddSingleton<DecisionEndpoints>();
@@ -185,6 +189,7 @@ public static class SiloHost
         });
 
         var app = builder.Build();
+        TelemetryServices.UseResponseCount(app);
         app.UseMiddleware<ErrorMiddleware>();
         if (options.CorsOrigins.Count > 0) app.UseCors(policy => Cors.Allow(policy, options.CorsOrigins));
         app.UseMiddleware<AccessMiddleware>();
@@ -198,6 +203,9 @@ public static class SiloHost
             app.Services.GetRequiredService<ClusterEndpoints>());
         app.Services.GetRequiredService<DecisionEndpoints>().Map(app);
         app.Services.GetRequiredService<AuditLog>().Map(app);
+        TelemetryServices.Map(app);
+        app.Services.GetRequiredService<DashboardEndpoints>().Map(app);
+        OrleansPage.Map(app);
         app.Services.GetRequiredService<FileEndpoints>().Map(app);
         app.Services.GetRequiredService<BatchEndpoints>().Map(app);
         return app;
@@ -225,6 +233,14 @@ public static class SiloHost
         services.AddSingleton<KeyRing>();
         services.AddHostedService(provider => provider.GetRequiredService<KeyRing>());
         services.AddSingleton<AuditLog>();
+    }
+
+    private static void AddDashboard(IServiceCollection services)
+    {
+        services.AddSingleton<SnapshotRing>();
+        services.AddSingleton<SnapshotSampler>();
+        services.AddHostedService(provider => provider.GetRequiredService<SnapshotSampler>());
+        services.AddSingleton<DashboardEndpoints>();
     }
 
     private static void AddGateway(IServiceCollection services)

@@ -1,5 +1,4 @@
 using Krewe.Abstractions;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Krewe.Workers.Torch;

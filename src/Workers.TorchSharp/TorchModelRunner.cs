@@ -3,6 +3,7 @@ using Krewe.Kernels;
 using Krewe.Models;
 using TorchSharp;
 using static TorchSharp.torch;
+using Tensor = TorchSharp.torch.Tensor;
 
 namespace Krewe.Workers.Torch;
 

@@ -90,6 +90,90 @@ public sealed class OpenAiSdkTests(SplitCluster fixture, ITestOutputHelper outpu
     }
 
     [Fact]
+    public async Task A_chat_with_a_schema_is_valid_against_it()
+    {
+        var options = new ChatCompletionOptions
+        {
+            MaxOutputTokenCount = 200,
+            ResponseFormat = ChatResponseFormat.CreateJsonSchemaFormat(
+                "person", BinaryData.FromString("""
+                {"type":"object","properties":{"name":{"type":"string","maxLength":12},
+                "age":{"type":"integer","minimum":0,"maximum":120}},"required":["name","age"],
+                "additionalProperties":false}
+                """),
+                jsonSchemaIsStrict: true),
+        };
+
+        var answer = (await Chat().CompleteChatAsync(Counting, options)).Value;
+
+        using var person = JsonDocument.Parse(answer.Content[0].Text);
+        Assert.Equal(ChatFinishReason.Stop, answer.FinishReason);
+        Assert.InRange(person.RootElement.GetProperty("age").GetInt32(), 0, 120);
+        Assert.InRange(person.RootElement.GetProperty("name").GetString()!.Length, 0, 24);
+    }
+
+    [Fact]
+    public async Task A_tool_is_called_and_its_result_goes_on()
+    {
+        var tool = ChatTool.CreateFunctionTool(
+            "weather", "Tells the weather.", BinaryData.FromString("""
+            {"type":"object","properties":{"city":{"enum":["Paris","Oslo"]}},"required":["city"],
+            "additionalProperties":false}
+            """));
+        var options = new ChatCompletionOptions
+        {
+            MaxOutputTokenCount = 200,
+            Tools = { tool },
+            ToolChoice = ChatToolChoice.CreateRequiredChoice(),
+            AllowParallelToolCalls = false,
+        };
+
+        var answer = (await Chat().CompleteChatAsync(Counting, options)).Value;
+
+        Assert.Equal(ChatFinishReason.ToolCalls, answer.FinishReason);
+        var call = Assert.Single(answer.ToolCalls);
+        Assert.Equal("weather", call.FunctionName);
+        using var arguments = JsonDocument.Parse(call.FunctionArguments);
+        Assert.Contains(arguments.RootElement.GetProperty("city").GetString(), (string[])["Paris", "Oslo"]);
+        options.ToolChoice = ChatToolChoice.CreateAutoChoice();
+        ChatMessage[] history =
+            [.. Counting, new AssistantChatMessage(answer), new ToolChatMessage(call.Id, "sunny")];
+        Assert.NotNull((await Chat().CompleteChatAsync(history, options)).Value);
+    }
+
+    [Fact]
+    public async Task A_streamed_call_comes_in_pieces_that_make_the_whole()
+    {
+        var options = new ChatCompletionOptions
+        {
+            MaxOutputTokenCount = 200,
+            Temperature = 0,
+            Tools = { ChatTool.CreateFunctionTool("note", "Notes.", BinaryData.FromString("""
+                {"type":"object","properties":{"text":{"type":"string","minLength":8,"maxLength":16}},
+                "required":["text"],"additionalProperties":false}
+                """)) },
+            ToolChoice = ChatToolChoice.CreateFunctionChoice("note"),
+        };
+        var whole = (await Chat().CompleteChatAsync(Counting, options)).Value;
+        var arguments = new StringBuilder();
+        string? id = null, name = null;
+
+        await foreach (var update in Chat().CompleteChatStreamingAsync(Counting, options))
+        {
+            foreach (var call in update.ToolCallUpdates)
+            {
+                (id, name) = (call.ToolCallId ?? id, call.FunctionName ?? name);
+                arguments.Append(call.FunctionArgumentsUpdate);
+            }
+        }
+
+        Assert.Equal("note", name);
+        Assert.StartsWith("call_", id, StringComparison.Ordinal);
+        Assert.Equal(whole.ToolCalls[0].FunctionArguments.ToString(), arguments.ToString());
+        Assert.Equal(ChatFinishReason.Stop, whole.FinishReason);
+    }
+
+    [Fact]
     public async Task Models_are_listed_and_described()
     {
         var models = Cluster.Sdk().GetOpenAIModelClient();

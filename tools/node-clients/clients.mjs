@@ -8,6 +8,20 @@ const baseURL = process.argv[2];
 const model = 'tiny';
 const messages = [{ role: 'user', content: 'Count from 7 to 12.' }];
 const expected = '7, 8, 9, 10, 11, 12.';
+const person = {
+  type: 'object', additionalProperties: false, required: ['name', 'age'],
+  properties: { name: { type: 'string', maxLength: 12 }, age: { type: 'integer', minimum: 0, maximum: 120 } },
+};
+const weather = {
+  type: 'function',
+  function: {
+    name: 'weather', description: 'Tells the weather.',
+    parameters: {
+      type: 'object', additionalProperties: false, required: ['city'],
+      properties: { city: { type: 'string', enum: ['Paris', 'Oslo'] } },
+    },
+  },
+};
 let failed = 0;
 
 async function check(name, test) {
@@ -23,6 +37,11 @@ async function check(name, test) {
 function equal(actual, wanted, what) {
   const [a, w] = [JSON.stringify(actual), JSON.stringify(wanted)];
   if (a !== w) throw new Error(`${what}: ${a}, not ${w}`);
+}
+
+function checkPerson(value) {
+  equal(Object.keys(value), ['name', 'age'], 'members');
+  equal(Number.isInteger(value.age) && value.age >= 0 && value.age <= 120, true, 'age');
 }
 
 async function rejects(promise, test, what) {
@@ -100,9 +119,53 @@ async function openai(OpenAI, name) {
     for await (const event of stream) if (event.type === 'response.output_text.delta') text += event.delta;
     equal(text, expected, 'streamed');
   });
+  await check(`${name} structured output`, async () => {
+    const format = { type: 'json_schema', json_schema: { name: 'person', strict: true, schema: person } };
+    const answer = await ask({ response_format: format, max_tokens: 200 });
+    checkPerson(JSON.parse(answer.choices[0].message.content));
+    const parsed = await client.chat.completions.parse({ model, messages, response_format: format, max_tokens: 200 });
+    checkPerson(parsed.choices[0].message.parsed);
+    const object = await ask({ response_format: { type: 'json_object' }, max_tokens: 100 });
+    equal(typeof JSON.parse(object.choices[0].message.content), 'object', 'json_object');
+  });
+  await check(`${name} tools`, async () => {
+    const asked = { tools: [weather], tool_choice: 'required', parallel_tool_calls: false, max_tokens: 200 };
+    const answer = await ask(asked);
+    equal(answer.choices[0].finish_reason, 'tool_calls', 'finish_reason');
+    const [call] = answer.choices[0].message.tool_calls;
+    equal(call.function.name, 'weather', 'name');
+    equal(['Paris', 'Oslo'].includes(JSON.parse(call.function.arguments).city), true, 'arguments');
+    const streamed = await client.chat.completions
+      .stream({ model, messages, temperature: 0, ...asked }).finalChatCompletion();
+    const [again] = streamed.choices[0].message.tool_calls;
+    equal([again.function.name, again.function.arguments], [call.function.name, call.function.arguments], 'streamed');
+    const history = [
+      ...messages, answer.choices[0].message, { role: 'tool', tool_call_id: call.id, content: 'sunny' },
+    ];
+    const next = await client.chat.completions.create(
+      { model, messages: history, tools: [weather], tool_choice: 'none', max_tokens: 5 });
+    equal(typeof next.choices[0].message.content, 'string', 'the answer behind a result');
+  });
+  await check(`${name} tools in responses`, async () => {
+    const answer = await client.responses.create({
+      model, input: 'Count from 7 to 12.', max_output_tokens: 200, parallel_tool_calls: false,
+      tool_choice: { type: 'function', name: 'weather' },
+      tools: [{ type: 'function', name: 'weather', parameters: weather.function.parameters, strict: true }],
+    });
+    const call = answer.output.find((item) => item.type === 'function_call');
+    equal(['Paris', 'Oslo'].includes(JSON.parse(call.arguments).city), true, 'arguments');
+    const parsed = await client.responses.parse({
+      model, input: 'x', max_output_tokens: 200,
+      text: { format: { type: 'json_schema', name: 'person', strict: true, schema: person } },
+    });
+    checkPerson(JSON.parse(parsed.output_text));
+  });
   await check(`${name} errors`, async () => {
     await rejects(ask({ model: 'other' }), (e) => e instanceof OpenAI.NotFoundError && e.code === 'model_not_found', '404');
     await rejects(ask({ temperature: 9 }), (e) => e instanceof OpenAI.BadRequestError && e.param === 'temperature', '400');
+    await rejects(
+      ask({ response_format: { type: 'json_schema', json_schema: { name: 'x', schema: { not: {} } } } }),
+      (e) => e instanceof OpenAI.BadRequestError && e.param === 'response_format.json_schema.schema.not', 'schema');
     await rejects(
       ask({ tools: [{ type: 'function', function: { name: 'f', parameters: { type: 'object' } } }], tool_choice: 'x' }),
       (e) => e instanceof OpenAI.BadRequestError, 'tools');
@@ -184,6 +247,22 @@ async function langchain() {
   await check('langchain text', async () => {
     const text = await new LangChainText({ ...options, maxTokens: 5 }).invoke('Count from 7 to 12.');
     equal(typeof text, 'string', 'text');
+  });
+  await check('langchain structured output', async () => {
+    for (const method of ['jsonSchema', 'functionCalling']) {
+      const chat = new ChatOpenAI({ ...options, maxTokens: 200 }).withStructuredOutput(person, { name: 'person', method });
+      checkPerson(await chat.invoke('Count from 7 to 12.'));
+    }
+  });
+  await check('langchain tools', async () => {
+    const chat = new ChatOpenAI({ ...options, maxTokens: 200 }).bindTools([weather], { tool_choice: 'required' });
+    const answer = await chat.invoke('Count from 7 to 12.');
+    equal(answer.tool_calls[0].name, 'weather', 'name');
+    equal(['Paris', 'Oslo'].includes(answer.tool_calls[0].args.city), true, 'arguments');
+    let gathered;
+    for await (const chunk of await chat.stream('Count from 7 to 12.'))
+      gathered = gathered === undefined ? chunk : gathered.concat(chunk);
+    equal(gathered.tool_calls[0].args, answer.tool_calls[0].args, 'streamed');
   });
   await check('langchain embeddings are refused', () => rejects(
     new OpenAIEmbeddings(options).embedQuery('x'), (e) => e.status === 404, 'embeddings'));

@@ -28,6 +28,9 @@ public sealed record WorkerDescriptor
     [Id(9)] public required int MaxContextTokens { get; init; }
 
     [Id(10)] public required int ProcessId { get; init; }
+
+    /// <summary>Bytes of KV that a token takes, all layers; 0 = not known.</summary>
+    [Id(11)] public int KvBytesPerToken { get; init; }
 }
 
 /// <summary>What a worker may be given.</summary>

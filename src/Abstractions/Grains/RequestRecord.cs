@@ -28,7 +28,11 @@ public sealed record RequestLogEntry(
     [property: Id(1)] DateTimeOffset At,
     [property: Id(2)] int Epoch,
     [property: Id(3)] string? WorkerId,
-    [property: Id(4)] string What);
+    [property: Id(4)] string What)
+{
+    /// <summary>What was reported, for who draws the life; null for what the owner did by itself.</summary>
+    [Id(30)] public RequestReportKind? Kind { get; init; }
+}
 
 /// <summary>A request's life, for <c>GET /v1/requests/{id}</c>. Holds no prompt text and no tokens.</summary>
 [GenerateSerializer, Immutable]

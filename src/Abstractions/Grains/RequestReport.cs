@@ -61,4 +61,7 @@ public sealed record RequestReport
     [Id(8)] public int BlocksMoved { get; init; }
 
     [Id(9)] public long BytesMoved { get; init; }
+
+    /// <summary>Of the prefix hit, blocks that tiers below the pool had.</summary>
+    [Id(30)] public int RestoredBlocks { get; init; }
 }

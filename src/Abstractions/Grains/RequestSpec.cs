@@ -89,6 +89,9 @@ public sealed record RequestSpec
     /// </summary>
     [Id(13)] public string? Answer { get; init; }
 
+    /// <summary>W3C trace context of the gateway's span; null when nobody traces the request.</summary>
+    [Id(30)] public string? TraceParent { get; init; }
+
     /// <summary>Key of the grain that keeps this sequence: the request's id for the first one.</summary>
     public string GrainKey => GrainKeyOf(RequestId, Choice);
 

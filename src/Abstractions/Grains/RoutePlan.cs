@@ -25,4 +25,11 @@ public sealed record RoutePlan(
     [property: Id(4)] string Reason)
 {
     public bool NeedsHandoff => Prefill != Decode;
+
+    /// <summary>A worker that holds more of the prompt's prefix than <see cref="Prefill"/>: it may be pulled from
+    /// there.</summary>
+    [Id(5)] public WorkerIncarnation? PrefixHolder { get; init; }
+
+    /// <summary>Prompt tokens, from the first on, that it is known to hold.</summary>
+    [Id(6)] public int PrefixHolderTokens { get; init; }
 }

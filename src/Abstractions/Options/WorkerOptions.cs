@@ -137,6 +137,9 @@ public sealed record WorkerOptions
     /// <summary>How blocks travel from and to this worker.</summary>
     public KvTransport KvTransport { get; init; } = KvTransport.Auto;
 
+    /// <summary>Where GET /metrics and the health checks are answered; null = nowhere.</summary>
+    public IPEndPoint? Metrics { get; init; }
+
     /// <summary>Mutual TLS with silos and other workers; null = plain TCP.</summary>
     public LinkTlsOptions? LinkTls { get; init; }
 

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Net;
 using Krewe.Abstractions;
 
 namespace Krewe.Cli;
@@ -67,6 +68,10 @@ internal sealed class EngineSettings
     private readonly UsualOption<KvTransport> _kvTransport = Setting.Choice(
         "--kv-transport", "How KV travels between workers: auto takes shared memory where it can.", Usual.KvTransport);
 
+    private readonly Option<IPEndPoint?> _metrics = Setting.OptionalEndpoint(
+        "--metrics", "Where a worker answers GET /metrics and its health checks; of several workers the first, the "
+        + "others take the next ports. Default: nowhere.");
+
     private readonly TierSettings _tiers = new();
 
     private readonly Option<string?> _holdFile = new("--test-hold-file") { Hidden = true };
@@ -74,16 +79,15 @@ internal sealed class EngineSettings
     public void AddTo(Command command)
     {
         foreach (var option in (Option[])[_device, _threads, _pin, _weights, _kvMemory, _kvFormat, _stepTokens, _sloItl,
-            _maxRunning, _eviction, _noPrefixCache, _kvTransport, _drainGrace,
-            _blockingMigration, _holdFile])
+            _maxRunning, _eviction, _noPrefixCache, _kvTransport, _drainGrace, _metrics, _blockingMigration, _holdFile])
             command.Add(option);
         _cuda.AddTo(command);
         _tiers.AddTo(command);
     }
 
     /// <summary><paramref name="basis"/> with what the command line says; <paramref name="usualThreads"/> when it says
-    /// nothing of threads.</summary>
-    public WorkerOptions Read(ParseResult result, WorkerOptions basis, int usualThreads) => basis with
+    /// nothing of threads; <paramref name="index"/> of the workers that are started together.</summary>
+    public WorkerOptions Read(ParseResult result, WorkerOptions basis, int usualThreads, int index = 0) => basis with
     {
         Device = _device.Read(result),
         Cuda = _cuda.Read(result),
@@ -101,6 +105,7 @@ internal sealed class EngineSettings
         BlockingMigration = result.GetValue(_blockingMigration),
         KvTransport = _kvTransport.Read(result),
         KvTiers = _tiers.Read(result),
+        Metrics = result.GetValue(_metrics) is { } first ? new IPEndPoint(first.Address, first.Port + index) : null,
         TestHoldFile = result.GetValue(_holdFile),
     };
 
@@ -124,6 +129,7 @@ internal sealed class EngineSettings
         if (!options.PrefixCache) arguments.Add("--no-prefix-cache");
         arguments.AddRange(CudaSettings.ToArguments(options.Cuda));
         arguments.AddRange(TierSettings.ToArguments(options.KvTiers));
+        if (options.Metrics is { } metrics) arguments.AddRange(["--metrics", metrics.ToString()]);
         if (options.BlockingMigration) arguments.Add("--blocking-migration");
         if (options.TestHoldFile is { } file) arguments.AddRange(["--test-hold-file", file]);
         return arguments;

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
+using System.Net;
 
 namespace Krewe.Cli;
 
@@ -92,6 +93,21 @@ internal static class Setting
                 $"it must be one of {string.Join(", ", names)}."),
         };
     }
+
+    /// <summary>IP:PORT, or a port of this machine alone; null when not given.</summary>
+    public static Option<IPEndPoint?> OptionalEndpoint(string name, string description) => new(name)
+    {
+        Description = description,
+        HelpName = "[IP:]PORT",
+        CustomParser = result =>
+        {
+            var text = result.Tokens[0].Value;
+            var address = text.Contains(':', StringComparison.Ordinal) ? text : $"127.0.0.1:{text}";
+            if (IPEndPoint.TryParse(address, out var endpoint) && endpoint.Port > 0) return endpoint;
+            result.AddError($"{name} is '{text}'; it must be a port, or an IP address and a port, like 0.0.0.0:9400.");
+            return null;
+        },
+    };
 
     public static Option<string?> Text(string name, string helpName, string description) =>
         new(name) { Description = description, HelpName = helpName };

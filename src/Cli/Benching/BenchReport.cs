@@ -76,4 +76,5 @@ internal sealed record BenchReport
 [JsonSourceGenerationOptions(WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
 [JsonSerializable(typeof(BenchReport))]
 [JsonSerializable(typeof(TokenizerReport))]
+[JsonSerializable(typeof(ConstraintReport))]
 internal sealed partial class BenchJson : JsonSerializerContext;

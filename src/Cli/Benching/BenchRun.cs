@@ -5,52 +5,58 @@ using Microsoft.Extensions.Logging;
 namespace Krewe.Cli;
 
 /// <summary>
-/// One run of <c>krewe bench</c>: limits, then the layers from below, then the limits again. Layers do not share
-/// memory: each frees its weights before the next packs its own.
+/// One run of <c>krewe bench</c>: limits, then the layers from below, limits in between and at the end. Layers do not
+/// share memory: each frees its weights before the next packs its own.
 /// </summary>
 internal sealed class BenchRun(ModelFolder model, BenchSizes sizes, TimeProvider time)
 {
-    private readonly List<(string Layer, int Concurrency, IReadOnlyList<BenchRound> Rounds)> _measured = [];
+    private readonly OrderedDictionary<(string Layer, int Concurrency), List<BenchRound>> _measured = [];
     private readonly Dictionary<int, double> _prefillFlops = [];
     private readonly Dictionary<int, double> _stepFlops = [];
     private long _weightBytes;
     private IReadOnlyList<ProductFigures>? _products;
     private string _numerics = "";
+    private MachineLimits _limits = new(0, 0);
 
     public async Task<BenchReport> KernelsAsync(CancellationToken cancellationToken)
     {
         _numerics = Kernels.CpuKernels.Best.InstructionPath;
-        var limits = await MeasureKernelsAsync(withProducts: true, cancellationToken);
-        return Report(limits.Best(MeasureLimits()));
+        for (var sweep = 0; sweep < sizes.Sweeps; sweep++)
+            await MeasureKernelsAsync(withProducts: sweep == sizes.Sweeps - 1, cancellationToken);
+        MeasureLimits();
+        return Report();
     }
 
     /// <param name="serving">The layer above the engine as well: gateway, links and HTTP.</param>
     public async Task<BenchReport> EngineAsync(bool serving, ILogger logger, CancellationToken cancellationToken)
     {
-        var limits = await MeasureKernelsAsync(withProducts: false, cancellationToken);
-        using (var runner = new RunnerLayer(model, sizes, time))
+        for (var sweep = 0; sweep < sizes.Sweeps; sweep++)
         {
-            _numerics = runner.Numerics.ToString();
-            await RepeatAsync("runner", count => Task.FromResult(runner.Measure(count)), cancellationToken);
-        }
+            await MeasureKernelsAsync(withProducts: false, cancellationToken);
+            using (var runner = new RunnerLayer(model, sizes, time))
+            {
+                _numerics = runner.Numerics.ToString();
+                await RepeatAsync("runner", count => Task.FromResult(runner.Measure(count)), cancellationToken);
+            }
 
-        await using (var engine = new EngineLayer(model, sizes, time, logger))
-            await RepeatAsync("engine", count => engine.MeasureAsync(count, cancellationToken), cancellationToken);
-        if (serving)
-        {
+            MeasureLimits();
+            await using (var engine = new EngineLayer(model, sizes, time, logger))
+                await RepeatAsync("engine", count => engine.MeasureAsync(count, cancellationToken), cancellationToken);
+            if (!serving) continue;
             await using var server = await ServingLayer.StartAsync(model, sizes, time, cancellationToken);
             await RepeatAsync("serving", count => server.MeasureAsync(count, cancellationToken), cancellationToken);
         }
 
-        return Report(limits.Best(MeasureLimits()));
+        MeasureLimits();
+        return Report();
     }
 
     /// <summary>Limits first: their buffer is as large as the matrices.</summary>
-    private async Task<MachineLimits> MeasureKernelsAsync(bool withProducts, CancellationToken cancellationToken)
+    private async Task MeasureKernelsAsync(bool withProducts, CancellationToken cancellationToken)
     {
         using var kernels = new KernelLayer(model, sizes, time);
         _weightBytes = kernels.WeightBytes;
-        var limits = MeasureLimits();
+        MeasureLimits();
         foreach (var count in sizes.Concurrency)
         {
             _prefillFlops[count] = kernels.PrefillFlops(count);
@@ -59,7 +65,6 @@ internal sealed class BenchRun(ModelFolder model, BenchSizes sizes, TimeProvider
 
         await RepeatAsync("kernel", count => Task.FromResult(kernels.Measure(count)), cancellationToken);
         if (withProducts) _products = [.. kernels.MeasureProducts()];
-        return limits;
     }
 
     private async Task RepeatAsync(
@@ -69,21 +74,19 @@ internal sealed class BenchRun(ModelFolder model, BenchSizes sizes, TimeProvider
         await measure(sizes.Concurrency[0]);
         foreach (var count in sizes.Concurrency)
         {
-            List<BenchRound> rounds = [];
+            if (!_measured.TryGetValue((layer, count), out var rounds)) _measured.Add((layer, count), rounds = []);
             for (var round = 0; round < sizes.Repeats; round++)
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 rounds.Add(await measure(count));
             }
-
-            _measured.Add((layer, count, rounds));
         }
     }
 
-    private MachineLimits MeasureLimits() => MachineLimits.Measure(
-        sizes.ReadBytes ?? Math.Max(_weightBytes, BenchSizes.MinReadBytes), sizes.Threads, sizes.Repeats, time);
+    private void MeasureLimits() => _limits = _limits.Best(MachineLimits.Measure(
+        sizes.ReadBytes ?? Math.Max(_weightBytes, BenchSizes.MinReadBytes), sizes.Threads, sizes.Repeats, time));
 
-    private BenchReport Report(MachineLimits limits) => new()
+    private BenchReport Report() => new()
     {
         Model = model.Name,
         Numerics = _numerics,
@@ -93,11 +96,11 @@ internal sealed class BenchRun(ModelFolder model, BenchSizes sizes, TimeProvider
         StepTokens = sizes.StepTokens,
         Repeats = sizes.Repeats,
         WeightBytesPerStep = _weightBytes,
-        Limits = limits,
+        Limits = _limits,
         Results =
         [
-            .. sizes.Concurrency.Select(count => Limit(limits, count)),
-            .. _measured.Select(measured => Figures(measured.Layer, measured.Concurrency, measured.Rounds)),
+            .. sizes.Concurrency.Select(count => Limit(_limits, count)),
+            .. _measured.Select(measured => Figures(measured.Key.Layer, measured.Key.Concurrency, measured.Value)),
         ],
         Products = _products,
     };

@@ -41,6 +41,9 @@ internal sealed class BenchSettings
     private readonly UsualOption<int> _repeats = Setting.Count(
         "--repeats", "Rounds of each measurement; the best counts.", 3, 1, 1000);
 
+    private readonly UsualOption<int> _sweeps = Setting.Count(
+        "--sweeps", "Times that all layers are gone through; the best of all counts.", 1, 1, 100);
+
     private readonly Option<long?> _readBytes = Setting.OptionalBytes(
         "--read-memory",
         "Buffer of the read-bandwidth loop. Default: as large as the model's matrices; caches help both alike.");
@@ -55,7 +58,7 @@ internal sealed class BenchSettings
     public void AddTo(Command command)
     {
         foreach (var option in (Option[])[_model, _threads, _promptTokens, _outputTokens, _concurrency, _stepTokens,
-            _kvFormat, _weights, _repeats, _readBytes, _json, _check])
+            _kvFormat, _weights, _repeats, _sweeps, _readBytes, _json, _check])
             command.Add(option);
     }
 
@@ -80,6 +83,7 @@ internal sealed class BenchSettings
         KvFormat = result.GetValue(_kvFormat),
         Weights = _weights.Read(result),
         Repeats = _repeats.Read(result),
+        Sweeps = _sweeps.Read(result),
         ReadBytes = result.GetValue(_readBytes),
     };
 

@@ -30,6 +30,10 @@ internal sealed record BenchSizes
     /// <summary>Rounds of each measurement; the best counts, for prefill and decode apart.</summary>
     public required int Repeats { get; init; }
 
+    /// <summary>Times that all layers are gone through, from the limits up. On a machine whose speed drifts each layer
+    /// then had its good minutes.</summary>
+    public required int Sweeps { get; init; }
+
     /// <summary>Buffer of the read-bandwidth loop; null takes the bytes of the model's matrices.</summary>
     public required long? ReadBytes { get; init; }
 

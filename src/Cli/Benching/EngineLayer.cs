@@ -41,9 +41,13 @@ internal sealed class EngineLayer : IAsyncDisposable
         _engine = LocalEngine.Create(model, options, time, logger);
     }
 
-    public async Task<BenchRound> MeasureAsync(int concurrency, CancellationToken cancellationToken)
+    /// <param name="concurrency">Streams.</param>
+    /// <param name="sampling">How they draw; null = greedily. With a constraint they must outlast the window.</param>
+    public async Task<BenchRound> MeasureAsync(
+        int concurrency, CancellationToken cancellationToken, SamplingParameters? sampling = null)
     {
-        var starts = Enumerable.Range(0, concurrency).Select(stream => Describe(stream, concurrency)).ToArray();
+        var starts = Enumerable.Range(0, concurrency)
+            .Select(stream => Describe(stream, concurrency, sampling)).ToArray();
         var window = new DecodeWindow(concurrency, _sizes.DecodeSteps, _time);
         await Task.WhenAll(starts.Select((start, stream) => FollowAsync(start, stream, window, cancellationToken)));
         return window.ToRound();
@@ -64,8 +68,11 @@ internal sealed class EngineLayer : IAsyncDisposable
         }
     }
 
-    private StartSequence Describe(int stream, int concurrency)
+    private StartSequence Describe(int stream, int concurrency, SamplingParameters? sampling)
     {
+        sampling = sampling?.Clone() ?? new SamplingParameters { Temperature = 0, TopP = 1, RepetitionPenalty = 1 };
+        sampling.Seed += (ulong)stream;
+        var isFree = sampling.Constraint.Length == 0;
         var start = new StartSequence
         {
             Key = new Krewe.Abstractions.Wire.SequenceKey
@@ -74,9 +81,10 @@ internal sealed class EngineLayer : IAsyncDisposable
                 Epoch = 1,
             },
             Part = SequencePart.Whole,
-            MaxOutputTokens = (uint)_sizes.StreamTokens(concurrency),
-            IgnoreEos = true,
-            Sampling = new SamplingParameters { Temperature = 0, TopP = 1, RepetitionPenalty = 1 },
+            // A constrained output is not steered to its end while that is far.
+            MaxOutputTokens = isFree ? (uint)_sizes.StreamTokens(concurrency) : int.MaxValue,
+            IgnoreEos = isFree,
+            Sampling = sampling,
         };
         start.PromptTokens.AddRange(
             BenchPrompts.Of(stream, _sizes.PromptTokens, _vocabularySize).Select(token => (uint)token));

@@ -23,6 +23,7 @@ internal sealed class BenchCommand : Command
             (run, logger, cancellationToken) => run.EngineAsync(serving: true, logger, cancellationToken),
             new LoadSettings()));
         Add(new BenchTokenizerCommand(terminal));
+        Add(new BenchConstraintsCommand(terminal));
         Add(new BenchStallCommand(terminal));
         Add(new BenchReuseCommand(terminal));
         Add(new BenchPrefixCommand(terminal));

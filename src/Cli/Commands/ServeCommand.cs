@@ -15,6 +15,7 @@ internal sealed class ServeCommand : Command
 
     private readonly SiloSettings _silo = new(usualLinkPort: 0);
     private readonly EngineSettings _engine = new();
+    private readonly TelemetrySettings _telemetry = new();
 
     private readonly Option<int?> _prefill = Setting.OptionalCount(
         "--prefill", "Prefill workers. Default 1, or 0 with --mixed.", 0, 64);
@@ -34,6 +35,7 @@ internal sealed class ServeCommand : Command
         foreach (var option in (Option[])[_prefill, _decode, _mixed]) Add(option);
         _silo.AddTo(this);
         _engine.AddTo(this);
+        _telemetry.AddTo(this);
         SetAction(RunAsync);
     }
 
@@ -46,17 +48,19 @@ internal sealed class ServeCommand : Command
         var errors = options.Validate().Concat(set.Validate()).Concat(workers.SelectMany(worker => worker.Validate()));
         if (errors.Distinct().ToArray() is { Length: > 0 } all) return _terminal.RefuseUsage(all, Name);
 
-        using var logs = Logs.Create(result, _terminal, TimeProvider.System);
+        using var logs = Logs.Create(result, _terminal, TimeProvider.System, options.SiloId);
+        using var telemetry = _telemetry.Start(result, "krewe-silo", options.SiloId);
         await using var silo = await SiloHost.StartAsync(options, logs, TimeProvider.System, stop);
         _terminal.Say(silo.Describe());
-        return await RunWorkersAsync(silo, set, DescribeWorkers(result, options, set, silo.LinkPort), stop);
+        var launcher = new ChildWorkerLauncher(_terminal, TelemetrySettings.ForChildren(result, _telemetry));
+        return await RunWorkersAsync(silo, set, DescribeWorkers(result, options, set, silo.LinkPort), launcher, stop);
     }
 
     private async Task<int> RunWorkersAsync(
-        RunningSilo silo, WorkerSet set, IReadOnlyList<WorkerOptions> workers, CancellationToken stop)
+        RunningSilo silo, WorkerSet set, IReadOnlyList<WorkerOptions> workers, ChildWorkerLauncher launcher,
+        CancellationToken stop)
     {
-        var supervisor = new WorkerSupervisor(
-            new ChildWorkerLauncher(_terminal), _terminal, TimeProvider.System, WorkerGrace);
+        var supervisor = new WorkerSupervisor(launcher, _terminal, TimeProvider.System, WorkerGrace);
         using var endWorkers = new CancellationTokenSource();
         using var endSilo = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var running = supervisor.RunAsync(workers, endWorkers.Token);
@@ -85,7 +89,7 @@ internal sealed class ServeCommand : Command
     {
         var link = Reachable(new UriBuilder("tcp", silo.BindHost, linkPort).Uri);
         var threads = Math.Max(1, Environment.ProcessorCount / Math.Max(1, set.Count));
-        return CoreList.Deal([.. set.Members().Select(member => _engine.Read(
+        return CoreList.Deal([.. set.Members().Select((member, index) => _engine.Read(
             result,
             new WorkerOptions
             {
@@ -97,7 +101,7 @@ internal sealed class ServeCommand : Command
                 BlockTokens = silo.Cluster.BlockTokens,
                 LinkTls = silo.LinkTls,
             },
-            threads))]);
+            threads, index))]);
     }
 
     /// <summary>Whatever name the gateway's certificate is for, and whoever signed it: it is reached without a name,

@@ -10,6 +10,7 @@ internal sealed class SiloCommand : Command
     private const int UsualLinkPort = 7070;
 
     private readonly SiloSettings _silo = new(UsualLinkPort);
+    private readonly TelemetrySettings _telemetry = new();
     private readonly Terminal _terminal;
 
     public SiloCommand(Terminal terminal)
@@ -17,6 +18,7 @@ internal sealed class SiloCommand : Command
     {
         _terminal = terminal;
         _silo.AddTo(this);
+        _telemetry.AddTo(this);
         SetAction(RunAsync);
     }
 
@@ -25,7 +27,8 @@ internal sealed class SiloCommand : Command
         var options = _silo.Read(result);
         var errors = options.Validate().ToArray();
         if (errors.Length > 0) return _terminal.RefuseUsage(errors, Name);
-        using var logs = Logs.Create(result, _terminal, TimeProvider.System);
+        using var logs = Logs.Create(result, _terminal, TimeProvider.System, options.SiloId);
+        using var telemetry = _telemetry.Start(result, "krewe-silo", options.SiloId);
         await using var silo = await SiloHost.StartAsync(options, logs, TimeProvider.System, cancellationToken);
         _terminal.Say(silo.Describe());
         await silo.WaitForStopAsync(cancellationToken);

@@ -44,6 +44,7 @@ internal sealed class WorkerCommand : Command
 
     private readonly LinkTlsSettings _linkTls = new();
     private readonly EngineSettings _engine = new();
+    private readonly TelemetrySettings _telemetry = new();
     private readonly Terminal _terminal;
 
     public WorkerCommand(Terminal terminal)
@@ -55,6 +56,7 @@ internal sealed class WorkerCommand : Command
             Add(option);
         _linkTls.AddTo(this);
         _engine.AddTo(this);
+        _telemetry.AddTo(this);
         SetAction(RunAsync);
     }
 
@@ -84,7 +86,8 @@ internal sealed class WorkerCommand : Command
         if (errors.Length > 0) return _terminal.RefuseUsage(errors, Name);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         if (result.GetValue(_supervised)) StopWhenInputCloses(stop);
-        using var logs = Logs.Create(result, _terminal, TimeProvider.System);
+        using var logs = Logs.Create(result, _terminal, TimeProvider.System, options.WorkerId);
+        using var telemetry = _telemetry.Start(result, "krewe-worker", options.WorkerId);
         return await WorkerHost.RunAsync(options, logs, TimeProvider.System, stop.Token);
     }
 

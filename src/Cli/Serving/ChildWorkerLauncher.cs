@@ -7,11 +7,13 @@ namespace Krewe.Cli;
 /// Starts workers as child processes of this executable. The child's standard input is the thread of life: it stops
 /// when the pipe closes, which the kernel does however this process ends.
 /// </summary>
-internal sealed class ChildWorkerLauncher(Terminal terminal) : IWorkerLauncher
+/// <param name="terminal">Where the children's lines go.</param>
+/// <param name="extra">What every child is told beside its own options.</param>
+internal sealed class ChildWorkerLauncher(Terminal terminal, IReadOnlyList<string> extra) : IWorkerLauncher
 {
     public IWorkerProcess Start(WorkerOptions options)
     {
-        var start = OwnProgram.With([.. WorkerArguments.From(options), "--supervised"]);
+        var start = OwnProgram.With([.. WorkerArguments.From(options), .. extra, "--supervised"]);
         return new Child(options.WorkerId, Process.Start(start)!, terminal);
     }
 
@@ -58,7 +60,8 @@ internal sealed class ChildWorkerLauncher(Terminal terminal) : IWorkerLauncher
         {
             if (string.IsNullOrEmpty(line)) return;
             LastWords = line;
-            _terminal.Error.WriteLine($"[{_workerId}] {line}");
+            // A line of JSON names its process itself.
+            _terminal.Error.WriteLine(_terminal.SaysJson && line[0] == '{' ? line : $"[{_workerId}] {line}");
         }
     }
 }

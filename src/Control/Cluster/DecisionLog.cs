@@ -14,7 +14,17 @@ public sealed class DecisionLog(int capacity = 512)
 {
     private readonly Lock _gate = new();
     private readonly Queue<ClusterDecision> _newest = new(capacity);
+    private readonly SortedDictionary<string, long> _counts = new(StringComparer.Ordinal);
     private long _count;
+
+    /// <summary>How many of each kind there were since the start.</summary>
+    public ImmutableArray<KeyValuePair<string, long>> Counts
+    {
+        get
+        {
+            lock (_gate) return [.. _counts];
+        }
+    }
 
     public void Add(DateTimeOffset at, string kind, string what)
     {
@@ -22,6 +32,7 @@ public sealed class DecisionLog(int capacity = 512)
         {
             if (_newest.Count == capacity) _newest.Dequeue();
             _newest.Enqueue(new ClusterDecision(++_count, at, kind, what));
+            _counts[kind] = _counts.GetValueOrDefault(kind) + 1;
         }
     }
 

@@ -15,7 +15,8 @@ public sealed partial class RequestMachine
         ImmutableArray<WorkerIncarnation> excluded)
     {
         (state, var dropped) = DropMigration(state);
-        state = Note(state, StepOf(state.Phase), at, worker?.WorkerId, $"attempt given up, {code}: {message}");
+        var told = new RequestReport { Kind = RequestReportKind.AttemptFailed, Epoch = state.Epoch, Worker = worker };
+        state = Note(state, told, at, StepOf(state.Phase), $"attempt given up, {code}: {message}");
         var given = GiveUpAlone(state, at, code, message, excluded);
         return given with { Effects = [.. dropped, .. given.Effects] };
     }

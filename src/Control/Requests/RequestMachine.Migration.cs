@@ -77,7 +77,7 @@ public sealed partial class RequestMachine
     {
         var (migration, old) = (state.Migration!, state.Plan!);
         var former = state.Leases.Where(lease => lease.Epoch != migration.Plan.Epoch).ToArray();
-        state = Note(state, 7, at, migration.Plan.Decode.WorkerId, FormattableString.Invariant(
+        state = Note(state, report with { Worker = migration.Plan.Decode }, at, 7, FormattableString.Invariant(
             $"migrated from {old.Decode}: {report.BlocksMoved} blocks, {report.BytesMoved} bytes, ")
             + FormattableString.Invariant($"{(at - migration.StartedAt).TotalMilliseconds:F0} ms in all"));
         state = state with
@@ -103,7 +103,13 @@ public sealed partial class RequestMachine
     {
         if (state.Migration is not { } migration) return Ignore(state);
         var (dropped, effects) = DropMigration(state);
-        dropped = Note(dropped, 7, at, migration.Plan.Decode.WorkerId, $"migration given up: {reason}");
+        var told = new RequestReport
+        {
+            Kind = RequestReportKind.MigrationAborted,
+            Epoch = migration.Plan.Epoch,
+            Worker = migration.Plan.Decode,
+        };
+        dropped = Note(dropped, told, at, 7, $"migration given up: {reason}");
         if (migration.SourceLoss is not { } loss) return new RequestTransition(dropped, effects);
         var given = GiveUpAttempt(
             dropped, at, loss.Error ?? ErrorCode.WorkerLost,

@@ -33,7 +33,7 @@ public sealed partial class RequestMachine
             RequestReportKind.Accepted => Progress(state, report, at, StepOfPart(state, report), "queued"),
             RequestReportKind.PrefillStarted =>
                 Progress(state with { PrefixHitTokens = report.PrefixHitTokens }, report, at, 4,
-                    $"prefill started; {report.PrefixHitTokens} tokens were in the prefix cache"),
+                    DescribePrefill(report)),
             RequestReportKind.PrefillFinished => Progress(state, report, at, 4, "prefill finished"),
             RequestReportKind.HandoffStarted => Progress(
                 state with
@@ -116,7 +116,12 @@ public sealed partial class RequestMachine
     /// <summary>Writes the log entry, once however often it is told.</summary>
     private static RequestTransition Progress(
         RequestState state, RequestReport report, DateTimeOffset at, int step, string what) =>
-        new(IsNoted(state, report, step, what) ? state : Note(state, step, at, report.Worker?.WorkerId, what), []);
+        new(IsNoted(state, report, step, what) ? state : Note(state, report, at, step, what), []);
+
+    private static string DescribePrefill(RequestReport report) => report.RestoredBlocks == 0
+        ? $"prefill started; {report.PrefixHitTokens} tokens were in the prefix cache"
+        : $"prefill started; {report.PrefixHitTokens} tokens were in the prefix cache, {report.RestoredBlocks} "
+            + "blocks of them restored from a lower tier";
 
     private static bool IsNoted(RequestState state, RequestReport report, int step, string what) =>
         state.Log.Any(entry => entry.Epoch == state.Epoch && entry.Step == step && entry.What == what

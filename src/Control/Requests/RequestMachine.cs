@@ -166,6 +166,16 @@ public sealed partial class RequestMachine(RequestLimits limits)
     private static RequestEffect[] ReleaseAll(RequestState state) =>
         [.. state.Leases.Select(lease => new ReleaseLease(lease))];
 
+    /// <summary>Writes what a worker reported, under its kind.</summary>
+    private static RequestState Note(
+        RequestState state, RequestReport report, DateTimeOffset at, int step, string what)
+    {
+        var noted = Note(state, step, at, report.Worker?.WorkerId, what);
+        return noted.Log.Length == state.Log.Length
+            ? state
+            : noted with { Log = noted.Log.SetItem(noted.Log.Length - 1, noted.Log[^1] with { Kind = report.Kind }) };
+    }
+
     private static RequestState Note(RequestState state, int step, DateTimeOffset at, string? workerId, string what) =>
         state.Log.Length < LogEntriesMax
             ? state with { Log = state.Log.Add(new RequestLogEntry(step, at, state.Epoch, workerId, what)) }

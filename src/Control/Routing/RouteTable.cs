@@ -44,6 +44,9 @@ public sealed class RouteTable
         return true;
     }
 
+    /// <summary>The worker in this slot; null when it has left.</summary>
+    public RouteWorker? At(int slot) => Array.Find(_ordered, worker => worker.Slot == slot);
+
     public bool TryFind(string workerId, [NotNullWhen(true)] out RouteWorker? worker) =>
         _workers.TryGetValue(workerId, out worker);
 }

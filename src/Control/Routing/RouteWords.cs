@@ -17,7 +17,11 @@ internal static class RouteWords
         if (choice.HitTokens > 0) words.Append(culture, $", {choice.HitTokens} tokens known");
         if (choice.RestoreTokens > 0) words.Append(culture, $" ({choice.RestoreTokens} restored)");
         if (choice.PullFromSlot is { } slot)
-            words.Append(culture, $" ({choice.PullTokens} pulled from {NameOf(slot, table)})");
+        {
+            var holder = table.At(slot)?.Worker.WorkerId ?? "a worker that left";
+            words.Append(culture, $" ({choice.PullTokens} pulled from {holder})");
+        }
+
         words.Append(culture, $"; {decode.Worker.WorkerId}: {decode.Sequences} sequences");
         words.Append(culture, $", {decode.KvUsage:0%} KV in use");
         // Guessed costs compare workers; in ms they would be a lie.
@@ -25,15 +29,5 @@ internal static class RouteWords
         if (!double.IsNaN(choice.TtftMs)) words.Append(culture, $"; predicted TTFT {choice.TtftMs:0.#} ms");
         if (!double.IsNaN(choice.TpotMs)) words.Append(culture, $", TPOT {choice.TpotMs:0.##} ms");
         return words.ToString();
-    }
-
-    private static string NameOf(int slot, RouteTable table)
-    {
-        foreach (var worker in table.Workers)
-        {
-            if (worker.Slot == slot) return worker.Worker.WorkerId;
-        }
-
-        return "a worker that left";
     }
 }

@@ -91,6 +91,7 @@ internal sealed partial class RequestGrain(
     private async Task<RoutePlan> BeginAsync(RequestSpec spec)
     {
         // :: Step 3
+        using var span = RequestTrace.BeginPlan(spec);
         _spec = spec;
         _leases = new RequestLeases(GrainFactory, spec, view, options.SiloId, cluster, time, log);
         await ApplyAsync(new RequestStarted(time.GetUtcNow(), spec.ArrivedAt, spec.Deadline));
@@ -105,6 +106,7 @@ internal sealed partial class RequestGrain(
             StartRenewals();
         }
 
+        span?.Tell(_state.Plan!);
         return _state.Plan!;
     }
 

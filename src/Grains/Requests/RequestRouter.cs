@@ -50,7 +50,11 @@ internal sealed class RequestRouter : IRouteTally
             RouteDispatch.Count(_request, choice);
             _prefixes.Routed(choice.Prefill!.Slot, hashes);
             return new RouteFound(now, new RoutePlan(
-                asked.Epoch, choice.Prefill!.Worker, choice.Decode!.Worker, choice.HitTokens, why));
+                asked.Epoch, choice.Prefill!.Worker, choice.Decode!.Worker, choice.HitTokens, why)
+            {
+                PrefixHolder = choice.PullFromSlot is { } slot ? _table.At(slot)?.Worker : null,
+                PrefixHolderTokens = choice.PullFromSlot is null ? 0 : choice.HitTokens,
+            });
         }
     }
 

@@ -13,6 +13,11 @@ namespace Krewe.Grains;
 /// </remarks>
 internal sealed class RouteTableFeed(RouteTable table, IRoutingPolicy policy, PrefixDirectory prefixes)
 {
+    /// <summary>A tenth of what one host's loopback or a 100 Gbit/s link gives: others use it too.</summary>
+    private const double AssumedLinkBytesPerMs = 1e6;
+
+    private const double AssumedLinkLatencyMs = 2;
+
     private readonly List<Entry> _entries = [];
 
     /// <param name="views">In the order of the workers' ids.</param>
@@ -75,6 +80,11 @@ internal sealed class RouteTableFeed(RouteTable table, IRoutingPolicy policy, Pr
         TotalBlocks = view.Descriptor.TotalBlocks,
         BlockTokens = view.Descriptor.BlockTokens,
         MaxContextTokens = view.Descriptor.MaxContextTokens,
+        KvBytesPerToken = view.Descriptor.KvBytesPerToken,
+        // The worker decides by speeds that it has measured; this only has to be right about what is worth a try.
+        PullsPrefixes = view.Descriptor.KvBytesPerToken > 0,
+        LinkBytesPerMs = AssumedLinkBytesPerMs,
+        LinkLatencyMs = AssumedLinkLatencyMs,
     };
 
     private static void Update(Entry entry, WorkerView view)

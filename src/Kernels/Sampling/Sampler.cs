@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace Krewe.Kernels;
 
 /// <summary>
@@ -129,9 +131,22 @@ public sealed unsafe class Sampler : IDisposable
         const int WordBits = 64;
         if (allowed.Length * WordBits < VocabularySize)
             throw new ArgumentException($"{allowed.Length} words of 64 do not cover {VocabularySize} tokens.");
-        for (var token = 0; token < VocabularySize; token++)
+        for (var first = 0; first < VocabularySize; first += WordBits)
         {
-            if ((allowed[token / WordBits] >> (token % WordBits) & 1) == 0) Logits[token] = float.NegativeInfinity;
+            var tokens = Logits[first..Math.Min(first + WordBits, VocabularySize)];
+            var forbidden = ~allowed[first / WordBits];
+            if (forbidden == ulong.MaxValue) tokens.Fill(float.NegativeInfinity);
+            else ForbidIn(tokens, forbidden);
+        }
+    }
+
+    private static void ForbidIn(Span<float> tokens, ulong forbidden)
+    {
+        for (; forbidden != 0; forbidden &= forbidden - 1)
+        {
+            var token = BitOperations.TrailingZeroCount(forbidden);
+            if (token >= tokens.Length) return;
+            tokens[token] = float.NegativeInfinity;
         }
     }
 

@@ -10,8 +10,9 @@ namespace Krewe.Models;
 public sealed class ChatTemplate
 {
     private readonly List<TemplateStatement> _body;
+    private readonly string _source;
 
-    private ChatTemplate(List<TemplateStatement> body) => _body = body;
+    private ChatTemplate(List<TemplateStatement> body, string source) => (_body, _source) = (body, source);
 
     /// <summary>Reads a template.</summary>
     /// <exception cref="ModelException">A syntax error, or a tag, filter or test that is not supported; the message has
@@ -19,8 +20,11 @@ public sealed class ChatTemplate
     public static ChatTemplate Parse(string jinja)
     {
         ArgumentNullException.ThrowIfNull(jinja);
-        return new ChatTemplate(TemplateParser.Parse(jinja));
+        return new ChatTemplate(TemplateParser.Parse(jinja), jinja);
     }
+
+    /// <summary>Whether the template's own text has this in it.</summary>
+    public bool Mentions(string text) => _source.Contains(text, StringComparison.Ordinal);
 
     /// <summary>The prompt's text, special tokens spelled out.</summary>
     /// <exception cref="TemplateException">The template refuses the conversation, or cannot go on.</exception>

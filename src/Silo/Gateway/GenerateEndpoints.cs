@@ -3,6 +3,7 @@ using Krewe.Silo.Access;
 using Krewe.Silo.Gateway.Admission;
 using Krewe.Silo.Gateway.Answers;
 using Krewe.Silo.Gateway.Requests;
+using Krewe.Silo.Telemetry;
 using Microsoft.AspNetCore.Http;
 using Orleans;
 
@@ -11,24 +12,46 @@ namespace Krewe.Silo.Gateway;
 /// <summary>The endpoints that generate: one path, and a format for each.</summary>
 internal sealed class GenerateEndpoints(
     AnswerKinds kinds, AnswerRuns runs, IGrainFactory grains, PeerGateway peers, SiloOptions options,
-    Entropy entropy, TimeProvider time)
+    Entropy entropy, RequestWatches watches, TimeProvider time)
 {
     public RequestDelegate Of(AnswerKind kind) => context => GenerateAsync(context, kind);
 
     private async Task GenerateAsync(HttpContext context, AnswerKind kind)
     {
+        using var watch = watches.Begin(context, kind);
+        try
+        {
+            await AnswerAsync(context, watch, watch.Read(await ReadAsync(context, kind)));
+            watch.Finished();
+        }
+        catch (Exception e)
+        {
+            watch.Failed(e);
+            throw;
+        }
+    }
+
+    private async Task<GenerationRequest> ReadAsync(HttpContext context, AnswerKind kind)
+    {
         // :: Step 1
+        using var step = SiloTrace.Step(1, "receive");
         var now = time.GetUtcNow();
         var origin = new AnswerOrigin(kind, await RequestBody.ReadAsync(context));
         var headers = RequestHeaders.Read(context);
-        var request = TenantRules.Apply(
+        return TenantRules.Apply(
             kinds.Read(origin, new Arrival(
                 headers.RequestId, entropy.NextSeed(), now, now + options.Cluster.RequestTimeout,
                 headers.IsResumable ? origin.Write() : null)),
             context.Caller().Tenant);
+    }
+
+    private async Task AnswerAsync(HttpContext context, RequestWatch watch, GenerationRequest request)
+    {
         if (await StartAsync(context, request) is not { } run) return;
+        watch.Started(run);
         try
         {
+            using var step = SiloTrace.Step(9, "answer");
             context.Response.Headers[ErrorMiddleware.RequestIdHeader] = RequestIds.Outside(run.Id);
             BudgetHeaders.Write(context.Response, run.Budget);
             var format = kinds.CreateFormat(run);

@@ -93,7 +93,7 @@ internal sealed class InfoEndpoints(
     private ModelObject DescribeModel() =>
         new(model.Name, model.CreatedAt.ToUnixTimeSeconds(), "krewe", model.Name, model.MaxContextTokens);
 
-    private static RequestObject Describe(RequestRecord record, string id)
+    internal static RequestObject Describe(RequestRecord record, string id)
     {
         var arrivedAt = record.Log.Length > 0 ? record.Log.Min(entry => entry.At) : default;
         return new RequestObject
@@ -125,7 +125,7 @@ internal sealed class InfoEndpoints(
         };
     }
 
-    private static WorkerObject Describe(WorkerLink link) => new()
+    internal static WorkerObject Describe(WorkerLink link) => new()
     {
         Id = link.Worker.WorkerId,
         Incarnation = link.Worker.Incarnation.ToString("x16", CultureInfo.InvariantCulture),

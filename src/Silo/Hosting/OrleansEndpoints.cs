@@ -35,7 +35,8 @@ internal static class OrleansEndpoints
     public static Dictionary<string, string> MetadataOf(SiloOptions options, IPAddress address) => new()
     {
         [LinkKey] = new IPEndPoint(address, options.LinkPort).ToString(),
-        [GatewayKey] = $"http://{new IPEndPoint(address, options.HttpPort)}",
+        [GatewayKey] = $"{(options.TlsCertificate is null ? "http" : "https")}://"
+            + $"{new IPEndPoint(address, options.HttpPort)}",
         // A record: its text is all that must be equal on every silo.
         [OptionsKey] = options.Cluster.ToString(),
     };

@@ -11,6 +11,7 @@ using Microsoft.Extensions.Logging;
 using Orleans;
 using Orleans.Clustering.Redis;
 using Orleans.Configuration;
+using Orleans.Dashboard;
 using Orleans.Hosting;
 using Orleans.Runtime;
 using Orleans.Runtime.MembershipService.SiloMetadata;
@@ -55,6 +56,7 @@ internal static class GrainHost
     {
         builder.Host.UseOrleans(silo =>
         {
+            silo.AddDashboard();
             silo.Configure<OrleansClusterOptions>(cluster =>
             {
                 cluster.ClusterId = options.ClusterId;

@@ -27,22 +27,25 @@ internal sealed class AttemptPort(ClusterView view, RequestStreams streams, Clus
             return start;
         }
 
+        Wire.StartSequence First(Wire.SequencePart part)
+        {
+            var start = Part(part);
+            if (plan.PrefixHolder is not { } holder || view.Find(holder) is not { } link) return start;
+            start.PrefixSource = link.DataAddress;
+            start.PrefixTokens = (uint)plan.PrefixHolderTokens;
+            return start;
+        }
+
         var toPrefill = new Attempt(key, stream.Reports, spec.PromptTokens.Length + known.Length) { Spec = spec };
         if (!plan.NeedsHandoff)
         {
-            if (!prefill.TryStart(toPrefill, Part(Wire.SequencePart.Whole))) throw Lost(plan.Prefill);
+            if (!prefill.TryStart(toPrefill, First(Wire.SequencePart.Whole))) throw Lost(plan.Prefill);
             return;
         }
 
-        if (!prefill.TryStart(toPrefill, Part(Wire.SequencePart.Prefill))) throw Lost(plan.Prefill);
+        if (!prefill.TryStart(toPrefill, First(Wire.SequencePart.Prefill))) throw Lost(plan.Prefill);
         var pull = Part(Wire.SequencePart.Decode);
-        pull.Source = new Wire.DataAddress
-        {
-            WorkerId = plan.Prefill.WorkerId,
-            Incarnation = plan.Prefill.Incarnation,
-            Host = prefill.Descriptor.DataHost,
-            Port = (uint)prefill.Descriptor.DataPort,
-        };
+        pull.Source = prefill.DataAddress;
         if (decode.TryStart(new Attempt(key, stream.Reports, 0) { Spec = spec }, pull)) return;
         prefill.Abort(key, "the decode worker is gone");
         throw Lost(plan.Decode);

@@ -15,6 +15,10 @@ internal sealed class ClusterView : IClusterView
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private WorkerLink[] _ordered = [];
+    private long _removed;
+
+    /// <summary>Links that have ended since the start.</summary>
+    public long RemovedCount => Interlocked.Read(ref _removed);
 
     /// <summary>In the order of their ids, so that equal clusters look equal to a policy.</summary>
     public IReadOnlyList<WorkerLink> Links => Volatile.Read(ref _ordered);
@@ -55,6 +59,7 @@ internal sealed class ClusterView : IClusterView
         {
             if (_links.GetValueOrDefault(link.Worker.WorkerId) != link) return;
             Set(_links.Remove(link.Worker.WorkerId));
+            Interlocked.Increment(ref _removed);
         }
 
         SignalChange();

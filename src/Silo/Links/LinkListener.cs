@@ -364,5 +364,6 @@ internal sealed partial class LinkListener(
         BlockTokens = (int)hello.Kv.BlockTokens,
         MaxContextTokens = (int)hello.MaxContextTokens,
         ProcessId = (int)hello.Pid,
+        KvBytesPerToken = WireConvert.KvBytesPerToken(hello.Kv),
     };
 }

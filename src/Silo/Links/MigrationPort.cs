@@ -22,13 +22,7 @@ internal sealed class MigrationPort(ClusterView view, RequestStreams streams, Cl
         start.Part = Wire.SequencePart.Migrate;
         start.Sampling.ClearPromptLogprobs(); // who computed the prompt has told them
         start.SourceEpoch = (uint)sourceEpoch;
-        start.Source = new Wire.DataAddress
-        {
-            WorkerId = source.WorkerId,
-            Incarnation = source.Incarnation,
-            Host = from.Descriptor.DataHost,
-            Port = (uint)from.Descriptor.DataPort,
-        };
+        start.Source = from.DataAddress;
         if (to.TryStart(new Attempt(key, stream.Reports, 0) { Spec = spec }, start)) return;
         stream.TryRevoke(plan.Epoch);
         throw Lost(plan.Decode);

@@ -15,6 +15,12 @@ internal static class WireConvert
 
     public static SequenceKey FromWire(Wire.SequenceKey key) => new(key.RequestId, (int)key.Choice, (int)key.Epoch);
 
+    /// <summary>Keys and values of one token in all layers, bytes; 0 for a format of a newer version.</summary>
+    public static int KvBytesPerToken(Wire.KvGeometry kv) => Enum.TryParse<KvFormat>(kv.Format, out var format)
+        ? new KvGeometry((int)kv.Layers, (int)kv.KvHeads, (int)kv.HeadDim, (int)kv.BlockTokens, format).BlockBytes
+            / (int)kv.BlockTokens
+        : 0;
+
     public static WorkerRole? FromWire(Wire.WorkerRole role) => role switch
     {
         Wire.WorkerRole.Prefill => WorkerRole.Prefill,
@@ -45,6 +51,7 @@ internal static class WireConvert
             Priority = spec.Priority,
             LeaseMs = (uint)lease.TotalMilliseconds,
             PrefixSalt = spec.PrefixSalt,
+            Traceparent = spec.TraceParent ?? "",
         };
         start.PromptTokens.AddRange(spec.PromptTokens.Select(token => (uint)token));
         start.OutputTokens.AddRange(outputTokens.Select(token => (uint)token));
@@ -82,6 +89,7 @@ internal static class WireConvert
             PrefixHitTokens = (int)happened.PrefixHitTokens,
             BlocksMoved = (int)happened.BlocksMoved,
             BytesMoved = (long)happened.BytesMoved,
+            RestoredBlocks = (int)happened.RestoredBlocks,
         };
     }
 

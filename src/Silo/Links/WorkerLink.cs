@@ -36,6 +36,15 @@ internal sealed class WorkerLink
 
     public WorkerIncarnation Worker => Descriptor.Worker;
 
+    /// <summary>Where other workers pull KV from this one.</summary>
+    public Wire.DataAddress DataAddress => new()
+    {
+        WorkerId = Worker.WorkerId,
+        Incarnation = Worker.Incarnation,
+        Host = Descriptor.DataHost,
+        Port = (uint)Descriptor.DataPort,
+    };
+
     public uint LinkEpoch { get; }
 
     /// <summary>What both ends of the link speak.</summary>

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using Krewe.Abstractions;
+using Krewe.Silo.Telemetry;
 using Microsoft.Extensions.Logging;
 
 namespace Krewe.Silo.Streams;
@@ -8,7 +9,9 @@ namespace Krewe.Silo.Streams;
 /// Tells one request's grain its state changes, in order, without making a link wait for a grain's turn. Lives as long
 /// as an attempt of the request is on a worker, which may be longer than the client's stream.
 /// </summary>
-internal sealed partial class RequestReports(IRequestGrain grain, string requestId, ILogger log)
+/// <param name="watch">Told everything too; null = nobody times the sequence.</param>
+internal sealed partial class RequestReports(
+    IRequestGrain grain, string requestId, ILogger log, SequenceWatch? watch = null)
 {
     private readonly Lock _gate = new();
     private readonly Queue<RequestReport> _waiting = new();
@@ -21,6 +24,7 @@ internal sealed partial class RequestReports(IRequestGrain grain, string request
 
     public void Send(RequestReport report)
     {
+        watch?.Reported(report);
         lock (_gate)
         {
             if (report.Kind == RequestReportKind.PrefillStarted) PrefixHitTokens ??= report.PrefixHitTokens;

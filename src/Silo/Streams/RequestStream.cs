@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Runtime.InteropServices;
 using Krewe.Abstractions;
+using Krewe.Silo.Telemetry;
 using Wire = Krewe.Abstractions.Wire;
 
 namespace Krewe.Silo.Streams;
@@ -16,8 +17,10 @@ namespace Krewe.Silo.Streams;
 /// <param name="counters">This silo's.</param>
 /// <param name="choice">Which of the request's sequences.</param>
 /// <param name="promptLogprobs">Log-probabilities that the prompt is to have: tokens wait for them.</param>
+/// <param name="watch">Times it; null = nobody does.</param>
 internal sealed partial class RequestStream(
-    string requestId, RequestReports reports, StreamCounters counters, int choice = 0, int promptLogprobs = 0)
+    string requestId, RequestReports reports, StreamCounters counters, int choice = 0, int promptLogprobs = 0,
+    SequenceWatch? watch = null)
 {
     private const string StopReason = "stop";
 
@@ -60,6 +63,9 @@ internal sealed partial class RequestStream(
 
     /// <summary>The way to the request's grain.</summary>
     public RequestReports Reports => reports;
+
+    /// <summary>Null where nobody times it.</summary>
+    public SequenceWatch? Watch => watch;
 
     /// <summary>Null while the stream lives.</summary>
     public StreamEnd? End
@@ -137,6 +143,7 @@ internal sealed partial class RequestStream(
     public void Accept(Wire.TokenRun run)
     {
         TaskCompletionSource? change;
+        StreamEnd? end;
         lock (_gate)
         {
             if (run.Key.Epoch != _epoch)
@@ -163,6 +170,7 @@ internal sealed partial class RequestStream(
             Append(run, known);
             var taken = run.Tokens.Count - known;
             counters.AddAccepted(taken);
+            if (taken > 0) watch?.TokensTaken(taken);
             if (taken > 0 && taken == _tokens.Count) Report(RequestReportKind.FirstToken, null);
             if (run.Finish != Wire.FinishReason.Unspecified && first + run.Tokens.Count == _tokens.Count)
             {
@@ -172,10 +180,11 @@ internal sealed partial class RequestStream(
                 Report(RequestReportKind.Finished, reason);
             }
 
-            change = TakeChange();
+            (change, end) = (TakeChange(), _end);
         }
 
         change?.SetResult();
+        if (end is not null) watch?.Ended(end);
     }
 
     /// <summary>
@@ -198,6 +207,7 @@ internal sealed partial class RequestStream(
         }
 
         change?.SetResult();
+        watch?.Ended(new StreamEnd.Finished(StopReason));
         return computes;
     }
 
@@ -213,6 +223,7 @@ internal sealed partial class RequestStream(
         }
 
         change?.SetResult();
+        watch?.Ended(end);
         return true;
     }
 

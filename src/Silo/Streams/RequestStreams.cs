@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Krewe.Abstractions;
 using Krewe.Silo.Access;
+using Krewe.Silo.Telemetry;
 using Microsoft.Extensions.Logging;
 using Orleans;
 using Wire = Krewe.Abstractions.Wire;
@@ -8,20 +9,24 @@ using Wire = Krewe.Abstractions.Wire;
 namespace Krewe.Silo.Streams;
 
 /// <summary>The live sequences of this silo's gateway, by request and choice.</summary>
-internal sealed class RequestStreams(IGrainFactory grains, StreamCounters counters, ILogger<RequestStreams> log)
+internal sealed class RequestStreams(
+    IGrainFactory grains, StreamCounters counters, SiloMetrics metrics, TimeProvider time, ILogger<RequestStreams> log)
 {
     private readonly ConcurrentDictionary<(string RequestId, int Choice), RequestStream> _streams = [];
 
     public int Count => _streams.Count;
 
     /// <summary>Opens a new sequence's stream. Throws <see cref="KreweException"/> when its id is in use.</summary>
-    public RequestStream Open(RequestSpec spec)
+    /// <param name="spec">The sequence.</param>
+    /// <param name="isWatched">Of a client that waits: it counts in the metrics.</param>
+    public RequestStream Open(RequestSpec spec, bool isWatched)
     {
         var requestId = spec.RequestId;
-        var reports = new RequestReports(grains.GetGrain<IRequestGrain>(spec.GrainKey), spec.GrainKey, log);
+        var watch = isWatched ? new SequenceWatch(spec, metrics, time) : null;
+        var reports = new RequestReports(grains.GetGrain<IRequestGrain>(spec.GrainKey), spec.GrainKey, log, watch);
         var stream = new RequestStream(
             requestId, reports, counters, spec.Choice,
-            spec.Sampling.PromptLogprobs is null ? 0 : spec.PromptTokens.Length - 1);
+            spec.Sampling.PromptLogprobs is null ? 0 : spec.PromptTokens.Length - 1, watch);
         return _streams.TryAdd((requestId, spec.Choice), stream)
             ? stream
             : throw new KreweException(

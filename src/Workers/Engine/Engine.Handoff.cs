@@ -235,7 +235,8 @@ internal sealed partial class Engine
         var request = new PullRequest(
             sequence.Key, sequence.PullSource!, blocks, sequence.PresentBlocks, sequence.KnownTokens,
             sequence.OutputCount, sequence.LeaseLife);
-        sequence.ActivePull = _pulls!.Start(request, result => Post(new EngineCommand.PullEnded(sequence.Key, result)));
+        sequence.ActivePull = _pulls!.Start(
+            request, result => Post(new EngineCommand.PullEnded(sequence.Key, result, _time.GetUtcNow())));
         _outbox.Tell(sequence.Owner, sequence.Key, SequenceEventKind.HandoffStarted);
     }
 

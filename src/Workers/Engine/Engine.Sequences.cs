@@ -17,6 +17,7 @@ internal sealed partial class Engine
             return;
         }
 
+        _settings.Watch?.Begun(start);
         if (Refusal(start) is { } refusal)
         {
             Refuse(owner, key, refusal.Code, refusal.Message);

@@ -13,15 +13,9 @@ internal sealed partial class Engine
         _snapshot.StepTime = _stepTime.Observations > 0 ? _stepTime.Coefficients : null;
         _snapshot.StepTimeSpread = _stepTime.Spread;
         _snapshot.InterTokenSloMs = _settings.InterTokenSlo?.TotalMilliseconds;
-        ShowSpillRates();
+        _snapshot.Spill = _tiers?.Rates;
         if (_snapshot.StepTime is { } costs) _kv.ShowCosts(costs);
     }
-
-    /// <summary>Where there are tiers below the device: sets the snapshot's Spill.</summary>
-    partial void ShowSpillRates();
-
-    /// <summary>Where there are tiers below the device: copies down what is about to be preempted.</summary>
-    partial void SpillPreempted(Sequence sequence);
 
     /// <summary>What prefill has to compute of a new sequence, in milliseconds; 0 while nothing is known.</summary>
     private long ExpectedPrefillMs(Sequence sequence)

@@ -27,7 +27,7 @@ internal sealed partial class Engine
         TakeSnapshot();
         StepPlanner.Plan(_snapshot, _plan);
         if (_plan.IsEmpty) return false;
-        foreach (var handle in _plan.Spilled) SpillPreempted(_considered[handle]);
+        foreach (var handle in _plan.Spilled) SpillFull(_considered[handle]);
         foreach (var handle in _plan.Preempted) Preempt(_considered[handle]);
         _planned.Clear();
         foreach (var rows in _plan.Continued) _planned.Add(PartOf(_considered[rows.Handle], rows.Rows));
@@ -112,6 +112,7 @@ internal sealed partial class Engine
     private void Preempt(Sequence sequence)
     {
         LogPreempted(_logger, sequence.Key, sequence.ComputedTokens);
+        _settings.Watch?.Metrics.Preemptions.Add();
         CallBack(sequence, "The source preempted it.");
         _running.Remove(sequence);
         _kv.Release(sequence);
@@ -149,9 +150,12 @@ internal sealed partial class Engine
         _running.Add(sequence);
         if (sequence.PrefillReported) return;
         sequence.PrefillReported = true;
-        var hit = (uint)sequence.ComputedTokens;
-        _outbox.Tell(sequence.Owner, sequence.Key, SequenceEventKind.PrefillStarted,
-            change => change.PrefixHitTokens = hit);
+        var (hit, restored) = ((uint)sequence.ComputedTokens, (uint)sequence.RestoredBlocks);
+        _outbox.Tell(sequence.Owner, sequence.Key, SequenceEventKind.PrefillStarted, change =>
+        {
+            change.PrefixHitTokens = hit;
+            change.RestoredBlocks = restored;
+        });
     }
 
     private void Compute()
@@ -178,6 +182,7 @@ internal sealed partial class Engine
         progress?.Finish();
         _steps++;
         var ms = _time.GetElapsedTime(begun).TotalMilliseconds;
+        _settings.Watch?.Metrics.StepEnded(ms, PlannedRows());
         // A step that waited for a restore says nothing of what computing costs.
         if (_compute.Gate is null)
         {

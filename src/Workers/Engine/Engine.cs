@@ -21,7 +21,7 @@ internal sealed partial class Engine : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly KvBlocks _kv;
     private readonly StepCompute _compute;
-    private readonly OwnerOutbox _outbox = new();
+    private readonly OwnerOutbox _outbox;
     private readonly Dictionary<SequenceKey, Sequence> _sequences = [];
     private readonly WaitingQueue _waiting = new();
     private readonly List<Sequence> _running = [];
@@ -48,7 +48,7 @@ internal sealed partial class Engine : IAsyncDisposable
         ILogger logger, IMigrationStarter? migrations = null)
     {
         (_runner, _settings, _pulls, _hold, _time, _logger) = (runner, settings, pulls, hold, time, logger);
-        _migrations = migrations;
+        (_migrations, _outbox) = (migrations, new OwnerOutbox(settings.Watch));
         _role = settings.Role;
         _kv = new KvBlocks(runner.Kv.BlockCount, runner.Kv.Geometry.BlockTokens, settings.Eviction);
         _tiers = settings.PrefixCache ? settings.Tiers : null;
@@ -155,7 +155,10 @@ internal sealed partial class Engine : IAsyncDisposable
             case EngineCommand.SendEnded ended: EndSend(ended); break;
             case EngineCommand.Keep keep: KeepBlock(keep.Block); break;
             case EngineCommand.RestoreEnded ended: EndRestore(ended.Key); break;
-            case EngineCommand.PullEnded ended: EndPull(ended.Key, ended.Result); break;
+            case EngineCommand.PullEnded ended:
+                _settings.Watch?.Arrived(ended.Key, ended.At);
+                EndPull(ended.Key, ended.Result);
+                break;
             case EngineCommand.Migration migration: Apply(migration); break;
             case EngineCommand.PrefixWanted wanted: PinPrefix(wanted); break;
             case EngineCommand.PrefixReleased released: UnpinPrefix(released); break;

@@ -61,5 +61,6 @@ internal abstract partial record EngineCommand
     /// <summary>A prefix fetch from this worker has ended.</summary>
     public sealed record FetchEnded(SequenceKey Key, string Holder, PrefixResult Result) : EngineCommand;
 
-    public sealed record PullEnded(SequenceKey Key, PullResult Result) : EngineCommand;
+    /// <summary>A pull has ended, at that moment (UTC).</summary>
+    public sealed record PullEnded(SequenceKey Key, PullResult Result, DateTimeOffset At) : EngineCommand;
 }

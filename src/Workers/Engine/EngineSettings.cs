@@ -47,6 +47,9 @@ internal sealed record EngineSettings
     /// <summary>How long what runs may take to finish or to leave, once told to drain without a deadline.</summary>
     public TimeSpan DrainGrace { get; init; } = TimeSpan.FromSeconds(25);
 
+    /// <summary>Told of each state change and each step; null: nobody measures.</summary>
+    public EngineWatch? Watch { get; init; }
+
     /// <summary>Null = a sequence with a constraint is refused.</summary>
     public IConstraintFactory? Constraints { get; init; }
 

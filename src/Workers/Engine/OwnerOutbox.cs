@@ -7,7 +7,8 @@ namespace Krewe.Workers;
 /// What a step says to each owner: its tokens in one batch, and state changes. A change flushes the tokens before it,
 /// so that it never overtakes them (RELEASED is the last word on a key).
 /// </summary>
-internal sealed class OwnerOutbox
+/// <param name="watch">Told of the changes too; null: nobody measures.</param>
+internal sealed class OwnerOutbox(EngineWatch? watch)
 {
     private readonly Dictionary<ISequenceOwner, TokenBatch> _batches = [];
 
@@ -29,6 +30,7 @@ internal sealed class OwnerOutbox
         Flush(owner);
         var change = new SequenceEvent { Key = key.ToWire(), Kind = kind };
         fill?.Invoke(change);
+        watch?.Changed(change);
         owner.Deliver(change);
     }
 

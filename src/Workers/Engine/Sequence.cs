@@ -150,6 +150,9 @@ internal sealed class Sequence
     /// <summary>The running pull, prefix fetch or migration to here, to be cancelled; null before and after.</summary>
     public IActivePull? ActivePull { get; set; }
 
+    /// <summary>Blocks that lower tiers brought, or are bringing, at the newest admission.</summary>
+    public int RestoredBlocks { get; set; }
+
     /// <summary>The restore that writes some of its blocks; null before and after.</summary>
     public SequenceRestore? Restore { get; set; }
 
@@ -215,7 +218,7 @@ internal sealed class Sequence
                 ErrorCode.UnsupportedParameter, "This worker cannot constrain an output.", "response_format");
         }
 
-        var constraint = factory.Create(specification, _stopTokens);
+        var constraint = factory.Create(specification, _stopTokens, OutputMax);
         foreach (var token in Tokens[PromptCount..]) constraint.Advance(token);
         return constraint;
     }

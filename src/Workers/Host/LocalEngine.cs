@@ -98,6 +98,7 @@ public sealed class LocalEngine : IAsyncDisposable
         Eviction = options.Eviction,
         MaxRunningSequences = options.MaxRunningSequences,
         PrefixCache = options.PrefixCache,
+        Constraints = new ConstraintFactory(model.Tokenizer, model.Config.VocabularySize, model.StopTokenIds),
     };
 
     private static SequenceKey KeyOf(StartSequence start) => start.Key.FromWire();

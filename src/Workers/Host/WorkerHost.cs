@@ -70,9 +70,18 @@ public sealed partial class WorkerHost
             _options.KvTiers, runner, model.Fingerprint, kvEvents, _time, _loggers.CreateLogger("Krewe.Worker.Tiers"));
         await using var pulls = new PullStarter(transport, runner.Kv, identity, hold, _time, handoffLog);
         await using var migrations = new MigrationStarter(transport, runner.Kv, identity, hold, _time, handoffLog);
+        using var metrics = new WorkerMetrics(
+            identity.ModelName, identity.WorkerId, () => identity.Role.ToString().ToLowerInvariant());
+        var constraints = new ConstraintFactory(model.Tokenizer, runner.VocabularySize, model.StopTokenIds);
+        var settings = SettingsOf(model) with
+        {
+            Tiers = tiers,
+            KvEvents = kvEvents,
+            Constraints = constraints,
+            Watch = new EngineWatch(metrics, identity.WorkerId, _time),
+        };
         await using var engine = new Engine(
-            runner, SettingsOf(model) with { Tiers = tiers, KvEvents = kvEvents }, pulls, hold, _time,
-            _loggers.CreateLogger("Krewe.Worker.Engine"), migrations);
+            runner, settings, pulls, hold, _time, _loggers.CreateLogger("Krewe.Worker.Engine"), migrations);
         server.Start((channel, first) => first.BodyCase switch
         {
             DataMessage.BodyOneofCase.Hello => new PullerConnection(
@@ -86,7 +95,9 @@ public sealed partial class WorkerHost
         engine.Start();
 
         using var linksStopping = new CancellationTokenSource();
-        var silos = OpenLinks(identity, engine, kvEvents);
+        var silos = OpenLinks(identity, engine, constraints, kvEvents);
+        metrics.Observe(identity.Numerics.ToString(), () => engine.Load, () => silos.UpCount);
+        await using var http = await ServeMetricsAsync(metrics, engine, silos);
         engine.RoleChanged = role =>
         {
             LogRole(_logger, identity.Role, role);
@@ -130,11 +141,32 @@ public sealed partial class WorkerHost
         LogCut(_logger, engine.Load.RunningSequences);
     }
 
-    private SiloLinks OpenLinks(WorkerIdentity identity, Engine engine, KvEventLog? kvEvents)
+    /// <summary>Null when nobody asked for it.</summary>
+    private async Task<IAsyncDisposable?> ServeMetricsAsync(WorkerMetrics metrics, Engine engine, SiloLinks silos)
+    {
+        if (_options.Metrics is not { } endpoint) return null;
+        string? NotReady() =>
+            silos.UpCount == 0 ? "no silo has taken the worker's link"
+            : engine.Load.Draining ? "the worker takes nothing new: it is being stopped"
+            : null;
+        return await MetricsServer.StartAsync(
+            endpoint, metrics.Set, NotReady, () => !engine.Completion.IsFaulted);
+    }
+
+    private SiloLinks OpenLinks(
+        WorkerIdentity identity, Engine engine, ConstraintFactory constraints, KvEventLog? kvEvents)
     {
         var logger = _loggers.CreateLogger("Krewe.Worker.Links");
         return new SiloLinks((address, links) => new SiloLink(
-            address, identity, engine.Post, () => engine.Load, links, _time, logger, kvEvents, _tls));
+            address, identity, Post, () => engine.Load, links, _time, logger, kvEvents, _tls));
+
+        // What a constraint is compiled to is ready before the engine hears of it.
+        void Post(EngineCommand command)
+        {
+            if (command is EngineCommand.Start { Sequence.Sampling.Constraint: { Length: > 0 } specification })
+                constraints.Prepare(specification);
+            engine.Post(command);
+        }
     }
 
     private WorkerIdentity Identify(ModelFolder model, IModelRunner runner, int dataPort) => new()

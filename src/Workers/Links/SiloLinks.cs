@@ -46,6 +46,15 @@ internal sealed class SiloLinks(Func<string, SiloLinks, SiloLink> open)
         await _ended.Task;
     }
 
+    /// <summary>Silos that this worker is linked to now.</summary>
+    public int UpCount
+    {
+        get
+        {
+            lock (_lock) return _silos.Count;
+        }
+    }
+
     /// <summary>Connects anew to every silo: what the hello says has changed.</summary>
     public void Renew()
     {

@@ -99,6 +99,19 @@ internal sealed partial class Engine
         return false;
     }
 
+    /// <summary>
+    /// Before a preemption that costs less by copying: down with the full blocks, in order. They stay in the prefix
+    /// cache while there is room and come up again as any restored prefix does.
+    /// </summary>
+    private void SpillFull(Sequence sequence)
+    {
+        foreach (var block in sequence.Blocks.Span[..sequence.InsertedBlocks])
+        {
+            var id = new BlockId(block);
+            if (_kv.Cache.HashOf(id) is { } hash) TrySpill(hash, id);
+        }
+    }
+
     private int PlannedRows()
     {
         var rows = 0;
@@ -171,6 +184,7 @@ internal sealed partial class Engine
         var restore = _tiers.TryRestore(hashes[..blocks], sequence.Blocks.Span[first..], first, offer.Load);
         if (restore is null) return false;
         sequence.Restore = restore;
+        sequence.RestoredBlocks = restore.Blocks;
         var end = (first + restore.Blocks) * _kv.BlockTokens;
 
         // Layer by layer inside the step where nobody else is held up by it, or where computing hides the loading.
@@ -234,6 +248,7 @@ internal sealed partial class Engine
         var restore = sequence.Restore!;
         restore.Completion.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing).GetAwaiter().GetResult();
         sequence.Restore = null;
+        sequence.RestoredBlocks = restore.GoodBlocks;
         sequence.ComputedTokens = (restore.FirstBlock + restore.GoodBlocks) * _kv.BlockTokens;
         var bad = restore.Blocks - restore.GoodBlocks;
         _tierCounters.RestoredBlocks += (ulong)restore.GoodBlocks;

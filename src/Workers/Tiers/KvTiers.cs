@@ -1,6 +1,7 @@
 using Krewe.Abstractions;
 using Krewe.Control.Kv;
 using Krewe.Control.KvEvents;
+using Krewe.Control.Steps;
 using Krewe.KvStore;
 
 namespace Krewe.Workers;
@@ -53,6 +54,16 @@ internal sealed partial class KvTiers : IAsyncDisposable
 
     /// <summary>Whether another block can be queued for the lowest tier.</summary>
     public bool HasRoom => _store.HasRoom;
+
+    /// <summary>What a preempted sequence's blocks would cost to keep: down and up are copies in host memory.</summary>
+    public SpillRates Rates
+    {
+        get
+        {
+            var copyMs = LoadTime(KvTier.Host, 1).TotalMilliseconds;
+            return new SpillRates(copyMs, copyMs, _store.Room);
+        }
+    }
 
     public static BlockKey KeyOf(PrefixHash hash) => new((ulong)(hash.Value >> 64), (ulong)hash.Value);
 

@@ -65,6 +65,18 @@ public sealed class WorkerArgumentsTests
         Assert.Equivalent(options, ReadBack(options), strict: true);
     }
 
+    [Theory]
+    [InlineData("9400", "127.0.0.1:9400")]
+    [InlineData("0.0.0.0:9400", "0.0.0.0:9400")]
+    public void The_place_of_metrics_is_an_address_or_a_port_of_this_machine(string given, string meant)
+    {
+        var result = KreweCommand.Build(Terminal.Standard()).Parse(["worker", "--silo", "a:1", "--metrics", given]);
+        var options = Assert.IsType<WorkerCommand>(result.CommandResult.Command).Read(result);
+
+        Assert.Equal(meant, options.Metrics!.ToString());
+        Assert.Equal(meant, ReadBack(options).Metrics!.ToString());
+    }
+
     private static WorkerOptions ReadBack(WorkerOptions options)
     {
         var result = KreweCommand.Build(Terminal.Standard()).Parse([.. WorkerArguments.From(options), "--supervised"]);

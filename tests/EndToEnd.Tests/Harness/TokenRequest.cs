@@ -8,6 +8,9 @@ namespace Krewe.EndToEnd.Tests.Harness;
 public sealed record TokenRequest(
     IReadOnlyList<int> Prompt, int MaxTokens, double Temperature, long Seed, bool IgnoreEos)
 {
+    /// <summary>vLLM's structured_outputs as JSON; null = anything may be written.</summary>
+    public string? Structured { get; init; }
+
     public override string ToString() => $"{Prompt.Count} tokens, temperature {Temperature}, seed {Seed}";
 
     public async Task<int[]> AskAsync(KreweCluster cluster, CancellationToken cancellationToken = default)
@@ -42,5 +45,6 @@ public sealed record TokenRequest(
         ["ignore_eos"] = IgnoreEos,
         ["return_token_ids"] = true,
         ["stream"] = stream,
+        ["structured_outputs"] = Structured is null ? null : JsonNode.Parse(Structured),
     };
 }

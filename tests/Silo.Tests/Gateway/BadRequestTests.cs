@@ -61,8 +61,8 @@ public sealed class BadRequestTests(BadRequestTests.Cluster cluster) : IClassFix
         { "\"truncate_prompt_tokens\":0", "truncate_prompt_tokens", "invalid_value", "at least 1" },
         { "\"truncation_side\":\"up\"", "truncation_side", "invalid_value", "left" },
         { "\"bad_words\":[\"x\"]", "bad_words", "unsupported_parameter", "yet" },
-        { "\"response_format\":{\"type\":\"json_object\"}", "response_format", "unsupported_parameter", "later|yet" },
-        { "\"structured_outputs\":{}", "structured_outputs", "unsupported_parameter", "yet" },
+        { "\"response_format\":{\"type\":\"xml\"}", "response_format.type", "unsupported_parameter", "json_schema" },
+        { "\"structured_outputs\":{}", "structured_outputs", "invalid_value", "exactly one of" },
         { "\"cache_salt\":\"\"", "cache_salt", "invalid_value", "not empty" },
         { "\"priority\":1.5", "priority", "invalid_value", "an integer" },
     };
@@ -84,7 +84,7 @@ public sealed class BadRequestTests(BadRequestTests.Cluster cluster) : IClassFix
         },
         {
             "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"tools\":[{}]}",
-            "tools", "unsupported_parameter", "tools"
+            "tools[0].type", "invalid_value", "missing"
         },
         {
             "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"top_logprobs\":2}",
@@ -101,7 +101,7 @@ public sealed class BadRequestTests(BadRequestTests.Cluster cluster) : IClassFix
         },
         {
             "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"tool_choice\":\"required\"}",
-            "tool_choice", "unsupported_parameter", "tool_choice"
+            "tool_choice", "invalid_value", "'tools' must be set"
         },
         {
             "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"continue_final_message\":true,"

@@ -120,8 +120,10 @@ public sealed class DialectTests
     [InlineData(Responses, """{"input":"x","previous_response_id":"resp_1"}""", "previous_response_id")]
     [InlineData(Responses, """{"input":"x","background":true}""", "background")]
     [InlineData(Responses, """{"input":"x","max_output_tokens":0}""", "max_output_tokens")]
-    [InlineData(Responses, """{"input":"x","text":{"format":{"type":"json_object"}}}""", "text.format")]
-    [InlineData(Responses, """{"input":"x","tools":[{"type":"function","name":"f"}]}""", "tools")]
+    [InlineData(Responses, """{"input":"x","text":{"format":{"type":"xml"}}}""", "text.format.type")]
+    [InlineData(Responses,
+        """{"input":"x","text":{"format":{"type":"json_schema","name":"n","schema":{"not":{}}}}}""",
+        "text.format.schema.not")]
     [InlineData(Responses, """{"input":[{"type":"item_reference","id":"x"}]}""", "input[0].type")]
     [InlineData(Responses, """{"input":"x","tools":[{"type":"function","type":"x"}]}""", "tools")]
     [InlineData("/v1/chat/completions",

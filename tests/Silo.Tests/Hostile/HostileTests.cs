@@ -121,9 +121,9 @@ public sealed class HostileTests(ITestOutputHelper output)
             var (path, body) = (Paths[random.Next(Paths.Length)], bodies.Next());
             using var content = new ByteArrayContent(body);
             content.Headers.ContentType = new("application/json");
-            using var response = await harness.Client.PostAsync(path, content).InTime();
-            var answer = await response.Content.ReadAsByteArrayAsync().InTime();
             var said = $"{path} {Encoding.UTF8.GetString(body.AsSpan(0, Math.Min(body.Length, 300)))}";
+            using var response = await InTimeAsync(harness.Client.PostAsync(path, content), said);
+            var answer = await InTimeAsync(response.Content.ReadAsByteArrayAsync(), said);
             Assert.True((int)response.StatusCode < 500, $"seed {seed}, request {i}: {response.StatusCode} to {said}");
             if (!response.IsSuccessStatusCode)
             {
@@ -135,6 +135,19 @@ public sealed class HostileTests(ITestOutputHelper output)
         }
 
         return seen;
+    }
+
+    /// <summary>A hang is told with the request that hangs.</summary>
+    private static async Task<T> InTimeAsync<T>(Task<T> answer, string said)
+    {
+        try
+        {
+            return await answer.InTime();
+        }
+        catch (TimeoutException e)
+        {
+            throw new TimeoutException($"No answer to {said}", e);
+        }
     }
 
     private static async Task<int> GoodTrafficAsync(SiloHarness harness, CancellationToken over)

@@ -23,12 +23,14 @@ public sealed class EngineAllocationTests
         var geometry = new KvGeometry(config.Layers, config.KvHeads, config.HeadDim, BlockTokens: 16, KvFormat.BF16);
         using var runner = CpuModelRunner.Create(
             model, geometry, 600L * geometry.BlockBytes, threads: 1, CpuKernels.Best);
+        using var metrics = new WorkerMetrics("tiny", "mixed-0", () => "mixed");
         await using var engine = new Engine(runner, new EngineSettings
         {
             Role = WorkerRole.Mixed,
             ModelFingerprint = "model",
             PrefixCache = prefixCache,
             InterTokenSlo = TimeSpan.FromMilliseconds(100),
+            Watch = new EngineWatch(metrics, "mixed-0", TimeProvider.System),
         }, pulls: null, hold: null, TimeProvider.System, NullLogger.Instance);
         var owner = new PooledOwner();
         for (var i = 0; i < sequences; i++)
@@ -44,6 +46,8 @@ public sealed class EngineAllocationTests
         var allocated = GC.GetAllocatedBytesForCurrentThread() - before;
         Assert.Equal(1000 * sequences, owner.Tokens - tokens);
         Assert.Equal(0, allocated);
+        // Measured all the time.
+        Assert.Contains("krewe_worker_step_rows_count", metrics.Set.ToPrometheus(), StringComparison.Ordinal);
     }
 
     /// <summary>Gives messages back as a link does that has sent them.</summary>

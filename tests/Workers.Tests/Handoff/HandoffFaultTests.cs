@@ -221,6 +221,36 @@ public sealed class HandoffFaultTests
         Assert.Equal(FakeRunner.Answer(ThePrompt, 10), decode.Owner.Tokens("a"));
     }
 
+    [Fact]
+    public async Task Frames_that_no_worker_would_send_cost_their_link_and_nothing_else()
+    {
+        await using var prefill = new HandoffBench(WorkerRole.Prefill);
+        await using var decode = new HandoffBench(WorkerRole.Decode);
+        var frames = new FuzzedFrames(20_261_202);
+        for (var i = 0; i < (FuzzedFrames.IsLong ? 2000 : 100); i++)
+        {
+            using var stranger = new Socket(SocketType.Stream, ProtocolType.Tcp);
+            await stranger.ConnectAsync(IPAddress.Loopback, prefill.Identity.DataPort);
+            try
+            {
+                for (var sent = 0; sent < 3; sent++) await stranger.SendAsync(frames.NextData());
+                stranger.Shutdown(SocketShutdown.Send);
+            }
+            catch (SocketException)
+            {
+                // Cut by the worker.
+            }
+
+            await ReceiveToEndAsync(stranger);
+        }
+
+        prefill.Start(Start("a", ThePrompt, 10, SequencePart.Prefill));
+        decode.Start(Start("a", ThePrompt, 10, SequencePart.Decode), prefill.Address);
+        await decode.Owner.WhenReleasedAsync("a");
+        Assert.Equal(FakeRunner.Answer(ThePrompt, 10), decode.Owner.Tokens("a"));
+        await prefill.AssertAllReturnedAsync();
+    }
+
     private static async Task<HandoffAbort> AbortOfAsync(PlayedTarget target)
     {
         var message = await target.NextAsync();

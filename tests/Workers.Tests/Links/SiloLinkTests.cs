@@ -124,6 +124,31 @@ public sealed class SiloLinkTests
     }
 
     [Fact]
+    public async Task Frames_that_no_silo_would_send_cost_their_link_and_nothing_else()
+    {
+        using var silo = new PlayedSilo();
+        await using var worker = new LinkedWorker(silo.Address);
+        var frames = new FuzzedFrames(20_261_201);
+        for (var i = 0; i < (FuzzedFrames.IsLong ? 60 : 3); i++)
+        {
+            using var odd = await silo.AcceptAsync(PlayedSilo.Welcome());
+            try
+            {
+                for (var sent = 0; sent < 50; sent++) await odd.SendRawAsync(frames.NextControl());
+            }
+            catch (IOException)
+            {
+                // The worker has had enough of it.
+            }
+        }
+
+        using var sound = await silo.AcceptAsync(PlayedSilo.Welcome());
+        await sound.StartAsync(Start("a", Prompt(1, 5), maxOutput: 3));
+        Assert.Equal(3, (await sound.TokensAsync("a")).Count);
+        Assert.False(worker.Engine.Completion.IsCompleted);
+    }
+
+    [Fact]
     public async Task Other_silos_are_learnt_from_the_first_and_a_second_address_of_one_is_let_go()
     {
         using var first = new PlayedSilo();

@@ -18,7 +18,7 @@ public sealed class MigrationFaultTests
     public async Task A_target_that_does_everything_right_gets_the_sequence()
     {
         await using var source = await RunAsync();
-        using var target = await MeetAsync(source);
+        using var target = await PlayTargetAsync(source);
         await ToTailAsync(target);
         await target.SendAsync(new DataMessage { Commit = new Commit() });
         await source.Owner.WhenReleasedAsync("a");
@@ -31,7 +31,7 @@ public sealed class MigrationFaultTests
     public async Task A_target_that_dies_while_blocks_travel_costs_nothing()
     {
         await using var source = await RunAsync();
-        using var target = await MeetAsync(source);
+        using var target = await PlayTargetAsync(source);
         Assert.NotNull((await target.NextAsync()).Piece);
         target.Dispose();
         await AssertGoesOnAsync(source);
@@ -41,7 +41,7 @@ public sealed class MigrationFaultTests
     public async Task A_target_that_dies_when_the_source_is_frozen_gives_the_sequence_back()
     {
         await using var source = await RunAsync();
-        using var target = await MeetAsync(source);
+        using var target = await PlayTargetAsync(source);
         await ToTailAsync(target);
         target.Dispose();
         await AssertGoesOnAsync(source);
@@ -51,7 +51,7 @@ public sealed class MigrationFaultTests
     public async Task A_target_that_hangs_when_the_source_is_frozen_is_not_waited_for()
     {
         await using var source = await RunAsync(freezeLimit: TimeSpan.FromMilliseconds(200));
-        using var target = await MeetAsync(source);
+        using var target = await PlayTargetAsync(source);
         await ToTailAsync(target);
         await AssertGoesOnAsync(source);
 
@@ -67,7 +67,7 @@ public sealed class MigrationFaultTests
     public async Task A_target_that_hangs_while_blocks_travel_is_given_up_after_its_lease()
     {
         await using var source = await RunAsync();
-        using var target = await MeetAsync(source, leaseMs: 200);
+        using var target = await PlayTargetAsync(source, leaseMs: 200);
         await AssertGoesOnAsync(source);
     }
 
@@ -75,7 +75,7 @@ public sealed class MigrationFaultTests
     public async Task A_commit_before_the_tail_is_not_believed()
     {
         await using var source = await RunAsync();
-        using var target = await MeetAsync(source);
+        using var target = await PlayTargetAsync(source);
         Assert.NotNull((await target.NextAsync()).Piece);
         await target.SendAsync(new DataMessage { Commit = new Commit() });
         await AssertGoesOnAsync(source);
@@ -87,7 +87,7 @@ public sealed class MigrationFaultTests
     public async Task A_target_that_lies_about_what_it_has_is_given_up(int received, int room)
     {
         await using var source = await RunAsync();
-        using var target = await MeetAsync(source);
+        using var target = await PlayTargetAsync(source);
         await target.SendAsync(Progress(received, room));
         await AssertGoesOnAsync(source);
     }
@@ -97,7 +97,7 @@ public sealed class MigrationFaultTests
     {
         await using var source = await RunAsync();
         using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
-        using var target = await MeetAsync(source, socket: socket);
+        using var target = await PlayTargetAsync(source, socket: socket);
         await socket.SendAsync("GET / HTTP/1.1\r\nHost: there\r\n\r\n"u8.ToArray());
         await AssertGoesOnAsync(source);
     }
@@ -106,11 +106,25 @@ public sealed class MigrationFaultTests
     public async Task Repeated_and_late_words_of_a_target_change_nothing()
     {
         await using var source = await RunAsync();
-        using var target = await MeetAsync(source);
+        using var target = await PlayTargetAsync(source);
         await ToTailAsync(target, repeat: true);
         await target.SendAsync(Progress(0, 7));
         await target.SendAsync(new DataMessage { Commit = new Commit() });
         await target.SendAsync(new DataMessage { Commit = new Commit() });
+        await source.Owner.WhenReleasedAsync("a");
+        await source.AssertAllReturnedAsync();
+    }
+
+    [Fact]
+    public async Task Two_targets_at_once_are_one_too_many()
+    {
+        await using var source = await RunAsync();
+        using var first = await PlayTargetAsync(source);
+        Assert.NotNull((await first.NextAsync()).Piece);
+        using var second = await PlayTargetAsync(source, epoch: 3);
+        Assert.Contains("being moved already", (await second.NextAsync()).Abort.Message, StringComparison.Ordinal);
+        await ToTailAsync(first);
+        await first.SendAsync(new DataMessage { Commit = new Commit() });
         await source.Owner.WhenReleasedAsync("a");
         await source.AssertAllReturnedAsync();
     }
@@ -138,7 +152,7 @@ public sealed class MigrationFaultTests
         var epoch = 2;
         foreach (var (name, play) in faults)
         {
-            using var source = await MeetAsync(target, epoch);
+            using var source = await PlaySourceAsync(target, epoch);
             await play(source);
             await target.Owner.WhenReleasedAsync("a", epoch);
             Assert.True(
@@ -154,7 +168,7 @@ public sealed class MigrationFaultTests
     public async Task A_source_that_does_everything_right_is_taken_over()
     {
         await using var target = new MigrationBench();
-        using var source = await MeetAsync(target, epoch: 2);
+        using var source = await PlaySourceAsync(target, epoch: 2);
         await source.SendAsync(Tail(blocks: 0, computed: 0, known: 100));
         await target.Owner.WhenReleasedAsync("a", epoch: 2);
         Assert.Equal(FakeRunner.Answer(ThePrompt, 10), target.Owner.Tokens("a", epoch: 2));
@@ -178,7 +192,7 @@ public sealed class MigrationFaultTests
         await source.AssertAllReturnedAsync();
     }
 
-    private static async Task<PlayedTarget> MeetAsync(
+    private static async Task<PlayedTarget> PlayTargetAsync(
         MigrationBench source, uint leaseMs = 10_000, int epoch = 2, Socket? socket = null)
     {
         socket ??= new Socket(SocketType.Stream, ProtocolType.Tcp);
@@ -218,7 +232,7 @@ public sealed class MigrationFaultTests
         }
     }
 
-    private static async Task<PlayedSource> MeetAsync(MigrationBench target, int epoch)
+    private static async Task<PlayedSource> PlaySourceAsync(MigrationBench target, int epoch)
     {
         using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));

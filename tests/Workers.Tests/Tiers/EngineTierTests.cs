@@ -98,6 +98,26 @@ public sealed class EngineTierTests : IDisposable
         bench.AssertAllReturned();
     }
 
+    /// <summary>A row takes a millisecond, a copy far less: the plan spills at the preemption, before any eviction.
+    /// </summary>
+    [Fact]
+    public async Task A_preemption_copies_full_blocks_down_when_that_is_cheaper()
+    {
+        await using var bench = await TierBench.WithHostAsync(blocks: 14, hostBlocks: 256);
+        bench.Post(Start("low", Prompt(1, 100), maxOutput: 60));
+        for (var i = 0; i < 10; i++) bench.Engine.Turn();
+        Assert.Equal(0ul, bench.Engine.Load.Tiers!.SpilledBlocks); // nobody waits: nothing is to be evicted
+        bench.Post(Start("high", Prompt(2, 190), maxOutput: 20, priority: 5));
+        bench.Engine.Turn();
+        bench.Engine.Turn();
+        Assert.True(bench.Engine.Load.Tiers!.SpilledBlocks >= 6, "nothing was spilled by the preemption");
+        await bench.FinishAsync("low", "high");
+        Assert.Equal(FakeRunner.Answer(Prompt(1, 100), 60), bench.Owner.Tokens("low"));
+        Assert.Equal(FakeRunner.Answer(Prompt(2, 190), 20), bench.Owner.Tokens("high"));
+        Assert.True(bench.Engine.Load.Tiers!.RestoredBlocks > 0, "what went down did not come up");
+        bench.AssertAllReturned();
+    }
+
     [Fact]
     public async Task What_is_cheaper_to_compute_is_not_loaded()
     {

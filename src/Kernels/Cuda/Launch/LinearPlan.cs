@@ -2,7 +2,7 @@ namespace Krewe.Kernels.Cuda;
 
 /// <summary>
 /// How a product's K is cut into chunks. A function of the matrix alone, never of the rows or the GPU: it decides the
-/// order of every sum (ADR 0015). Chunks let a decode step of a small matrix fill a large GPU.
+/// order of every sum (ADR 0016). Chunks let a decode step of a small matrix fill a large GPU.
 /// </summary>
 public static class LinearPlan
 {

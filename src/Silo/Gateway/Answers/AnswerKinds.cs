@@ -46,10 +46,12 @@ internal sealed class AnswerKinds(RequestReader reader, ServedModel model)
             AnswerKind.Response => ReadTranslated(
                 body, arrival, root => ResponsesRequest.ToChat(root),
                 ("messages", "input"), ("max_completion_tokens", "max_output_tokens"),
-                ("response_format", "text.format"), ("reasoning_effort", "reasoning.effort")),
+                ("response_format.json_schema", "text.format"), ("response_format", "text.format"),
+                ("reasoning_effort", "reasoning.effort")),
             AnswerKind.Message => ReadTranslated(
                 body, arrival, root => MessagesRequest.ToChat(root),
-                ("max_completion_tokens", "max_tokens"), ("stop", "stop_sequences")),
+                ("max_completion_tokens", "max_tokens"), ("stop", "stop_sequences"),
+                ("response_format.json_schema", "output_format")),
             _ => throw new ArgumentOutOfRangeException(nameof(origin), origin.Kind, "An endpoint without a reader."),
         };
         return request with { Origin = origin };

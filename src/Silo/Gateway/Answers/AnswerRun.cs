@@ -4,6 +4,7 @@ using Krewe.Silo.Cluster;
 using Krewe.Silo.Gateway.Requests;
 using Krewe.Silo.Hosting;
 using Krewe.Silo.Streams;
+using Krewe.Silo.Telemetry;
 using Microsoft.Extensions.Logging;
 using Orleans.Runtime;
 
@@ -35,6 +36,13 @@ internal sealed partial class AnswerRun(
 
     /// <summary>Every sequence has its last token.</summary>
     public bool IsFinished => streams.All(stream => stream.End is StreamEnd.Finished);
+
+    /// <summary>How its sequences fare, in their order.</summary>
+    public IEnumerable<SequenceWatch> Watches => streams.Select(stream => stream.Watch).OfType<SequenceWatch>();
+
+    /// <summary>Of each sequence that has its last token.</summary>
+    public string[] FinishReasons =>
+        [.. streams.Select(stream => stream.End).OfType<StreamEnd.Finished>().Select(end => end.Reason)];
 
     /// <summary>About how many bytes it takes to keep the run.</summary>
     public long Weight

@@ -1,7 +1,9 @@
+using System.Diagnostics;
 using Krewe.Abstractions;
 using Krewe.Silo.Gateway.Admission;
 using Krewe.Silo.Gateway.Requests;
 using Krewe.Silo.Recording;
+using Krewe.Silo.Telemetry;
 
 namespace Krewe.Silo.Gateway.Answers;
 
@@ -47,7 +49,7 @@ internal sealed class AnswerRuns(
     private async Task<AnswerRun> EnterAsync(
         GenerationRequest request, bool resumes, CancellationToken cancellationToken)
     {
-        var place = door.Enter(request);
+        var place = Admit(request);
         Turn? turn = null;
         var entries = recorder.Open(request);
         try
@@ -62,6 +64,20 @@ internal sealed class AnswerRuns(
             turn?.End(0);
             place.Leave(0);
             recorder.Close(entries, []);
+            throw;
+        }
+    }
+
+    private Place Admit(GenerationRequest request)
+    {
+        using var step = SiloTrace.Step(2, "admit");
+        try
+        {
+            return door.Enter(request);
+        }
+        catch (KreweException e)
+        {
+            step?.SetTag("error.type", ErrorCatalog.Describe(e.Code).Code).SetStatus(ActivityStatusCode.Error);
             throw;
         }
     }

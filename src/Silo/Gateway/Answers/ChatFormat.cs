@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Krewe.Abstractions;
+using Krewe.Silo.Gateway.Constraints;
 using Krewe.Silo.Gateway.Json;
 
 namespace Krewe.Silo.Gateway.Answers;
@@ -8,6 +9,8 @@ namespace Krewe.Silo.Gateway.Answers;
 internal sealed class ChatFormat(AnswerContext context) : IAnswerFormat
 {
     private const string Role = "assistant";
+
+    private readonly AnswerCalls _calls = new(context.Request);
 
     private AnswerHead Head => context.Head;
 
@@ -31,14 +34,20 @@ internal sealed class ChatFormat(AnswerContext context) : IAnswerFormat
 
     public IEnumerable<AnswerEvent> Next(int sequence, AnswerDelta delta, AnswerUsage usage)
     {
+        var grown = _calls.Append(sequence, delta);
+        if (grown is { Text: "", Calls.Count: 0 } && _calls.Hides(delta)) return [];
         var choice = new ChatChunkChoice
         {
             Index = sequence,
-            Delta = new ChatDelta { Content = delta.Text.Length > 0 ? delta.Text : null },
+            Delta = new ChatDelta
+            {
+                Content = grown.Text.Length > 0 ? grown.Text : null,
+                ToolCalls = grown.Calls.Count > 0 ? [.. grown.Calls.Select(call => ToCall(sequence, call))] : null,
+            },
             Logprobs = context.Request.Logprobs is { } alternatives && delta is { Token: { } token, Logprobs: { } of }
                 ? new ChatLogprobs([context.Logprobs.Chat(token, of, alternatives)])
                 : null,
-            FinishReason = delta.End?.FinishReason,
+            FinishReason = delta.End is { } end ? _calls.FinishReasonOf(sequence, end) : null,
             StopReason = AnswerContext.StopReasonOf(delta.End),
             TokenIds = ReturnsTokenIds && delta.Token is { } id ? [id] : null,
         };
@@ -70,7 +79,7 @@ internal sealed class ChatFormat(AnswerContext context) : IAnswerFormat
     private ChatChoice Choice(WholeChoice choice) => new()
     {
         Index = choice.Index,
-        Message = new ChatAnswer(Role, choice.Text, Refusal: null),
+        Message = ToMessage(choice),
         Logprobs = context.Request.Logprobs is { } alternatives
             ? new ChatLogprobs(
             [
@@ -78,9 +87,30 @@ internal sealed class ChatFormat(AnswerContext context) : IAnswerFormat
                     .Select(pair => context.Logprobs.Chat(pair.First, pair.Second, alternatives)),
             ])
             : null,
-        FinishReason = choice.End.FinishReason,
+        FinishReason = _calls.FinishReasonOf(choice.Sequence, choice.End),
         StopReason = AnswerContext.StopReasonOf(choice.End),
         TokenIds = ReturnsTokenIds ? choice.Tokens : null,
+    };
+
+    /// <summary>As OpenAI has it, an answer that only calls has no content.</summary>
+    private ChatAnswer ToMessage(WholeChoice choice)
+    {
+        var (text, calls) = _calls.Read(choice);
+        return new ChatAnswer(Role, text.Length > 0 || calls.Count == 0 ? text : null, Refusal: null)
+        {
+            ToolCalls = calls.Count == 0 ? null : [.. calls.Select(call => ToCall(choice.Sequence, call) with
+            {
+                Index = null,
+            })],
+        };
+    }
+
+    private ChatToolCall ToCall(int sequence, CallDelta call) => new()
+    {
+        Index = call.Index,
+        Id = call.Name is null ? null : _calls.IdOf(sequence, call.Index),
+        Type = call.Name is null ? null : "function",
+        Function = new ChatFunctionCall(call.Name, call.Arguments),
     };
 
     private ChatChunk Chunk(IReadOnlyList<ChatChunkChoice> choices, UsageObject? usage) => new()

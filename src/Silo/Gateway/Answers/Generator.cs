@@ -21,7 +21,8 @@ internal sealed class Generator(
         List<RequestStream> opened = [];
         try
         {
-            foreach (var spec in request.Specs) opened.Add(streams.Open(spec));
+            var isWatched = request is { Origin: not null, IsBatch: false };
+            foreach (var spec in request.Specs) opened.Add(streams.Open(spec, isWatched));
         }
         catch
         {

@@ -44,7 +44,31 @@ internal sealed record ChatChoice
     public IReadOnlyList<int>? TokenIds { get; init; }
 }
 
-internal sealed record ChatAnswer(string Role, string Content, string? Refusal);
+internal sealed record ChatAnswer(string Role, string? Content, string? Refusal)
+{
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<ChatToolCall>? ToolCalls { get; init; }
+}
+
+/// <summary>A call; in a stream the first entry of an index has all, later ones only further arguments.</summary>
+internal sealed record ChatToolCall
+{
+    /// <summary>Only in a stream.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? Index { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Id { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Type { get; init; }
+
+    public required ChatFunctionCall Function { get; init; }
+}
+
+/// <param name="Arguments">JSON as a string.</param>
+internal sealed record ChatFunctionCall(
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Name, string Arguments);
 
 /// <summary>One event of a streamed chat answer.</summary>
 internal sealed record ChatChunk
@@ -92,4 +116,7 @@ internal sealed record ChatDelta
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Content { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<ChatToolCall>? ToolCalls { get; init; }
 }

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Krewe.Abstractions;
 using Krewe.Silo.Gateway.Answers;
+using Krewe.Silo.Gateway.Constraints;
 using Krewe.Silo.Gateway.Json;
 
 namespace Krewe.Silo.Gateway.Messages;
@@ -8,37 +9,66 @@ namespace Krewe.Silo.Gateway.Messages;
 /// <summary>Anthropic's /v1/messages.</summary>
 internal sealed class MessagesFormat(AnswerContext context) : IAnswerFormat
 {
+    private readonly AnswerCalls _calls = new(context.Request);
     private AnswerEnd? _end;
+    private int _blocks;
+    private Block _open = Block.None;
+
+    private enum Block
+    {
+        None,
+        Text,
+        Call,
+    }
 
     public IEnumerable<AnswerEvent> Open(AnswerUsage usage)
     {
         yield return Event("message_start", new JsonObject { ["message"] = Message([], null, usage) });
-        yield return Event("content_block_start", new JsonObject
-        {
-            ["index"] = 0,
-            ["content_block"] = TextBlock(""),
-        });
+        // With functions it shows later whether there is a text at all.
+        if (context.Request.Tools is not null) yield break;
+        foreach (var begun in Begin(Block.Text, TextBlock(""))) yield return begun;
     }
 
     public IEnumerable<AnswerEvent> Next(int sequence, AnswerDelta delta, AnswerUsage usage)
     {
         _end = delta.End;
-        if (delta.Text.Length == 0) yield break;
-        yield return Event("content_block_delta", new JsonObject
+        var grown = _calls.Append(sequence, delta);
+        if (grown.Text.Length > 0)
         {
-            ["index"] = 0,
-            ["delta"] = new JsonObject { ["type"] = "text_delta", ["text"] = delta.Text },
-        });
+            if (_open != Block.Text)
+            {
+                foreach (var begun in Begin(Block.Text, TextBlock(""))) yield return begun;
+            }
+
+            yield return Delta(new JsonObject { ["type"] = "text_delta", ["text"] = grown.Text });
+        }
+
+        foreach (var call in grown.Calls)
+        {
+            if (call.Name is not null)
+            {
+                foreach (var begun in Begin(Block.Call, CallBlock(sequence, call, []))) yield return begun;
+            }
+
+            if (call.Arguments.Length > 0)
+            {
+                yield return Delta(new JsonObject
+                {
+                    ["type"] = "input_json_delta",
+                    ["partial_json"] = call.Arguments,
+                });
+            }
+        }
     }
 
     public IEnumerable<AnswerEvent> Close(AnswerUsage usage)
     {
-        yield return Event("content_block_stop", new JsonObject { ["index"] = 0 });
+        foreach (var ended in End()) yield return ended;
         yield return Event("message_delta", new JsonObject
         {
             ["delta"] = new JsonObject
             {
-                ["stop_reason"] = StopReasonOf(_end!),
+                ["stop_reason"] = StopReasonOf(_end!, _calls.CallsSomething(0)),
                 ["stop_sequence"] = _end!.StopString,
             },
             ["usage"] = new JsonObject { ["output_tokens"] = usage.OutputTokens },
@@ -48,8 +78,14 @@ internal sealed class MessagesFormat(AnswerContext context) : IAnswerFormat
 
     public IEnumerable<AnswerEvent> Fail(KreweException error) => [new(Error(error).ToBytes(), "error")];
 
-    public byte[] Whole(IReadOnlyList<WholeChoice> choices, AnswerUsage usage) =>
-        Message([TextBlock(choices[0].Text)], choices[0].End, usage).ToBytes();
+    public byte[] Whole(IReadOnlyList<WholeChoice> choices, AnswerUsage usage)
+    {
+        var (text, calls) = _calls.Read(choices[0]);
+        var content = new JsonArray();
+        if (text.Length > 0 || calls.Count == 0) content.Add(TextBlock(text));
+        foreach (var call in calls) content.Add(CallBlock(0, call, (JsonObject)JsonNode.Parse(call.Arguments)!));
+        return Message(content, choices[0].End, usage).ToBytes();
+    }
 
     /// <summary>An error as this API writes it, in a stream or alone.</summary>
     public static JsonObject Error(KreweException error)
@@ -83,7 +119,7 @@ internal sealed class MessagesFormat(AnswerContext context) : IAnswerFormat
         ["role"] = "assistant",
         ["model"] = context.Head.Model,
         ["content"] = content,
-        ["stop_reason"] = end is null ? null : StopReasonOf(end),
+        ["stop_reason"] = end is null ? null : StopReasonOf(end, _calls.CallsSomething(0)),
         ["stop_sequence"] = end?.StopString,
         ["usage"] = new JsonObject
         {
@@ -93,11 +129,38 @@ internal sealed class MessagesFormat(AnswerContext context) : IAnswerFormat
         },
     };
 
-    private static string StopReasonOf(AnswerEnd end) => end switch
+    private static string StopReasonOf(AnswerEnd end, bool calls) => end switch
     {
         { StopString: not null } => "stop_sequence",
         { FinishReason: "length" } => "max_tokens",
+        _ when calls => "tool_use",
         _ => "end_turn",
+    };
+
+    private IEnumerable<AnswerEvent> Begin(Block kind, JsonObject block)
+    {
+        foreach (var ended in End()) yield return ended;
+        _open = kind;
+        yield return Event("content_block_start", new JsonObject { ["index"] = _blocks, ["content_block"] = block });
+    }
+
+    /// <summary>Nothing when no block is open.</summary>
+    private IEnumerable<AnswerEvent> End()
+    {
+        if (_open == Block.None) yield break;
+        _open = Block.None;
+        yield return Event("content_block_stop", new JsonObject { ["index"] = _blocks++ });
+    }
+
+    private AnswerEvent Delta(JsonObject delta) =>
+        Event("content_block_delta", new JsonObject { ["index"] = _blocks, ["delta"] = delta });
+
+    private JsonObject CallBlock(int sequence, CallDelta call, JsonObject input) => new()
+    {
+        ["type"] = "tool_use",
+        ["id"] = _calls.IdOf(sequence, call.Index, "toolu_"),
+        ["name"] = call.Name,
+        ["input"] = input,
     };
 
     private static JsonObject TextBlock(string text) => new() { ["type"] = "text", ["text"] = text };

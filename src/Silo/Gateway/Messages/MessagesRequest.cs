@@ -25,6 +25,8 @@ internal static class MessagesRequest
         if (!counts) chat["max_completion_tokens"] = root.Required("max_tokens").Value.ToNode();
         ChatTranslation.Copy(root, "stop_sequences", chat, "stop");
         ReadTools(root, chat);
+        var format = root.Find("output_format") ?? root.Find("output_config")?.DemandObject().Find("format");
+        if (format is { } form) chat["response_format"] = ReadFormat(form);
         return chat;
     }
 
@@ -86,6 +88,17 @@ internal static class MessagesRequest
         messages.Add(read);
     }
 
+    private static JsonObject ReadFormat(RequestField format)
+    {
+        if (format.DemandObject().Required("type").AsString() != "json_schema")
+            throw format.Required("type").Wrong("\"json_schema\"");
+        return new JsonObject
+        {
+            ["type"] = "json_schema",
+            ["json_schema"] = new JsonObject { ["schema"] = format.Required("schema").Value.ToNode() },
+        };
+    }
+
     private static void ReadTools(RequestField root, JsonObject chat)
     {
         if (root.Find("tools") is { } tools)
@@ -103,6 +116,8 @@ internal static class MessagesRequest
         }
 
         if (root.Find("tool_choice") is not { } choice) return;
+        if (choice.DemandObject().Find("disable_parallel_tool_use") is { } single)
+            chat["parallel_tool_calls"] = !single.AsBool();
         chat["tool_choice"] = choice.DemandObject().Required("type").AsString() switch
         {
             "auto" => "auto",

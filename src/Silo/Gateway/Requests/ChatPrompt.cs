@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using Krewe.Abstractions;
 using Krewe.Models;
+using Krewe.Silo.Gateway.Constraints;
 using Krewe.Silo.Hosting;
 
 namespace Krewe.Silo.Gateway.Requests;
@@ -14,7 +15,9 @@ internal sealed class ChatPrompt(ServedModel model, TimeProvider time)
 
     private const string ContentExpected = "a string or an array of text parts";
 
-    public ImmutableArray<int> Read(RequestField root)
+    /// <param name="root">The body.</param>
+    /// <param name="tools">What the model is told of functions, as sent; null where nothing may be called.</param>
+    public ImmutableArray<int> Read(RequestField root, JsonElement? tools = null)
     {
         var template = model.Folder.ChatTemplate ?? throw new KreweException(
             ErrorCode.InvalidRequest,
@@ -35,7 +38,8 @@ internal sealed class ChatPrompt(ServedModel model, TimeProvider time)
 
         var text = Render(template, new ChatTemplateInput
         {
-            Messages = messages,
+            Messages = ToolPrompt.Spell(messages, tools, template),
+            Tools = tools,
             AddGenerationPrompt = addsPrompt ?? !continues,
             Arguments = ReadArguments(root),
             BosToken = model.Folder.BosToken,

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Krewe.Abstractions;
 using Krewe.Control.Access;
+using Krewe.Silo.Gateway.Constraints;
 
 namespace Krewe.Silo.Gateway.Requests;
 
@@ -60,6 +61,9 @@ internal sealed record GenerationRequest
 
     /// <summary>No output at all was asked for, only the prompt back.</summary>
     public bool HidesOutput { get; init; }
+
+    /// <summary>Functions that may be called in the answer; null = none.</summary>
+    public ToolUse? Tools { get; init; }
 
     /// <summary>The answer continues a text: its first space counts.</summary>
     public bool ContinuesText { get; init; }

@@ -12,12 +12,6 @@ internal static class LaterFields
     private static readonly Dictionary<string, Func<JsonElement, bool>> Shared = new(StringComparer.Ordinal)
     {
         ["use_beam_search"] = IsFalse,
-        ["response_format"] = IsTextFormat,
-        ["structured_outputs"] = IsNothing,
-        ["guided_json"] = IsNothing,
-        ["guided_regex"] = IsNothing,
-        ["guided_choice"] = IsNothing,
-        ["guided_grammar"] = IsNothing,
         ["allowed_token_ids"] = IsNothing,
         ["bad_words"] = IsEmptyArray,
         ["kv_transfer_params"] = IsNothing,
@@ -30,8 +24,6 @@ internal static class LaterFields
 
     private static readonly Dictionary<string, Func<JsonElement, bool>> Chat = new(Shared, StringComparer.Ordinal)
     {
-        ["tools"] = IsEmptyArray,
-        ["tool_choice"] = IsNoneOrAuto,
         ["functions"] = IsEmptyArray,
         ["function_call"] = IsNoneOrAuto,
         ["modalities"] = IsTextOnly,
@@ -75,13 +67,9 @@ internal static class LaterFields
     private static bool IsEmptyArray(JsonElement value) =>
         value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 0;
 
-    // "auto" without tools leaves nothing to choose.
+    // "auto" without functions leaves nothing to choose.
     private static bool IsNoneOrAuto(JsonElement value) =>
         value.ValueKind == JsonValueKind.String && (value.ValueEquals("none") || value.ValueEquals("auto"));
-
-    private static bool IsTextFormat(JsonElement value) =>
-        value.ValueKind == JsonValueKind.Object && value.TryGetProperty("type", out var type)
-        && type.ValueKind == JsonValueKind.String && type.ValueEquals("text");
 
     private static bool IsTextOnly(JsonElement value) =>
         value.ValueKind == JsonValueKind.Array

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text.Json;
 using Krewe.Abstractions;
+using Krewe.Silo.Gateway.Constraints;
 using Krewe.Silo.Hosting;
 
 namespace Krewe.Silo.Gateway.Requests;
@@ -23,15 +24,20 @@ internal sealed class RequestReader(ServedModel model, TimeProvider time)
     private const int CompletionTokensDefault = 16;
 
     private readonly ChatPrompt _chat = new(model, time);
+    private readonly ConstraintChecks _constraints = new(model);
 
     public GenerationRequest ReadChat(JsonDocument body, Arrival arrival) => Checked(body, root =>
     {
         DemandModel(root);
         LaterFields.RefuseChat(root);
-        var prompt = PromptCut.Read(root, _chat.Read(root), model);
-        return Read(root, arrival, [prompt], model.Folder.Defaults.MaxNewTokens, LogprobFields.ReadChat(root)) with
+        var tools = ToolFields.Read(root, model.Folder.ChatTemplate);
+        var prompt = PromptCut.Read(root, _chat.Read(root, tools?.Shown), model);
+        var continues = root.Find("continue_final_message")?.AsBool() ?? false;
+        var form = OutputForm.Read(root, tools, continues, _constraints);
+        return Read(
+            root, arrival, [prompt], model.Folder.Defaults.MaxNewTokens, LogprobFields.ReadChat(root), form) with
         {
-            ContinuesText = root.Find("continue_final_message")?.AsBool() ?? false,
+            ContinuesText = continues,
         };
     });
 
@@ -40,7 +46,8 @@ internal sealed class RequestReader(ServedModel model, TimeProvider time)
         DemandModel(root);
         LaterFields.RefuseCompletions(root);
         var prompts = CompletionPrompt.Read(root, model).Select(prompt => PromptCut.Read(root, prompt, model));
-        return Read(root, arrival, [.. prompts], CompletionTokensDefault, LogprobFields.ReadText(root)) with
+        var form = OutputForm.Read(root, tools: null, continuesText: true, _constraints);
+        return Read(root, arrival, [.. prompts], CompletionTokensDefault, LogprobFields.ReadText(root), form) with
         {
             ContinuesText = true,
         };
@@ -50,7 +57,8 @@ internal sealed class RequestReader(ServedModel model, TimeProvider time)
     public ImmutableArray<int> ReadTokens(RequestField root)
     {
         DemandModel(root);
-        if (root.Find("messages") is not null) return _chat.Read(root);
+        if (root.Find("messages") is not null)
+            return _chat.Read(root, ToolFields.Read(root, model.Folder.ChatTemplate)?.Shown);
         var prompts = CompletionPrompt.Read(root, model).ToList();
         return prompts.Count == 1 ? prompts[0] : throw root.Required("prompt").Wrong("one prompt");
     }
@@ -72,7 +80,7 @@ internal sealed class RequestReader(ServedModel model, TimeProvider time)
 
     private GenerationRequest Read(
         RequestField root, Arrival arrival, ImmutableArray<ImmutableArray<int>> prompts, int? outputTokensDefault,
-        LogprobFields logprobs)
+        LogprobFields logprobs, OutputForm form)
     {
         var stream = root.Find("stream")?.AsBool() ?? false;
         var (includeUsage, continuousUsage) = ReadStreamOptions(root, stream);
@@ -103,6 +111,7 @@ internal sealed class RequestReader(ServedModel model, TimeProvider time)
                     Sampling = sampling with
                     {
                         Choice = choice,
+                        Constraint = form.Constraint,
                         TopLogprobs = logprobs.Output ?? (candidates > choices ? 0 : null),
 
                         // The others share the first one's prompt, and would have to compute it for nothing.
@@ -138,6 +147,7 @@ internal sealed class RequestReader(ServedModel model, TimeProvider time)
             PromptLogprobs = logprobs.Prompt,
             Echo = logprobs.Echo,
             HidesOutput = hidesOutput,
+            Tools = form.Tools,
         };
     }
 

@@ -1,8 +1,8 @@
-using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Krewe.Abstractions;
 using Krewe.Silo.Gateway.Answers;
+using Krewe.Silo.Gateway.Constraints;
 using Krewe.Silo.Gateway.Json;
 using Wire = Krewe.Abstractions.Wire;
 
@@ -10,67 +10,74 @@ namespace Krewe.Silo.Gateway.Responses;
 
 /// <summary>
 /// /v1/responses. Its events are named and numbered, each start has its end, and the last one carries the whole
-/// response.
+/// response. The text is one item of the output, each call of a function another.
 /// </summary>
 internal sealed class ResponsesFormat(AnswerContext context) : IAnswerFormat
 {
-    private readonly StringBuilder _text = new();
-    private readonly JsonArray _logprobs = [];
+    private readonly AnswerCalls _calls = new(context.Request);
+    private readonly List<ResponseItem> _items = [];
     private AnswerEnd? _end;
+    private ResponseItem? _open;
     private int _sequenceNumber;
 
     private AnswerHead Head => context.Head;
 
-    private string ItemId => $"msg_{context.Request.Spec.RequestId}";
+    private string MessageId => $"msg_{context.Request.Spec.RequestId}";
 
     public IEnumerable<AnswerEvent> Open(AnswerUsage usage)
     {
         yield return Event("response.created", new JsonObject { ["response"] = Response("in_progress", null) });
         yield return Event("response.in_progress", new JsonObject { ["response"] = Response("in_progress", null) });
-        yield return Event("response.output_item.added", new JsonObject
-        {
-            ["output_index"] = 0,
-            ["item"] = Item("in_progress", withContent: false),
-        });
-        yield return Event("response.content_part.added", Place(new JsonObject { ["part"] = Part("", []) }));
+        // With functions it shows later whether there is a text at all.
+        if (context.Request.Tools is not null) yield break;
+        foreach (var begun in BeginMessage()) yield return begun;
     }
 
     public IEnumerable<AnswerEvent> Next(int sequence, AnswerDelta delta, AnswerUsage usage)
     {
-        var logprobs = new JsonArray();
-        if (context.Request.Logprobs is not null && delta is { Token: { } token, Logprobs: { } of })
-            logprobs.Add(Logprob(token, of));
-        _text.Append(delta.Text);
-        foreach (var entry in logprobs) _logprobs.Add(entry!.DeepClone());
         _end = delta.End;
-        if (delta.Text.Length == 0 && logprobs.Count == 0) return [];
-        return
-        [
-            Event("response.output_text.delta", Place(new JsonObject
+        var grown = _calls.Append(sequence, delta);
+        var logprobs = new JsonArray();
+        var scores = grown.Calls.Count == 0 && _open is not { IsCall: true };
+        if (scores && context.Request.Logprobs is not null && delta is { Token: { } token, Logprobs: { } of })
+            logprobs.Add(Logprob(token, of));
+        if (grown.Text.Length > 0 || logprobs.Count > 0)
+        {
+            foreach (var begun in BeginMessage()) yield return begun;
+            _open!.Text.Append(grown.Text);
+            foreach (var entry in logprobs) _open.Logprobs.Add(entry!.DeepClone());
+            yield return Event("response.output_text.delta", Place(_open, new JsonObject
             {
-                ["delta"] = delta.Text,
+                ["delta"] = grown.Text,
                 ["logprobs"] = logprobs,
-            })),
-        ];
+            }));
+        }
+
+        foreach (var call in grown.Calls)
+        {
+            if (call.Name is not null)
+            {
+                foreach (var begun in BeginCall(sequence, call)) yield return begun;
+            }
+
+            if (call.Arguments.Length == 0) continue;
+            _open!.Text.Append(call.Arguments);
+            yield return Event("response.function_call_arguments.delta", Place(_open, new JsonObject
+            {
+                ["delta"] = call.Arguments,
+            }));
+        }
     }
 
     public IEnumerable<AnswerEvent> Close(AnswerUsage usage)
     {
-        yield return Event("response.output_text.done", Place(new JsonObject
-        {
-            ["text"] = _text.ToString(),
-            ["logprobs"] = _logprobs.DeepClone(),
-        }));
-        yield return Event("response.content_part.done", Place(new JsonObject
-        {
-            ["part"] = Part(_text.ToString(), _logprobs),
-        }));
-        yield return Event("response.output_item.done", new JsonObject
-        {
-            ["output_index"] = 0,
-            ["item"] = Item(StatusOf(_end!), withContent: true),
-        });
         var status = StatusOf(_end!);
+        if (_items.Count == 0)
+        {
+            foreach (var begun in BeginMessage()) yield return begun;
+        }
+
+        foreach (var ended in EndItem(status)) yield return ended;
         yield return Event($"response.{status}", new JsonObject { ["response"] = Response(status, usage) });
     }
 
@@ -88,17 +95,92 @@ internal sealed class ResponsesFormat(AnswerContext context) : IAnswerFormat
     public byte[] Whole(IReadOnlyList<WholeChoice> choices, AnswerUsage usage)
     {
         var choice = choices[0];
-        _text.Append(choice.Text);
+        var (text, calls) = _calls.Read(choice);
         _end = choice.End;
-        if (context.Request.Logprobs is not null)
+        if (text.Length > 0 || calls.Count == 0)
         {
-            foreach (var (token, of) in choice.Tokens.Zip(choice.Logprobs)) _logprobs.Add(Logprob(token, of));
+            var message = Add(MessageId, null, null);
+            message.Text.Append(text);
+            if (context.Request.Logprobs is not null && calls.Count == 0)
+            {
+                foreach (var (token, of) in choice.Tokens.Zip(choice.Logprobs))
+                    message.Logprobs.Add(Logprob(token, of));
+            }
         }
 
+        foreach (var call in calls) AddCall(choice.Sequence, call).Text.Append(call.Arguments);
         return Response(StatusOf(choice.End), usage).ToBytes();
     }
 
     private static string StatusOf(AnswerEnd end) => end.FinishReason == "length" ? "incomplete" : "completed";
+
+    private ResponseItem Add(string id, string? callId, string? name)
+    {
+        var item = new ResponseItem(_items.Count, id, callId, name);
+        _items.Add(item);
+        return item;
+    }
+
+    private ResponseItem AddCall(int sequence, CallDelta call) => Add(
+        _calls.IdOf(sequence, call.Index, "fc_"), _calls.IdOf(sequence, call.Index), call.Name);
+
+    /// <summary>Nothing when the message is open.</summary>
+    private IEnumerable<AnswerEvent> BeginMessage()
+    {
+        if (_open is { IsCall: false }) yield break;
+        foreach (var ended in EndItem("completed")) yield return ended;
+        _open = Add(MessageId, null, null);
+        yield return Event("response.output_item.added", new JsonObject
+        {
+            ["output_index"] = _open.Index,
+            ["item"] = _open.ToJson("in_progress", withContent: false),
+        });
+        yield return Event("response.content_part.added", Place(_open, new JsonObject
+        {
+            ["part"] = _open.ToPart(withContent: false),
+        }));
+    }
+
+    private IEnumerable<AnswerEvent> BeginCall(int sequence, CallDelta call)
+    {
+        foreach (var ended in EndItem("completed")) yield return ended;
+        _open = AddCall(sequence, call);
+        yield return Event("response.output_item.added", new JsonObject
+        {
+            ["output_index"] = _open.Index,
+            ["item"] = _open.ToJson("in_progress", withContent: false),
+        });
+    }
+
+    /// <summary>Nothing when none is open.</summary>
+    private IEnumerable<AnswerEvent> EndItem(string status)
+    {
+        if (_open is not { } item) yield break;
+        _open = null;
+        if (item.IsCall)
+        {
+            yield return Event("response.function_call_arguments.done", Place(item, new JsonObject
+            {
+                ["name"] = item.Name,
+                ["arguments"] = item.Text.ToString(),
+            }));
+        }
+        else
+        {
+            yield return Event("response.output_text.done", Place(item, new JsonObject
+            {
+                ["text"] = item.Text.ToString(),
+                ["logprobs"] = item.Logprobs.DeepClone(),
+            }));
+            yield return Event("response.content_part.done", Place(item, new JsonObject { ["part"] = item.ToPart() }));
+        }
+
+        yield return Event("response.output_item.done", new JsonObject
+        {
+            ["output_index"] = item.Index,
+            ["item"] = item.ToJson(status, withContent: true),
+        });
+    }
 
     private AnswerEvent Event(string type, JsonObject body)
     {
@@ -107,11 +189,11 @@ internal sealed class ResponsesFormat(AnswerContext context) : IAnswerFormat
         return new AnswerEvent(body.ToBytes(), type);
     }
 
-    private JsonObject Place(JsonObject body)
+    private static JsonObject Place(ResponseItem item, JsonObject body)
     {
-        body["item_id"] = ItemId;
-        body["output_index"] = 0;
-        body["content_index"] = 0;
+        body["item_id"] = item.Id;
+        body["output_index"] = item.Index;
+        if (!item.IsCall) body["content_index"] = 0;
         return body;
     }
 
@@ -120,6 +202,7 @@ internal sealed class ResponsesFormat(AnswerContext context) : IAnswerFormat
     private JsonObject Response(string status, AnswerUsage? usage)
     {
         var sampling = context.Request.Spec.Sampling;
+        using var sent = JsonDocument.Parse(context.Request.Origin!.Body);
         return new JsonObject
         {
             ["id"] = Head.Id,
@@ -133,20 +216,27 @@ internal sealed class ResponsesFormat(AnswerContext context) : IAnswerFormat
             ["instructions"] = null,
             ["max_output_tokens"] = context.Request.Spec.MaxOutputTokens,
             ["model"] = Head.Model,
-            ["output"] = usage is null ? new JsonArray() : new JsonArray(Item(status, withContent: true)),
-            ["parallel_tool_calls"] = true,
+            ["output"] = usage is null
+                ? new JsonArray()
+                : new JsonArray([.. _items.Select(item => (JsonNode)item.ToJson(status, withContent: true))]),
+            ["parallel_tool_calls"] = Sent(sent, "parallel_tool_calls") ?? true,
             ["previous_response_id"] = null,
             ["store"] = false,
             ["temperature"] = sampling.Temperature,
-            ["text"] = new JsonObject { ["format"] = new JsonObject { ["type"] = "text" } },
-            ["tool_choice"] = "auto",
-            ["tools"] = new JsonArray(),
+            ["text"] = Sent(sent, "text")
+                ?? new JsonObject { ["format"] = new JsonObject { ["type"] = "text" } },
+            ["tool_choice"] = Sent(sent, "tool_choice") ?? "auto",
+            ["tools"] = Sent(sent, "tools") ?? new JsonArray(),
             ["top_p"] = sampling.TopP,
             ["truncation"] = "disabled",
             ["metadata"] = new JsonObject(),
             ["usage"] = usage is { } used ? Usage(used) : null,
         };
     }
+
+    /// <summary>What the client sent, which the response repeats.</summary>
+    private static JsonNode? Sent(JsonDocument body, string name) =>
+        body.RootElement.TryGetProperty(name, out var value) ? value.ToNode() : null;
 
     private static JsonObject Usage(AnswerUsage usage) => new()
     {
@@ -155,23 +245,6 @@ internal sealed class ResponsesFormat(AnswerContext context) : IAnswerFormat
         ["output_tokens"] = usage.OutputTokens,
         ["output_tokens_details"] = new JsonObject { ["reasoning_tokens"] = 0 },
         ["total_tokens"] = usage.PromptTokens + usage.OutputTokens,
-    };
-
-    private JsonObject Item(string status, bool withContent) => new()
-    {
-        ["id"] = ItemId,
-        ["type"] = "message",
-        ["role"] = "assistant",
-        ["status"] = status,
-        ["content"] = withContent ? new JsonArray(Part(_text.ToString(), _logprobs)) : new JsonArray(),
-    };
-
-    private static JsonObject Part(string text, JsonArray logprobs) => new()
-    {
-        ["type"] = "output_text",
-        ["text"] = text,
-        ["annotations"] = new JsonArray(),
-        ["logprobs"] = logprobs.DeepClone(),
     };
 
     private JsonNode Logprob(int token, Wire.TokenLogprobs of) => JsonSerializer.SerializeToNode(

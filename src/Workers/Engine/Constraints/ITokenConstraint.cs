@@ -2,8 +2,8 @@ namespace Krewe.Workers;
 
 /// <summary>
 /// What one sequence's output must look like: which tokens may come next, given those that came. Its state is a
-/// function of the specification and the output tokens alone, so that a stream goes on identically wherever it is
-/// continued. Used by the engine thread only.
+/// function of the specification, the output tokens and their limit alone, so that a stream goes on identically
+/// wherever it is continued. Used by the engine thread only.
 /// </summary>
 internal interface ITokenConstraint
 {
@@ -14,15 +14,24 @@ internal interface ITokenConstraint
     ReadOnlySpan<ulong> Allowed { get; }
 
     /// <summary>The token that came next, be it drawn here or by an earlier attempt.</summary>
+    /// <exception cref="Krewe.Abstractions.KreweException">InvalidRequest: it does not follow the constraint.
+    /// </exception>
     void Advance(int token);
 }
 
 /// <summary>Makes constraints of their specifications.</summary>
 internal interface IConstraintFactory
 {
+    /// <summary>
+    /// Any thread, before the sequence starts: does what takes long, so that the engine thread need not. Says nothing
+    /// of a specification that cannot be used; <see cref="Create"/> does.
+    /// </summary>
+    void Prepare(string specification);
+
     /// <param name="specification">As the gateway wrote it; not empty.</param>
     /// <param name="stopTokens">Tokens that end this sequence.</param>
+    /// <param name="outputMax">Tokens that it may have at most.</param>
     /// <exception cref="Krewe.Abstractions.KreweException">InvalidRequest: the specification is not understood.
     /// </exception>
-    ITokenConstraint Create(string specification, IReadOnlyList<int> stopTokens);
+    ITokenConstraint Create(string specification, IReadOnlyList<int> stopTokens, int outputMax);
 }

@@ -1,0 +1,57 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using Krewe.Silo.Gateway.Answers;
+using Krewe.Silo.Gateway.Requests;
+
+namespace Krewe.Silo.Gateway.Constraints;
+
+/// <summary>
+/// The calls in an answer's sequences, for the formats. A function of the request and its tokens alone: ids too, so
+/// that a stream that is resumed has the same.
+/// </summary>
+internal sealed class AnswerCalls(GenerationRequest request)
+{
+    private const string Stop = "stop";
+    private const int IdBytes = 12;
+
+    private readonly ToolCallReader?[] _readers =
+    [
+        .. request.Specs.Select(_ => request.Tools is { } tools ? new ToolCallReader(tools.Spec.Style) : null),
+    ];
+
+    /// <summary>What a delta adds, calls told apart from text.</summary>
+    public ToolDelta Append(int sequence, AnswerDelta delta) =>
+        _readers[sequence]?.Append(delta.Text, delta.End is not null) ?? new ToolDelta(delta.Text, []);
+
+    /// <summary>With calls, a token that shows nothing yet is no event of its own.</summary>
+    public bool Hides(AnswerDelta delta) =>
+        request.Tools is not null && delta.End is null && !request.ShowsEveryToken;
+
+    /// <summary>A whole answer's text and calls. One that was cut short in a call has none: what is there of it is of
+    /// no use.</summary>
+    public (string Text, IReadOnlyList<CallDelta> Calls) Read(WholeChoice choice)
+    {
+        if (_readers[choice.Sequence] is not { } reader) return (choice.Text, []);
+        var (text, calls) = reader.Append(choice.Text, isLast: true);
+        return reader.Whole == reader.Begun ? (text, calls) : (text, []);
+    }
+
+    /// <summary>"tool_calls" where functions were called; where the client named the function it is "stop", as OpenAI
+    /// and vLLM have it.</summary>
+    public string FinishReasonOf(int sequence, AnswerEnd end) =>
+        end.FinishReason == Stop && CallsSomething(sequence) && request.Tools is { IsNamed: false }
+            ? "tool_calls"
+            : end.FinishReason;
+
+    /// <summary>Whole calls were read, and nothing but whole ones.</summary>
+    public bool CallsSomething(int sequence) =>
+        _readers[sequence] is { Whole: > 0 } reader && reader.Whole == reader.Begun;
+
+    public string IdOf(int sequence, int call, string prefix = "call_")
+    {
+        var name = string.Create(CultureInfo.InvariantCulture, $"{request.Spec.RequestId}/{sequence}/{call}");
+        var hash = SHA256.HashData(Encoding.UTF8.GetBytes(name));
+        return prefix + Convert.ToHexStringLower(hash.AsSpan(0, IdBytes));
+    }
+}

@@ -1,0 +1,80 @@
+using Krewe.Abstractions;
+using Krewe.Models;
+using Krewe.Silo.Gateway.Requests;
+
+namespace Krewe.Silo.Gateway.Constraints;
+
+/// <summary>What the output of a request must look like.</summary>
+/// <param name="Constraint">For the workers; "" = anything.</param>
+/// <param name="Tools">The functions that may be called in it; null = none.</param>
+internal sealed record OutputForm(string Constraint, ToolUse? Tools)
+{
+    /// <summary>
+    /// Reads and checks the fields. Throws <see cref="KreweException"/> that names the one that cannot be kept.
+    /// </summary>
+    /// <param name="root">The body, of chat's fields.</param>
+    /// <param name="tools">What was read of the tools; null where there are none.</param>
+    /// <param name="continuesText">The output goes on with a text.</param>
+    /// <param name="checks">Of the model.</param>
+    public static OutputForm Read(RequestField root, ToolUse? tools, bool continuesText, ConstraintChecks checks)
+    {
+        var asked = ConstraintFields.Read(root);
+        if (tools is null && asked is null) return new OutputForm("", null);
+        RefuseOwnEnds(root, checks);
+        if (tools is null)
+        {
+            var spec = asked!.Spec with { ContinuesText = continuesText };
+            checks.Demand(spec, e => Refusal(e, asked.Path));
+            return new OutputForm(spec.Write(), null);
+        }
+
+        if (asked is not null)
+        {
+            if (asked.Spec.Kind is not (ConstraintKind.JsonObject or ConstraintKind.JsonSchema))
+            {
+                throw new KreweException(
+                    ErrorCode.InvalidRequest, $"'{asked.Path}' cannot stand beside 'tools'; send one of them.",
+                    asked.Path);
+            }
+
+            checks.Demand(asked.Spec, e => Refusal(e, asked.Path));
+        }
+
+        var whole = new ConstraintSpec
+        {
+            Kind = ConstraintKind.Tools,
+            Tools = tools.Spec with { Answer = tools.Spec.MayAnswer ? asked?.Spec : null },
+            ContinuesText = continuesText,
+        };
+        checks.Demand(whole, e => Refusal(e, "tools", tools.Places));
+        return new OutputForm(whole.Write(), tools);
+    }
+
+    /// <summary>What a constrained output is says where it ends: other fields must not say otherwise.</summary>
+    private static void RefuseOwnEnds(RequestField root, ConstraintChecks checks)
+    {
+        const string Why = "cannot be combined with an output that must have a form: its form says where it ends. "
+            + "Leave one of them out.";
+        if (root.Find("min_tokens") is { } min && min.AsLong() > 0)
+            throw new KreweException(ErrorCode.InvalidRequest, $"'{min.Path}' {Why}", min.Path);
+        if (root.Find("ignore_eos") is { } ignore && ignore.AsBool())
+            throw new KreweException(ErrorCode.InvalidRequest, $"'{ignore.Path}' {Why}", ignore.Path);
+        foreach (var stop in root.Find("stop_token_ids")?.Items("an array of token ids") ?? [])
+        {
+            if (stop.Value.TryGetInt32(out var token) && token >= 0 && !checks.IsText(token)) continue;
+            throw new KreweException(
+                ErrorCode.InvalidRequest, $"'{stop.Path}' is a token of text; it {Why}", stop.Path);
+        }
+    }
+
+    private static KreweException Refusal(ConstraintException error, string path, int[]? places = null)
+    {
+        var below = error.Path;
+        // The functions that can be called may be some of the tools only.
+        if (places is not null && below.StartsWith('[') && below.IndexOf(']', StringComparison.Ordinal) is var end
+            && int.TryParse(below.AsSpan(1, end - 1), out var index))
+            below = $"[{places[index]}]{below[(end + 1)..]}";
+        return new KreweException(
+            ErrorCode.InvalidRequest, $"'{path}{below}' cannot be used: {error.Message}.", path + below, error);
+    }
+}
