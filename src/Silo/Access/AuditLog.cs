@@ -2,11 +2,11 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Krewe.Abstractions;
+using Krewe.Control.Access;
 using Krewe.Silo.Gateway;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
-using Krewe.Control.Access;
 using Microsoft.Extensions.Logging;
 
 namespace Krewe.Silo.Access;
