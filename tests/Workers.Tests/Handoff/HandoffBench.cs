@@ -13,6 +13,7 @@ internal sealed class HandoffBench : IAsyncDisposable
     private readonly TcpBlockTransport _transport;
     private readonly PullStarter _pulls;
     private readonly HandoffServer _server;
+    private readonly TaskCompletionSource _credit = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private bool _disposed;
 
     public HandoffBench(
@@ -49,13 +50,17 @@ internal sealed class HandoffBench : IAsyncDisposable
         _server.Start((channel, first) => first.BodyCase switch
         {
             DataMessage.BodyOneofCase.Hello => new PullerConnection(
-                channel, first.Hello, Identity, Engine.Post, hold, time, NullLogger.Instance),
+                channel, first.Hello, Identity, PostOfPuller, hold, time, NullLogger.Instance),
             DataMessage.BodyOneofCase.FetchPrefix => new PrefixConnection(
                 channel, first.FetchPrefix, Identity, Engine.Post, time, NullLogger.Instance),
             _ => null,
         });
         Engine.Start();
     }
+
+    /// <summary>A puller has said how much it takes: the engine hears of it before what is posted from now on.
+    /// </summary>
+    public Task WhenCreditAsync() => _credit.Task.WaitAsync(TimeSpan.FromSeconds(30));
 
     public WorkerIdentity Identity { get; }
 
@@ -103,5 +108,11 @@ internal sealed class HandoffBench : IAsyncDisposable
         await _server.DisposeAsync();
         _transport.Dispose();
         Runner.Dispose();
+    }
+
+    private void PostOfPuller(EngineCommand command)
+    {
+        Engine.Post(command);
+        if (command is EngineCommand.PullerSign { Credit: > 0 }) _credit.TrySetResult();
     }
 }

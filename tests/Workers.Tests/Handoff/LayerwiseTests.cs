@@ -19,6 +19,7 @@ public sealed class LayerwiseTests
         await using var prefill = new HandoffBench(WorkerRole.Prefill, budget: 512);
         using var target = await PlayedTarget.MeetAsync(prefill, "a");
         await target.SendAsync(new DataMessage { Pull = new PullBlocks { Count = 99 } });
+        await prefill.WhenCreditAsync();
         using var gate = new SemaphoreSlim(0);
         prefill.Runner.BeforeLayer = layer => Assert.True(layer == 0 || gate.Wait(Limit), "no layer arrived");
 
