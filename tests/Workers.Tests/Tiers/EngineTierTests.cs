@@ -150,7 +150,9 @@ public sealed class EngineTierTests : IDisposable
         bench.Engine.Turn();
         bench.Engine.Post(new EngineCommand.Abort(
             bench.Owner, new Krewe.Abstractions.SequenceKey("b", 0, 1), "the client left"));
-        await bench.FinishAsync("runs");
+        // Not until its spills are written: writes wait for reads, and these are held.
+        var released = bench.Owner.WhenReleasedAsync("runs");
+        await bench.TurnUntilAsync(() => released.IsCompleted);
 
         Assert.Equal(FakeRunner.Answer(Prompt(9, 20), 40), bench.Owner.Tokens("runs")); // nobody waited for the disk
         Assert.DoesNotContain(SequenceEventKind.Released, bench.Owner.Kinds("b"));
