@@ -13,7 +13,7 @@ namespace Krewe.Grains;
 /// </remarks>
 internal sealed class RouteTableFeed(RouteTable table, IRoutingPolicy policy, PrefixDirectory prefixes)
 {
-    /// <summary>A tenth of what one host's loopback or a 100 Gbit/s link gives: others use it too.</summary>
+    /// <summary>1 GB/s: less than TCP gives on one host, where others use it too.</summary>
     private const double AssumedLinkBytesPerMs = 1e6;
 
     private const double AssumedLinkLatencyMs = 2;
