@@ -2,7 +2,9 @@ using System.Runtime.CompilerServices;
 
 namespace Krewe.Kernels;
 
-/// <summary>Asks for the keys of a piece's first tile; those of later tiles, and the values, are asked for while it computes.</summary>
+/// <summary>
+/// Asks for the keys of a piece's first tile; later keys, and the values, are asked for while it computes.
+/// </summary>
 internal static unsafe class CachePrefetch
 {
     private const int Group = AttentionScratch.GroupTokens;

@@ -59,7 +59,8 @@ internal static unsafe class CpuAttention<TOps, TV>
         {
             var seen = any.Within(tile, TileTokens);
             Locate(work, scratch, seen, tile);
-            if (TAhead.IsCold) LookAhead(work, scratch, seen, any.Within(tile + TileTokens, TileTokens), tile + TileTokens);
+            var next = tile + TileTokens;
+            if (TAhead.IsCold) LookAhead(work, scratch, seen, any.Within(next, TileTokens), next);
             AttentionKernels<TOps, TV, TK, TAhead>.Score(work, scratch, seen);
             for (var row = 0; row < work.Rows; row++)
                 Soften(work, scratch, row, work.SeenBy(row).Within(tile, TileTokens));
@@ -131,7 +132,10 @@ internal static unsafe class CpuAttention<TOps, TV>
         if (shared.IsEmpty) return;
         AttentionKernels<TOps, TV, TK, TAhead>.AddValues(work, scratch, 0, work.Rows * work.Heads, shared);
         for (var row = 1; row < work.Rows; row++)
-            AddValues<TK, TAhead>(work, scratch, row, work.SeenBy(row).Within(tile, TileTokens) with { Low = shared.High });
+        {
+            var seen = work.SeenBy(row).Within(tile, TileTokens);
+            AddValues<TK, TAhead>(work, scratch, row, seen with { Low = shared.High });
+        }
     }
 
     private static void AddValues<TK, TAhead>(
