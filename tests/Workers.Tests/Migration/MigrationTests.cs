@@ -82,7 +82,7 @@ public sealed class MigrationTests
         await using var source = new MigrationBench(budget: 16, prefixCache: false);
         await using var target = new MigrationBench(budget: 16, prefixCache: false);
 
-        // A step computes one block. The target arrives before the sixth step, and from then on it has what was computed
+        // A step computes one block. The target comes before the sixth step, and from then on it has what was computed
         // before more is: each step is a round, and the source freezes after the last round.
         source.Runner.BeforeRun = _ =>
         {

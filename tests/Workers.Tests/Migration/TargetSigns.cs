@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Krewe.Workers.Tests;
 
 /// <summary>
@@ -46,8 +48,8 @@ internal sealed class TargetSigns
     public void WaitForBlocks(int blocks) => Wait(() => _received >= blocks, Patience);
 
     /// <summary>
-    /// Before a step: blocks until there is a target and, while there is one, until it has said something since the last
-    /// step: so a sequence cannot end before it has moved.
+    /// Before a step: blocks until there is a target and, while there is one, until it has said something since the
+    /// last step: so a sequence cannot end before it has moved.
     /// </summary>
     public void KeepPace()
     {
@@ -58,12 +60,12 @@ internal sealed class TargetSigns
 
     private void Wait(Func<bool> condition, TimeSpan limit)
     {
-        var end = TimeProvider.System.GetTimestamp() + (long)(limit.TotalSeconds * TimeProvider.System.TimestampFrequency);
+        var clock = Stopwatch.StartNew();
         lock (_lock)
         {
             while (!condition())
             {
-                var left = TimeProvider.System.GetElapsedTime(TimeProvider.System.GetTimestamp(), end);
+                var left = limit - clock.Elapsed;
                 if (left <= TimeSpan.Zero || !Monitor.Wait(_lock, left)) return;
             }
         }
