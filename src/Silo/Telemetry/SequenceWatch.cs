@@ -87,7 +87,7 @@ internal sealed class SequenceWatch(RequestSpec spec, SiloMetrics metrics, TimeP
                     _prefillEndedAt = now;
                     break;
                 case RequestReportKind.HandoffCommitted:
-                    // The two workers tell by links of their own: a commit that overtakes the prefill's end cost no wait.
+                    // The workers tell by links of their own: a commit that overtakes the prefill's end cost no wait.
                     metrics.HandoffTime.Record(_prefillEndedAt is { } ended ? now - ended : TimeSpan.Zero);
                     metrics.MovedBytes.Of("handoff").Add(report.BytesMoved);
                     break;
