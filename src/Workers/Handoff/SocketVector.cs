@@ -47,8 +47,9 @@ internal static unsafe partial class SocketVector
             {
                 var part = count == 0 ? at.Current : at.Parts[at.Part + count];
                 pins[count] = part.Pin();
-                vectors[count] = new IoVector { Start = pins[count].Pointer, Length = (nuint)Math.Min(left, part.Length) };
-                left -= Math.Min(left, part.Length);
+                var length = Math.Min(left, part.Length);
+                vectors[count] = new IoVector { Start = pins[count].Pointer, Length = (nuint)length };
+                left -= length;
                 count++;
             }
 
