@@ -13,11 +13,14 @@ internal sealed class TcpBlockListener : IBlockListener
     private readonly IKvArena _arena;
     private readonly KvTransport _choice;
     private readonly LinkTls? _tls;
+    private readonly TcpLinkLimits _limits;
 
     /// <param name="tls">Null: plain TCP.</param>
-    public TcpBlockListener(string host, int port, IKvArena arena, KvTransport choice, LinkTls? tls = null)
+    /// <param name="limits">What a link may be held to.</param>
+    public TcpBlockListener(
+        string host, int port, IKvArena arena, KvTransport choice, LinkTls? tls, TcpLinkLimits limits)
     {
-        (_arena, _choice, _tls) = (arena, choice, tls);
+        (_arena, _choice, _tls, _limits) = (arena, choice, tls, limits);
         var address = IPAddress.TryParse(host, out var parsed) ? parsed : IPAddress.Any;
         _socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         try
@@ -42,6 +45,7 @@ internal sealed class TcpBlockListener : IBlockListener
     {
         var socket = await _socket.AcceptAsync(cancellationToken);
         socket.NoDelay = true;
+        _limits.ApplyTo(socket);
         return new Link(socket, _arena, _choice, _tls);
     }
 

@@ -1,4 +1,6 @@
+using System.Net;
 using System.Net.Sockets;
+using System.Text;
 using Krewe.Abstractions;
 using Krewe.Abstractions.Wire;
 using Krewe.Control.Links;
@@ -13,7 +15,9 @@ namespace Krewe.Workers;
 /// <param name="choice">Whether memory is offered and mapped.</param>
 /// <param name="time">For how long mappings are kept.</param>
 /// <param name="tls">Null: plain TCP.</param>
-internal sealed class TcpBlockTransport(IKvArena arena, KvTransport choice, TimeProvider time, LinkTls? tls = null)
+/// <param name="limits">What a link may be held to.</param>
+internal sealed class TcpBlockTransport(
+    IKvArena arena, KvTransport choice, TimeProvider time, LinkTls? tls = null, TcpLinkLimits limits = default)
     : IBlockTransport, IDisposable
 {
     private readonly PeerMemories _peers = new(time);
@@ -23,7 +27,11 @@ internal sealed class TcpBlockTransport(IKvArena arena, KvTransport choice, Time
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
-            await socket.ConnectAsync(address.Host, (int)address.Port, cancellationToken);
+            limits.ApplyTo(socket);
+            if (limits.Proxy is { } proxy)
+                await ConnectThroughAsync(proxy, socket, address, cancellationToken);
+            else
+                await socket.ConnectAsync(address.Host, (int)address.Port, cancellationToken);
             var secured = tls is null
                 ? null
                 : await tls.ConnectAsync(new NetworkStream(socket), address.Host, cancellationToken);
@@ -43,10 +51,18 @@ internal sealed class TcpBlockTransport(IKvArena arena, KvTransport choice, Time
     }
 
     public IBlockListener Listen(string host, int port) =>
-        new TcpBlockListener(host, port, arena, choice, tls);
+        new TcpBlockListener(host, port, arena, choice, tls, limits);
 
     /// <summary>To be called when all links have ended.</summary>
     public void Dispose() => _peers.Dispose();
+
+    private static async Task ConnectThroughAsync(
+        IPEndPoint proxy, Socket socket, DataAddress address, CancellationToken cancellationToken)
+    {
+        await socket.ConnectAsync(proxy, cancellationToken);
+        var line = Encoding.ASCII.GetBytes($"{address.Host}:{address.Port}\n");
+        await socket.SendAsync(line, cancellationToken);
+    }
 
     private async Task<IDataChannel> AttachAsync(
         FrameSocket frames, DataAddress address, CancellationToken cancellationToken)

@@ -56,7 +56,8 @@ public sealed partial class WorkerHost
 
     private async Task ServeAsync(ModelFolder model, IModelRunner runner, CancellationToken stopping)
     {
-        using var transport = new TcpBlockTransport(runner.Kv, _options.KvTransport, _time, _tls);
+        using var transport = new TcpBlockTransport(
+            runner.Kv, _options.KvTransport, _time, _tls, TcpLinkLimits.Of(_options));
         var handoffLog = _loggers.CreateLogger("Krewe.Worker.Handoff");
         await using var server = new HandoffServer(
             transport.Listen(_options.DataHost, _options.DataPort), _time, handoffLog);
