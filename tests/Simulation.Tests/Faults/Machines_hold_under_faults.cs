@@ -6,14 +6,17 @@ namespace Krewe.Simulation.Tests.Faults;
 
 public sealed class Machines_hold_under_faults(ITestOutputHelper output)
 {
-    // The long proof runs a million seeds: krewe simulate faults --seed 1 --runs 1000000. This samples it.
+    // All of a million seeds with KREWE_LONG_TESTS (and by krewe simulate faults --seed 1 --runs 1000000), else a sample.
     private const ulong SampledSeeds = 1_000_000;
-    private const int Samples = 10_000;
     private const int FewestSamples = 1_000;
 
     private const int Seeds = 2_000;
 
-    private static readonly TimeSpan SamplingTime = TimeSpan.FromSeconds(30);
+    private static readonly bool IsLong = Environment.GetEnvironmentVariable("KREWE_LONG_TESTS") == "1";
+
+    private static readonly int Samples = IsLong ? (int)SampledSeeds : 10_000;
+
+    private static readonly TimeSpan SamplingTime = TimeSpan.FromSeconds(IsLong ? 3600 : 30);
 
     [Fact]
     public void Every_sampled_seed_ends_in_the_right_tokens_or_one_clean_error_and_nothing_is_held()
