@@ -10,9 +10,8 @@ public sealed record VllmReplay(
     /// <summary>
     /// Both published runs: max_num_seqs and the step budget are those of their engine arguments. The smaller GPU's KV
     /// pool limits it all: its 43,000 tokens follow from the run's own series (contexts over the share in use). The
-    /// engine's own time is what a cell takes usually: nothing is fitted to these runs, and what was fitted to older
-    /// vLLM on servers, which prepared its batches between the steps, does not hold for this one, which does so during
-    /// them.
+    /// engine's own time is what every cell takes, fitted to nothing here: what was fitted to vLLM 0.12 on servers is
+    /// not this one's, which schedules the next step while one runs.
     /// </summary>
     public static IReadOnlyList<VllmReplay> RunAll() => [Run("rtx4090", 256, 43_000), Run("rtxpro6000", 128, null)];
 
