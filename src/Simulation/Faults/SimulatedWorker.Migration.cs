@@ -298,8 +298,9 @@ internal sealed partial class SimulatedWorker
         if (sequence.Move is { } move)
         {
             move.Link.Close();
-            move.Target.Owner.Local(
-                FaultWorld.Millisecond, () => move.Target.Owner.Step(move.Target, new MigrationTargetEvent.LinkClosed()));
+            var owner = move.Target.Owner;
+            owner.Local(
+                FaultWorld.Millisecond, () => owner.Step(move.Target, new MigrationTargetEvent.LinkClosed()));
         }
 
         if (sequence.Arriving is null || sequence.DataLink is not { } link) return;

@@ -103,6 +103,6 @@ internal sealed class OutgoingMove(WorkerSequence target, SimulatedLink link, in
     /// <summary>When the target was last heard of, ns.</summary>
     public long LastSign { get; set; }
 
-    /// <summary>Sends that have yet to read their block: counted here too, so that the machine can be checked.</summary>
+    /// <summary>Sends that have yet to read their block: counted here too, to check the machine.</summary>
     public int Sending { get; set; }
 }

@@ -6,7 +6,7 @@ namespace Krewe.Simulation.Tests.Faults;
 
 public sealed class Machines_hold_under_faults(ITestOutputHelper output)
 {
-    // All of a million seeds with KREWE_LONG_TESTS (and by krewe simulate faults --seed 1 --runs 1000000), else a sample.
+    // A million seeds with KREWE_LONG_TESTS (as krewe simulate faults --seed 1 --runs 1000000 does), else a sample.
     private const ulong SampledSeeds = 1_000_000;
     private const int FewestSamples = 1_000;
 
