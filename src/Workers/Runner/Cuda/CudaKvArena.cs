@@ -5,8 +5,8 @@ namespace Krewe.Workers;
 
 /// <summary>
 /// KV blocks in one piece of a GPU's memory. Copies run on a stream of their own, so that they overlap with computing;
-/// a copy out waits for what the compute stream has stored so far (<see cref="MarkWritten"/>), a copy in has arrived
-/// when the call returns. Many slices are one launch and one transfer through pinned memory.
+/// a copy out waits for what the compute stream has stored so far (<see cref="MarkWritten"/>), a copy in for all that is
+/// queued, and has arrived when the call returns. Many slices are one launch and one transfer through pinned memory.
 /// </summary>
 internal sealed unsafe class CudaKvArena : ISliceCopier
 {
@@ -17,6 +17,7 @@ internal sealed unsafe class CudaKvArena : ISliceCopier
     private readonly CudaKernels _kernels;
     private readonly CudaStream _stream;
     private readonly CudaEvent _written;
+    private readonly CudaEvent _queued;
     private readonly PinnedMemory _pinned;
     private readonly PinnedMemory _pinnedPieces;
     private readonly DeviceMemory _staging;
@@ -45,6 +46,7 @@ internal sealed unsafe class CudaKvArena : ISliceCopier
             _pinned = Own(device.AllocatePinned(StagingBytes));
             _pinnedPieces = Own(device.AllocatePinned(PiecesMax * (long)sizeof(CopyPiece)));
             _written = Own(device.CreateEvent());
+            _queued = Own(device.CreateEvent());
             _stream = Own(device.CreateStream());
         }
         catch
@@ -62,7 +64,17 @@ internal sealed unsafe class CudaKvArena : ISliceCopier
     public nint Address => _memory.Address;
 
     /// <summary>What <paramref name="compute"/> has queued so far must have run before any later copy out.</summary>
-    public void MarkWritten(CudaStream compute) => _written.Record(compute);
+    public void MarkWritten(CudaStream compute)
+    {
+        _written.Record(compute);
+        _queued.Record(compute);
+    }
+
+    /// <summary>
+    /// A step ahead was queued: what it stores is nobody's to copy out before the host has waited for it, so that copies
+    /// of finished blocks do not wait for it; a copy in does.
+    /// </summary>
+    public void MarkQueued(CudaStream compute) => _queued.Record(compute);
 
     public bool TryGetMemory(BlockId block, out Memory<byte> bytes)
     {
@@ -108,7 +120,7 @@ internal sealed unsafe class CudaKvArena : ISliceCopier
         lock (_gate)
         {
             // A block that was just given up may still be read by work under way.
-            _stream.WaitFor(_written);
+            _stream.WaitFor(_queued);
             var at = 0;
             var batch = new CopyBatch(slices);
             while (batch.Next(StagingBytes, PiecesMax, (CopyPiece*)_pinnedPieces.Data, Geometry.BlockBytes, false))

@@ -9,7 +9,7 @@ namespace Krewe.Workers;
 /// Runs a Llama-like transformer on NVIDIA GPUs: one, or several that have some of the heads each and exchange their
 /// sums (<see cref="CudaRank"/>). Weights, activations and KV in BF16 or F16, sums in FP32.
 /// </summary>
-internal sealed class CudaModelRunner : ISamplingRunner
+internal sealed partial class CudaModelRunner : IAheadRunner
 {
     private readonly ModelConfig _config;
     private readonly List<CudaRank> _ranks = [];
@@ -97,6 +97,7 @@ internal sealed class CudaModelRunner : ISamplingRunner
 
     public void Run(StepBatch batch)
     {
+        if (_underWay.Count > 0) throw new InvalidOperationException("A step while others are under way.");
         StepChecks.Demand(batch, VocabularySize, MaxContextTokens, Kv);
         if (batch.RowCount == 0) return;
         var wantsLogits = batch.WantsLogits;
@@ -108,11 +109,13 @@ internal sealed class CudaModelRunner : ISamplingRunner
         }
         catch (CudaException error) when (IsLost(error.Status))
         {
-            throw new DeviceLostException($"A GPU is lost: {error.Message}", error);
+            throw Lost(error);
         }
     }
 
     public void Dispose() => Release();
+
+    private static DeviceLostException Lost(CudaException error) => new($"A GPU is lost: {error.Message}", error);
 
     /// <summary>Statuses after which a context is of no use any more.</summary>
     private static bool IsLost(int status) => status is 214 or (>= 700 and < 720 and not 704 and not 705);
@@ -176,10 +179,11 @@ internal sealed class CudaModelRunner : ISamplingRunner
                 .CopyTo(batch.ReserveLogits(size));
         }
 
+        var sampled = first.Sampled(older: false, batch.LogitRowCount);
         for (var row = 0; row < batch.LogitRowCount; row++)
         {
             if (batch.DrawOf(row) is null) continue;
-            var token = first.Memory.PinnedSampled[row];
+            var token = sampled[row];
             if (token >= 0) batch.SetSampled(row, token);
             else if (!wantsLogits) first.Fetch(row, batch.ReserveLogits(size).Slice(row * size, size));
         }
