@@ -5,8 +5,8 @@ namespace Krewe.Workers;
 /// <summary>
 /// While the device decodes, the next step is queued behind before the tokens are known: they are its input where they
 /// are, and the host reads them one step late. Only where the next plan is certain: every running sequence decodes one
-/// row and nothing happened. A sequence that turns out to have ended leaves one row that counts for nothing: its KV lies
-/// behind what was ever counted, in blocks whose next use is queued behind it, and draws are counted by position.
+/// row and nothing happened. A sequence that turns out to have ended leaves one row that counts for nothing: its KV
+/// lies behind what was ever counted, in blocks whose next use is queued behind it, and draws go by position.
 /// Invariant: while a step is under way no command is applied and nothing is planned.
 /// </summary>
 internal sealed partial class Engine
@@ -48,7 +48,7 @@ internal sealed partial class Engine
             && sequence.Restore is null && TokenSampler.DrawOf(sequence) is not null;
     }
 
-    /// <summary>With a step under way: queues the next behind it, where that is certain, and takes its tokens.</summary>
+    /// <summary>A step is under way: queues the next behind it, where that is certain, and takes its tokens.</summary>
     private void GoOn()
     {
         var flight = _ahead!;
@@ -140,8 +140,8 @@ internal sealed partial class Engine
     }
 
     /// <summary>
-    /// A step under way failed. The one behind it went on from nothing and is dropped; this one is computed again, where
-    /// a fault is narrowed down to its sequences. Exactness makes that invisible: same rows, same bits, same slots.
+    /// A step under way failed. The one behind it went on from nothing and is dropped; this one is computed again, and
+    /// a fault narrowed down to its sequences. Exactness makes that invisible: same rows, same bits, same slots.
     /// </summary>
     private void Repeat()
     {

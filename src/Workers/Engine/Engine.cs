@@ -8,8 +8,8 @@ namespace Krewe.Workers;
 /// <summary>
 /// One worker's engine: a loop of commands → plan → compute → sample → tokens out. Invariant: only the engine thread
 /// touches sequences, blocks, the runner and the sampler; everybody else posts commands and is called back.
-/// Parts of the class: this file = loop, Sequences = life of a sequence, Steps = computing, Ahead = steps that are queued
-/// before the last one's tokens are known, Handoff = both sides' events.
+/// Parts of the class: this file = loop, Sequences = life of a sequence, Steps = computing, Ahead = steps queued before
+/// the last one's tokens are known, Handoff = both sides' events.
 /// </summary>
 internal sealed partial class Engine : IAsyncDisposable
 {

@@ -16,8 +16,8 @@ internal sealed partial class StepCompute
     /// Queues the flight's parts, one row each. False: nothing was queued; whatever the reason was, an error of the
     /// device too, computing the step by <see cref="Run"/> once nothing is under way deals with it.
     /// </summary>
-    /// <param name="before">The step under way that draws the rows' tokens, its parts the same sequences and more; null:
-    /// they are known.</param>
+    /// <param name="before">The step under way that draws the rows' tokens, its parts the same sequences and more;
+    /// null: they are known.</param>
     [SuppressMessage("Design", "CA1031:Do not catch general exception types",
         Justification = "The same rows are computed again, in order, by a step that finds out whose fault it is.")]
     public bool TryQueue(StepFlight flight, StepFlight? before)

@@ -38,6 +38,7 @@ internal static class StepChecks
         var wrong = values.IndexOfAnyExceptInRange(lowest, (int)Math.Min(limit - 1, int.MaxValue));
         if (wrong >= 0)
             throw new KreweException(
-                ErrorCode.EngineFault, $"The {what} {values[wrong]} is not from {lowest} to below {limitIs} ({limit}).");
+                ErrorCode.EngineFault,
+                $"The {what} {values[wrong]} is not from {lowest} to below {limitIs} ({limit}).");
     }
 }

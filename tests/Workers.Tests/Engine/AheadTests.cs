@@ -134,7 +134,8 @@ public sealed class AheadTests
     private static EngineBench Bench(bool late, IReadOnlyList<int>? endTokens = null) =>
         new(endTokens: endTokens, wrap: inner => new LateRunner(inner, late));
 
-    /// <summary>The same requests on a runner that is waited for and on one that is not; steps that were ahead.</summary>
+    /// <summary>The same requests on a runner that is waited for and on one that is not; how many steps were ahead.
+    /// </summary>
     private static async Task<long> CompareAsync(int seed, bool late, Func<LateRunner, LateRunner> spoil)
     {
         var random = new Random(seed);

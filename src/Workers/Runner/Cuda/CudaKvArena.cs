@@ -5,8 +5,8 @@ namespace Krewe.Workers;
 
 /// <summary>
 /// KV blocks in one piece of a GPU's memory. Copies run on a stream of their own, so that they overlap with computing;
-/// a copy out waits for what the compute stream has stored so far (<see cref="MarkWritten"/>), a copy in for all that is
-/// queued, and has arrived when the call returns. Many slices are one launch and one transfer through pinned memory.
+/// a copy out waits for what the compute stream has stored so far (<see cref="MarkWritten"/>), a copy in for all that
+/// is queued, and has arrived when the call returns. Many slices are one launch and one transfer through pinned memory.
 /// </summary>
 internal sealed unsafe class CudaKvArena : ISliceCopier
 {
@@ -71,8 +71,8 @@ internal sealed unsafe class CudaKvArena : ISliceCopier
     }
 
     /// <summary>
-    /// A step ahead was queued: what it stores is nobody's to copy out before the host has waited for it, so that copies
-    /// of finished blocks do not wait for it; a copy in does.
+    /// A step ahead was queued: what it stores is nobody's to copy out before the host has waited for it. So copies of
+    /// finished blocks do not wait for it; a copy in does.
     /// </summary>
     public void MarkQueued(CudaStream compute) => _queued.Record(compute);
 

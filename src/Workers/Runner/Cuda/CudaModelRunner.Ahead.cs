@@ -22,7 +22,7 @@ internal sealed partial class CudaModelRunner
         StepChecks.Demand(batch, VocabularySize, MaxContextTokens, Kv, drawn);
         try
         {
-            if (!_ranks[0].TryQueueAhead(batch)) return false;
+            if (!_ranks[0].TryQueueAhead(batch, isFirst: _underWay.Count == 0)) return false;
         }
         catch (CudaException error)
         {

@@ -78,13 +78,15 @@ internal sealed class CudaRank : IDisposable
     }
 
     /// <summary>
-    /// Queues a step behind one that may be under way, without gate, observer or logits for the host. False, and
-    /// nothing is queued: there is no room for it, and making some would free memory that is in use.
+    /// Queues a step without gate, observer or logits for the host; unless <paramref name="isFirst"/>, behind one that
+    /// is under way. False, and nothing is queued: making room for it would free memory that is in use.
     /// </summary>
-    public bool TryQueueAhead(StepBatch batch)
+    public bool TryQueueAhead(StepBatch batch, bool isFirst)
     {
+        if (isFirst) Memory.Reserve(batch.RowCount, batch.LogitRowCount, batch.BlockTableCount);
         if (!Memory.HasRoom(batch.RowCount, batch.LogitRowCount, batch.BlockTableCount)) return false;
         var (plan, extents) = Write(batch, gate: null, observer: null);
+        if (isFirst) Memory.ReservePartial(PartialFloats(extents));
         if (!Memory.HasRoom(PartialFloats(extents))) return false;
         Queue(plan, extents, wantsLogits: false, gate: null, observer: null);
         Arena.MarkQueued(_stream);
@@ -92,10 +94,10 @@ internal sealed class CudaRank : IDisposable
     }
 
     /// <summary>Returns when the step that was queued last has run.</summary>
-    public void Wait() => Wait(_turn ^ 1);
+    public void Wait() => WaitOf(_turn ^ 1);
 
     /// <summary>Returns when the step queued last but one has run.</summary>
-    public void WaitForOlder() => Wait(_turn);
+    public void WaitForOlder() => WaitOf(_turn);
 
     /// <summary>Tokens of the step queued last, or of the one before, by logit rows; it was waited for.</summary>
     public unsafe ReadOnlySpan<int> Sampled(bool older, int rows) =>
@@ -116,7 +118,7 @@ internal sealed class CudaRank : IDisposable
     /// <summary>Gives everything back; nothing is under way.</summary>
     public void Dispose() => Release();
 
-    private void Wait(int turn) => _done[turn].Synchronize($"a step on GPU {_device.Info.Ordinal}");
+    private void WaitOf(int turn) => _done[turn].Synchronize($"a step on GPU {_device.Info.Ordinal}");
 
     /// <summary>Writes the step's numbers where they are copied from; the second plan is the launches'.</summary>
     private (CudaStepPlan Plan, CudaStepPlan Extents) Write(
