@@ -51,8 +51,8 @@ public sealed class AheadTests : IDisposable
         var runner = _it.Create();
         var decode = new Decode(runner, _prompt, Blocks(runner, 1));
         Assert.True(decode.TryQueue());
-        const int Sequences = 5;
-        // More rows than there was room for so far, which is 64.
+        const int Sequences = 10;
+        // More rows than there was room for so far.
         var many = new StepBatch();
         var blocks = Blocks(runner, 2);
         int[] tokens = [.. Enumerable.Range(40, 16)];
