@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net.Sockets;
 using Krewe.Abstractions;
 using Krewe.Abstractions.Wire;
@@ -13,10 +14,13 @@ namespace Krewe.Workers;
 /// <param name="choice">Whether memory is offered and mapped.</param>
 /// <param name="time">For how long mappings are kept.</param>
 /// <param name="tls">Null: plain TCP.</param>
-internal sealed class TcpBlockTransport(IKvArena arena, KvTransport choice, TimeProvider time, LinkTls? tls = null)
+/// <param name="logger">Told, once for each worker, why memory that was offered is not used; null: nobody.</param>
+internal sealed partial class TcpBlockTransport(
+    IKvArena arena, KvTransport choice, TimeProvider time, LinkTls? tls = null, ILogger? logger = null)
     : IBlockTransport, IDisposable
 {
-    private readonly PeerMemories _peers = new(time);
+    private readonly PeerMemories _peers = new(time, arena as IDeviceKvArena);
+    private readonly ConcurrentDictionary<string, bool> _told = new();
 
     public async Task<IDataChannel> ConnectAsync(DataAddress address, CancellationToken cancellationToken)
     {
@@ -63,6 +67,7 @@ internal sealed class TcpBlockTransport(IKvArena arena, KvTransport choice, Time
                     + "workers has --kv-transport shared; use auto or tcp.");
             }
 
+            if (hold is null && choice != KvTransport.Tcp && greeting.Shared is not null) Tell(address, reason);
             var attach = new Attach { Shared = hold is not null };
             await frames.SendAsync(new DataMessage { Attach = attach }, [], cancellationToken);
         }
@@ -77,4 +82,12 @@ internal sealed class TcpBlockTransport(IKvArena arena, KvTransport choice, Time
             : new SharedPeerChannel(
                 frames, arena, hold, (int)greeting.Shared!.FenceSlot, greeting.Shared.FenceGeneration);
     }
+
+    private void Tell(DataAddress address, string reason)
+    {
+        if (logger is not null && _told.TryAdd(address.WorkerId, true)) LogStaged(logger, address.WorkerId, reason);
+    }
+
+    [LoggerMessage(LogLevel.Information, "Blocks of {Worker} come over the data link, not out of its memory: {Reason}")]
+    private static partial void LogStaged(ILogger logger, string worker, string reason);
 }

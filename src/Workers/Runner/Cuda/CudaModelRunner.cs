@@ -17,7 +17,8 @@ internal sealed partial class CudaModelRunner : IAheadRunner
     private readonly ComputeThreads? _threads;
 
     private CudaModelRunner(
-        ModelFolder model, KvGeometry geometry, long kvMemoryBytes, ServedWeights form, CudaOptions options)
+        ModelFolder model, KvGeometry geometry, long kvMemoryBytes, ServedWeights form, CudaOptions options,
+        bool shareKv)
     {
         _config = model.Config;
         var libraries = LibrariesOf(options);
@@ -51,6 +52,8 @@ internal sealed partial class CudaModelRunner : IAheadRunner
                     options.Graphs)));
             }
 
+            if (shareKv)
+                ShareRefusal = ranks > 1 ? "a block lies on several GPUs" : _ranks[0].Arena.Share();
             Kv = ranks == 1 ? _ranks[0].Arena : new ShardedKvArena([.. _ranks.Select(rank => rank.Arena)], geometry);
             var path = places[0].Kernels.Target
                 + (places[0].Library is { } library ? $"/cublaslt{library.Version}" : "")
@@ -73,16 +76,20 @@ internal sealed partial class CudaModelRunner : IAheadRunner
 
     public IKvArena Kv { get; }
 
+    /// <summary>Why other workers of the host cannot open the KV memory; null: they can, or were not to.</summary>
+    public string? ShareRefusal { get; }
+
     /// <summary>Recorded graphs of the first GPU.</summary>
     internal int GraphCount => _ranks[0].GraphCount;
 
     /// <exception cref="KreweException">A GPU or library is missing, or an option does not fit the model.</exception>
     public static CudaModelRunner Create(
-        ModelFolder model, KvGeometry geometry, long kvMemoryBytes, ServedWeights form, CudaOptions options)
+        ModelFolder model, KvGeometry geometry, long kvMemoryBytes, ServedWeights form, CudaOptions options,
+        bool shareKv = false)
     {
         try
         {
-            return new CudaModelRunner(model, geometry, kvMemoryBytes, form, options);
+            return new CudaModelRunner(model, geometry, kvMemoryBytes, form, options, shareKv);
         }
         catch (CudaException error)
         {
