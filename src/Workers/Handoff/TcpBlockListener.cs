@@ -64,7 +64,7 @@ internal sealed class TcpBlockListener : IBlockListener
             try
             {
                 var greeting = new Greeting { SharedOnly = choice == KvTransport.Shared };
-                if (fence is not null) greeting.Shared = Offer(memory!, fence);
+                if (fence is not null) greeting.Shared = Offer(memory!, fence, arena);
                 await frames.SendAsync(new DataMessage { Greeting = greeting }, [], cancellationToken);
                 if (await frames.ReceiveAsync(cancellationToken) is not { Message.Attach: { } attach })
                     throw new FrameException("A greeting was not answered.");
@@ -83,14 +83,21 @@ internal sealed class TcpBlockListener : IBlockListener
 
         public void Dispose() => socket.Dispose();
 
-        private static SharedOffer Offer(SharedMemory memory, SharedMemory.Fence fence) => new()
+        private static SharedOffer Offer(SharedMemory memory, SharedMemory.Fence fence, IKvArena arena)
         {
-            Pid = (uint)Environment.ProcessId,
-            File = (uint)memory.Descriptor,
-            Nonce = Google.Protobuf.ByteString.CopyFrom(memory.Nonce),
-            TotalBytes = (ulong)memory.TotalBytes,
-            FenceSlot = (uint)fence.Slot,
-            FenceGeneration = fence.Generation,
-        };
+            var offer = new SharedOffer
+            {
+                Pid = (uint)Environment.ProcessId,
+                File = (uint)memory.Descriptor,
+                Nonce = Google.Protobuf.ByteString.CopyFrom(memory.Nonce),
+                TotalBytes = (ulong)memory.TotalBytes,
+                FenceSlot = (uint)fence.Slot,
+                FenceGeneration = fence.Generation,
+            };
+            if (arena is not IDeviceKvArena { Handle: { } handle }) return offer;
+            offer.Device = Google.Protobuf.ByteString.CopyFrom(handle);
+            offer.DeviceBytes = (ulong)((long)arena.BlockCount * arena.Geometry.BlockBytes);
+            return offer;
+        }
     }
 }

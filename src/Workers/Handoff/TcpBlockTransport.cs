@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
@@ -15,12 +16,15 @@ namespace Krewe.Workers;
 /// <param name="choice">Whether memory is offered and mapped.</param>
 /// <param name="time">For how long mappings are kept.</param>
 /// <param name="tls">Null: plain TCP.</param>
+/// <param name="logger">Told, once for each worker, why memory that was offered is not used; null: nobody.</param>
 /// <param name="limits">What a link may be held to.</param>
-internal sealed class TcpBlockTransport(
-    IKvArena arena, KvTransport choice, TimeProvider time, LinkTls? tls = null, TcpLinkLimits limits = default)
+internal sealed partial class TcpBlockTransport(
+    IKvArena arena, KvTransport choice, TimeProvider time, LinkTls? tls = null, ILogger? logger = null,
+    TcpLinkLimits limits = default)
     : IBlockTransport, IDisposable
 {
-    private readonly PeerMemories _peers = new(time);
+    private readonly PeerMemories _peers = new(time, arena as IDeviceKvArena);
+    private readonly ConcurrentDictionary<string, bool> _told = new();
 
     public async Task<IDataChannel> ConnectAsync(DataAddress address, CancellationToken cancellationToken)
     {
@@ -79,6 +83,7 @@ internal sealed class TcpBlockTransport(
                     + "workers has --kv-transport shared; use auto or tcp.");
             }
 
+            if (hold is null && choice != KvTransport.Tcp && greeting.Shared is not null) Tell(address, reason);
             var attach = new Attach { Shared = hold is not null };
             await frames.SendAsync(new DataMessage { Attach = attach }, [], cancellationToken);
         }
@@ -93,4 +98,12 @@ internal sealed class TcpBlockTransport(
             : new SharedPeerChannel(
                 frames, arena, hold, (int)greeting.Shared!.FenceSlot, greeting.Shared.FenceGeneration);
     }
+
+    private void Tell(DataAddress address, string reason)
+    {
+        if (logger is not null && _told.TryAdd(address.WorkerId, true)) LogStaged(logger, address.WorkerId, reason);
+    }
+
+    [LoggerMessage(LogLevel.Information, "Blocks of {Worker} come over the data link, not out of its memory: {Reason}")]
+    private static partial void LogStaged(ILogger logger, string worker, string reason);
 }
