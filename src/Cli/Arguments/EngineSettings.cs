@@ -76,10 +76,13 @@ internal sealed class EngineSettings
 
     private readonly Option<string?> _holdFile = new("--test-hold-file") { Hidden = true };
 
+    private readonly Option<double?> _rowMicroseconds = new("--test-row-us") { Hidden = true };
+
     public void AddTo(Command command)
     {
         foreach (var option in (Option[])[_device, _threads, _pin, _weights, _kvMemory, _kvFormat, _stepTokens, _sloItl,
-            _maxRunning, _eviction, _noPrefixCache, _kvTransport, _drainGrace, _metrics, _blockingMigration, _holdFile])
+            _maxRunning, _eviction, _noPrefixCache, _kvTransport, _drainGrace, _metrics, _blockingMigration, _holdFile,
+            _rowMicroseconds])
             command.Add(option);
         _cuda.AddTo(command);
         _tiers.AddTo(command);
@@ -107,6 +110,7 @@ internal sealed class EngineSettings
         KvTiers = _tiers.Read(result),
         Metrics = result.GetValue(_metrics) is { } first ? new IPEndPoint(first.Address, first.Port + index) : null,
         TestHoldFile = result.GetValue(_holdFile),
+        TestRowTime = result.GetValue(_rowMicroseconds) is { } us ? TimeSpan.FromMicroseconds(us) : null,
     };
 
     public static IEnumerable<string> ToArguments(WorkerOptions options)
@@ -132,6 +136,12 @@ internal sealed class EngineSettings
         if (options.Metrics is { } metrics) arguments.AddRange(["--metrics", metrics.ToString()]);
         if (options.BlockingMigration) arguments.Add("--blocking-migration");
         if (options.TestHoldFile is { } file) arguments.AddRange(["--test-hold-file", file]);
+        if (options.TestRowTime is { } rowTime)
+        {
+            arguments.AddRange(
+                ["--test-row-us", rowTime.TotalMicroseconds.ToString(CultureInfo.InvariantCulture)]);
+        }
+
         return arguments;
     }
 

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Net.Http.Json;
-using System.Text.RegularExpressions;
 using Krewe.Models;
 
 namespace Krewe.Cli;
@@ -17,47 +16,23 @@ internal sealed record GatewayBenchReport(
     double StreamGapP99, double SiloMiB, double TokensPerSecond, double ProxyTokensPerSecond, double OfProxy);
 
 /// <summary>The gateway alone: a real silo, a worker that computes nothing, a load; a process each.</summary>
-internal sealed partial class GatewayBench(
+internal sealed class GatewayBench(
     ModelFolder model, double rate, int streams, string? nginx, Terminal terminal, TimeProvider time)
 {
     private const int FastStreams = 32;
     private const int FastTokens = 1500;
 
     private static readonly TimeSpan RateSpan = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(60);
-    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(50);
 
     public async Task<GatewayBenchReport> RunAsync(CancellationToken cancellationToken)
     {
-        var described = new TaskCompletionSource<Match>(TaskCreationOptions.RunContinuationsAsynchronously);
-        using var silo = Start(
-            OwnProgram.With(["silo", "--port", "0", "--link-port", "0", "--model", model.Directory]),
-            line =>
-            {
-                if (Described().Match(line) is { Success: true } said) described.TrySetResult(said);
-            });
-        Process? worker = null;
-        try
-        {
-            var said = await described.Task.WaitAsync(StartLimit, time, cancellationToken);
-            var (address, link) = (new Uri(said.Groups[1].Value), said.Groups[2].Value);
-            worker = Start(OwnProgram.With(
-                ["bench", "gateway-worker", "--model", model.Directory, "--silo", link]));
-            using var http = new HttpClient { BaseAddress = address, Timeout = Timeout.InfiniteTimeSpan };
-            await ReadyAsync(http, cancellationToken);
-            return await MeasureAsync(http, silo.Id, cancellationToken);
-        }
-        finally
-        {
-            await EndAsync(worker);
-            await EndAsync(silo);
-            worker?.Dispose();
-        }
+        await using var cluster = await MockCluster.StartAsync(model, terminal, time, cancellationToken);
+        return await MeasureAsync(cluster, cancellationToken);
     }
 
-    private async Task<GatewayBenchReport> MeasureAsync(
-        HttpClient http, int siloId, CancellationToken cancellationToken)
+    private async Task<GatewayBenchReport> MeasureAsync(MockCluster cluster, CancellationToken cancellationToken)
     {
+        var http = cluster.Http;
         var load = new OpenLoop(http, time);
         var random = new Random(3);
         await load.RunAsync(Requests(RateSpan / 4), null, cancellationToken);
@@ -70,7 +45,7 @@ internal sealed partial class GatewayBench(
                 TimeSpan.FromMilliseconds(i), [1, 100, random.Next(1000)], 100))],
             null, cancellationToken);
         await Task.Delay(TimeSpan.FromMilliseconds(streams + 2000), time, cancellationToken);
-        var memory = ResidentMiB(siloId);
+        var memory = cluster.SiloMiB;
         var open = await opening;
         var gaps = LoadFigures.Sorted(open.Select(outcome => outcome.TpotMs));
 
@@ -113,27 +88,27 @@ internal sealed partial class GatewayBench(
                 body, await answer.Content.ReadAsByteArrayAsync(cancellationToken), cancellationToken);
             var settings = Path.Combine(folder.FullName, "nginx.conf");
             await File.WriteAllTextAsync(settings, Nginx(folder.FullName, sourcePort, proxyPort), cancellationToken);
-            source = Start(OwnProgram.With(
-                ["bench", "gateway-source", "--body", body, "--port", $"{sourcePort}"]));
-            proxy = Start(new ProcessStartInfo(program, ["-c", settings, "-p", folder.FullName])
-            {
-                RedirectStandardError = true,
-                RedirectStandardOutput = true,
-            });
+            source = MockCluster.Start(
+                OwnProgram.With(["bench", "gateway-source", "--body", body, "--port", $"{sourcePort}"]), terminal.Say);
+            proxy = MockCluster.Start(
+                new ProcessStartInfo(program, ["-c", settings, "-p", folder.FullName])
+                {
+                    RedirectStandardError = true,
+                    RedirectStandardOutput = true,
+                },
+                terminal.Say);
             using var through = new HttpClient
             {
                 BaseAddress = new Uri($"http://127.0.0.1:{proxyPort}/"),
                 Timeout = Timeout.InfiniteTimeSpan,
             };
-            await ReadyAsync(through, cancellationToken);
+            await MockCluster.ReadyAsync(through, time, cancellationToken);
             return await FastAsync(new OpenLoop(through, time), cancellationToken);
         }
         finally
         {
-            await EndAsync(proxy);
-            await EndAsync(source);
-            proxy?.Dispose();
-            source?.Dispose();
+            await MockCluster.EndAsync(proxy);
+            await MockCluster.EndAsync(source);
             folder.Delete(recursive: true);
         }
     }
@@ -151,62 +126,10 @@ internal sealed partial class GatewayBench(
         }
         """;
 
-    private async Task ReadyAsync(HttpClient http, CancellationToken cancellationToken)
-    {
-        for (var tries = 0; tries < 400; tries++)
-        {
-            try
-            {
-                using var answer = await http.GetAsync("ready", cancellationToken);
-                if (answer.IsSuccessStatusCode) return;
-            }
-            catch (HttpRequestException)
-            {
-                // Not listening yet.
-            }
-
-            await Task.Delay(Look, time, cancellationToken);
-        }
-
-        throw new InvalidOperationException($"{http.BaseAddress} did not become ready.");
-    }
-
-    /// <param name="said">Gets its lines; null = they are said here.</param>
-    private Process Start(ProcessStartInfo start, Action<string>? said = null)
-    {
-        var process = Process.Start(start)!;
-        process.ErrorDataReceived += (_, line) => Take(line.Data);
-        process.OutputDataReceived += (_, line) => Take(line.Data);
-        process.BeginErrorReadLine();
-        process.BeginOutputReadLine();
-        return process;
-
-        void Take(string? line)
-        {
-            if (!string.IsNullOrEmpty(line)) (said ?? terminal.Say)(line);
-        }
-    }
-
-    private static async Task EndAsync(Process? process)
-    {
-        if (process is null) return;
-        if (!process.HasExited) process.Kill(entireProcessTree: true);
-        await process.WaitForExitAsync();
-    }
-
-    private static double ResidentMiB(int process)
-    {
-        using var looked = Process.GetProcessById(process);
-        return looked.WorkingSet64 / (double)(1 << 20);
-    }
-
     private static int FreePort()
     {
         using var listener = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
         listener.Start();
         return ((System.Net.IPEndPoint)listener.LocalEndpoint).Port;
     }
-
-    [GeneratedRegex(@"gateway (http://[\d.:]+/)v1, links ([\d.:]+\d)")]
-    private static partial Regex Described();
 }
