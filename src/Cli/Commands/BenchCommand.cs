@@ -38,8 +38,10 @@ internal sealed class BenchCommand : Command
         Add(new BenchBatchCommand(terminal));
         Add(new BenchGatewayCommand(terminal));
         Add(new BenchSoakCommand(terminal));
+        Add(new BenchHitsCommand(terminal));
         Add(new BenchGatewayWorkerCommand());
         Add(new BenchGatewaySourceCommand());
+        Add(new BenchGatewayEchoCommand());
         Add(new BenchGrainsCommand(terminal));
     }
 

@@ -159,5 +159,6 @@ internal sealed class BenchTenantsFloodCommand : Command
 [JsonSerializable(typeof(TraceRunReport))]
 [JsonSerializable(typeof(GatewayBenchReport))]
 [JsonSerializable(typeof(SoakReport))]
+[JsonSerializable(typeof(HitTimingReport))]
 [JsonSerializable(typeof(JsonElement))]
 internal sealed partial class LoadJson : JsonSerializerContext;

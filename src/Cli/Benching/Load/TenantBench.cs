@@ -78,10 +78,11 @@ internal sealed class TenantBench(ModelFolder model, TenantBenchSizes sizes, Ter
                 flood = await flooding.EndAsync();
             }
 
+            var ofRound = pairs[^plan.Count..];
             terminal.Say(string.Create(
                 CultureInfo.InvariantCulture,
-                $"round {round + 1} of {sizes.Rounds}: {PairedTail.Of(pairs.TakeLast(plan.Count).ToList(), 99).Ratio:0.00}"));
-            await ExplainAsync(http, pairs.TakeLast(plan.Count).Select(pair => pair.Flooded), cancellationToken);
+                $"round {round + 1} of {sizes.Rounds}, P99: {PairedTail.Of(ofRound, 99).Text}"));
+            await ExplainAsync(http, ofRound.Select(pair => pair.Flooded), cancellationToken);
             await Task.Delay(SettleSpan, time, cancellationToken);
         }
 
@@ -124,17 +125,23 @@ internal sealed class TenantBench(ModelFolder model, TenantBenchSizes sizes, Ter
     private async Task ExplainAsync(
         HttpClient http, IEnumerable<LoadOutcome> outcomes, CancellationToken cancellationToken)
     {
-        foreach (var slow in outcomes.OrderByDescending(outcome => outcome.TtftMs).Take(sizes.Explain))
+        var all = outcomes.ToList();
+        foreach (var slow in all.OrderByDescending(outcome => outcome.TtftMs).Take(sizes.Explain))
         {
+            var before = all.Where(other => other.Request.At <= slow.Request.At && other != slow)
+                .OrderByDescending(other => other.Request.At).Take(4)
+                .Select(other => string.Create(
+                    CultureInfo.InvariantCulture, $"{(other.Request.At - slow.Request.At).TotalMilliseconds:0}"));
             using var message = new HttpRequestMessage(HttpMethod.Get, $"v1/requests/{slow.Request.Id}");
             message.Headers.Authorization = new AuthenticationHeaderValue("Bearer", QuietKey);
             using var answer = await http.SendAsync(message, cancellationToken);
             var life = JsonNode.Parse(await answer.Content.ReadAsStringAsync(cancellationToken));
             var steps = life?["steps"]?.AsArray().Select(step => $"{step!["what"]} {step["at_ms"]}") ?? [];
+            var late = (slow.SentAt - slow.Request.At).TotalMilliseconds;
             terminal.Say(string.Create(
                 CultureInfo.InvariantCulture,
-                $"  {slow.Request.Id}: {slow.TtftMs:0.0} ms, sent {(slow.SentAt - slow.Request.At).TotalMilliseconds:0.0} "
-                + $"late; {string.Join("; ", steps)}"));
+                $"  {slow.Request.Id}: {slow.TtftMs:0.0} ms, sent {late:0.0} late; those before it "
+                + $"{string.Join(", ", before)}; {string.Join("; ", steps)}"));
         }
     }
 
