@@ -44,6 +44,8 @@ public static class SiloHost
     /// <summary>Idle connections cost some kilobytes each; health checks must come through all the same.</summary>
     private const long ConnectionsMin = 16_384;
 
+    private const string HttpPortName = "HTTP port";
+
     private const double ReaderBytesPerSecond = 16 << 10;
 
     /// <summary>
@@ -107,6 +109,8 @@ public static class SiloHost
         WebApplication? app = null;
         try
         {
+            BindFailure.ThrowIfTaken(HttpPortName, options.BindHost, options.HttpPort);
+            BindFailure.ThrowIfTaken("link port", options.BindHost, options.LinkPort);
             await GrainHost.PrepareAsync(options, loggers, time ?? TimeProvider.System, cancellationToken);
             app = Build(options, model, loggers, time ?? TimeProvider.System);
             await StartGatewayAsync(app, options, cancellationToken);
@@ -278,7 +282,7 @@ public static class SiloHost
         catch (Exception e) when (e is AddressInUseException or IOException { InnerException: AddressInUseException }
             or SocketException)
         {
-            throw BindFailure.Of("HTTP port", options.BindHost, options.HttpPort, e);
+            throw BindFailure.Of(HttpPortName, options.BindHost, options.HttpPort, e);
         }
     }
 

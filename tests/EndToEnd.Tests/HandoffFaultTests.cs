@@ -99,8 +99,9 @@ public abstract class HandoffFaults(ClusterFixture fixture, ITestOutputHelper ou
     /// <summary>A request with a prompt of its own, so that no worker has its prefix.</summary>
     private async Task<(TokenRequest Request, int[] Expected)> DrawAsync(int seed)
     {
-        await Cluster.WhenAllReturnedAsync(workers: 2);
         var request = new TokenRequest(new Prompts(seed).OfLength(600), 40, 0.8, seed, IgnoreEos: true);
-        return (request, (await Offline.TokensAsync(request))[0]);
+        var expected = Offline.TokensAsync(request);
+        await Cluster.WhenAllReturnedAsync(workers: 2);
+        return (request, (await expected)[0]);
     }
 }

@@ -104,9 +104,10 @@ public sealed class MigrationFaultTests(SpareDecodeCluster fixture, ITestOutputH
 
     private async Task<(TokenRequest Request, int[] Expected)> DrawAsync(int seed)
     {
-        await Cluster.WhenAllReturnedAsync(workers: 3);
         var request = new TokenRequest(new Prompts(900 + seed).OfLength(300), 600, 0.8, seed, IgnoreEos: true);
-        return (request, (await Offline.TokensAsync(request))[0]);
+        var expected = Offline.TokensAsync(request);
+        await Cluster.WhenAllReturnedAsync(workers: 3);
+        return (request, (await expected)[0]);
     }
 
     private static async Task<StreamedAnswer> ReadAsync(TokenStream stream)

@@ -56,7 +56,7 @@ public sealed class WorkerLossTests(NervousCluster fixture, ITestOutputHelper ou
             answering = ReadAsync(request);
             await Cluster.WhenAsync(
                 state => state.Workers.All(worker => worker.Id != before.Id), "the silence of the worker",
-                TimeSpan.FromSeconds(5));
+                TimeSpan.FromSeconds(30));
         }
         finally
         {
@@ -79,8 +79,9 @@ public sealed class WorkerLossTests(NervousCluster fixture, ITestOutputHelper ou
 
     private async Task<int[]> ExpectAsync(TokenRequest request)
     {
+        var expected = Offline.TokensAsync(request);
         await Cluster.WhenAllReturnedAsync(workers: 2);
-        return (await Offline.TokensAsync(request))[0];
+        return (await expected)[0];
     }
 
     /// <summary>Each case has a prompt of its own: no worker has its prefix in the cache.</summary>

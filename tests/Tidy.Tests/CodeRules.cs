@@ -46,6 +46,16 @@ public static partial class CodeRules
         from match in EmptyCatch().Matches(file.Text)
         select $"{file.Path}: an empty catch: {match.Value.ReplaceLineEndings(" ")}";
 
+    /// <summary>System's namespaces first, then the others, each by the alphabet.</summary>
+    public static IEnumerable<string> FindUnsortedUsings(RepositoryFile file)
+    {
+        var names = PlainUsing().Matches(file.Text).Select(match => match.Groups[1].Value).ToArray();
+        var sorted = names.OrderBy(name => name != "System" && !name.StartsWith("System.", StringComparison.Ordinal))
+            .ThenBy(name => name, StringComparer.OrdinalIgnoreCase);
+        var wrong = names.Zip(sorted).FirstOrDefault(pair => pair.First != pair.Second);
+        if (wrong != default) yield return $"{file.Path}: using {wrong.First} stands where {wrong.Second} belongs.";
+    }
+
     /// <summary>A file over 500 lines needs a line in the architecture's list that says why it is one thing.</summary>
     public static IEnumerable<string> FindUnexplainedLength(RepositoryFile file, string architecture)
     {
@@ -64,6 +74,9 @@ public static partial class CodeRules
 
     [GeneratedRegex(@"\[(assembly: )?SuppressMessage\([^\]]*\]", RegexOptions.Singleline)]
     private static partial Regex Suppression();
+
+    [GeneratedRegex(@"^using ([\w.]+);\r?$", RegexOptions.Multiline)]
+    private static partial Regex PlainUsing();
 
     [GeneratedRegex(@"^\s*namespace\s+Orleans\b")]
     private static partial Regex OrleansNamespace();

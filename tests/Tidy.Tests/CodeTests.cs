@@ -7,6 +7,10 @@ public sealed class CodeTests
         Findings.None(Repository.Code.SelectMany(CodeRules.FindLongLines));
 
     [Fact]
+    public void Usings_are_sorted() => Findings.None(
+        Repository.Code.Where(file => file.Extension == ".cs").SelectMany(CodeRules.FindUnsortedUsings));
+
+    [Fact]
     public void Reminders_name_an_issue() =>
         Findings.None(Repository.Code.SelectMany(CodeRules.FindLooseReminders));
 
@@ -46,6 +50,9 @@ public sealed class CodeTests
     {
         Assert.Single(CodeRules.FindLongLines(Code(new string('x', 121))));
         Assert.Empty(CodeRules.FindLongLines(Code(new string('x', 120))));
+        Assert.Single(CodeRules.FindUnsortedUsings(Code("using Krewe.A;\nusing System.Text;\n")));
+        Assert.Single(CodeRules.FindUnsortedUsings(Code("using System.Text;\nusing System.IO;\n")));
+        Assert.Empty(CodeRules.FindUnsortedUsings(Code("using System.IO;\nusing Krewe.A;\nusing static Krewe.A.B;\n")));
         Assert.Single(CodeRules.FindLooseReminders(Code("// TO" + "DO later")));
         Assert.Empty(CodeRules.FindLooseReminders(Code("// TO" + "DO(#12) later")));
         Assert.Single(CodeRules.FindPragmas(Code("  #" + "pragma warning disable")));

@@ -7,10 +7,11 @@ namespace Krewe.Kernels;
 /// lanes over slots; outputs += weights x values, a chain over slots with lanes over dims. Two vectors at a time;
 /// kernels for 4 and for 8 queries, the unused ones computed and dropped.
 /// </summary>
-internal static unsafe class AttentionKernels<TOps, TV, TK>
+internal static unsafe class AttentionKernels<TOps, TV, TK, TAhead>
     where TOps : ILanes<TV>
     where TV : struct
     where TK : IKvLanes<TV>
+    where TAhead : IAttentionAhead
 {
     private const int Group = AttentionScratch.GroupTokens;
 
@@ -26,7 +27,9 @@ internal static unsafe class AttentionKernels<TOps, TV, TK>
         {
             // The last vector of an odd number goes through both places; the same scores are stored twice.
             var second = slot + TOps.Count < slots.High ? slot + TOps.Count : slot;
-            var keys = new ScoreKeys(Key(scratch, slot), Key(scratch, second), keyStep);
+            var keys = new ScoreKeys(
+                Key(scratch, slot), Key(scratch, second), keyStep, scratch.Values[slot / Group],
+                scratch.Values[second / Group]);
             var low = scratch.Scores(0) + slot;
             var high = scratch.Scores(0) + second;
             for (var query = 0; query < queries; query += QueriesAtOnce)
@@ -73,6 +76,8 @@ internal static unsafe class AttentionKernels<TOps, TV, TK>
     {
         var k0 = keys.First;
         var k1 = keys.Second;
+        var v0 = keys.FirstValues;
+        var v1 = keys.SecondValues;
         var q0 = queries;
         var q1 = q0 + queryStride;
         var q2 = q1 + queryStride;
@@ -83,6 +88,8 @@ internal static unsafe class AttentionKernels<TOps, TV, TK>
         var (c3, d3) = (TOps.Zero, TOps.Zero);
         for (nint dim = 0; dim < dims; dim++)
         {
+            TAhead.Ask(v0, dim * Group * TK.ElementBytes);
+            TAhead.Ask(v1, dim * Group * TK.ElementBytes);
             var left = TK.Load(k0);
             var right = TK.Load(k1);
             var q = TOps.Broadcast(q0[dim]);
@@ -116,6 +123,8 @@ internal static unsafe class AttentionKernels<TOps, TV, TK>
     {
         var k0 = keys.First;
         var k1 = keys.Second;
+        var v0 = keys.FirstValues;
+        var v1 = keys.SecondValues;
         var q0 = queries;
         var q1 = q0 + queryStride;
         var q2 = q1 + queryStride;
@@ -134,6 +143,8 @@ internal static unsafe class AttentionKernels<TOps, TV, TK>
         var (c7, d7) = (TOps.Zero, TOps.Zero);
         for (nint dim = 0; dim < dims; dim++)
         {
+            TAhead.Ask(v0, dim * Group * TK.ElementBytes);
+            TAhead.Ask(v1, dim * Group * TK.ElementBytes);
             var left = TK.Load(k0);
             var right = TK.Load(k1);
             var q = TOps.Broadcast(q0[dim]);
@@ -195,9 +206,12 @@ internal static unsafe class AttentionKernels<TOps, TV, TK>
         for (var slot = tile.Slots.Low; slot < tile.Slots.High;)
         {
             var value = tile.Groups[slot / Group] + (slot % Group * tile.Step) + (dim * TK.ElementBytes);
+            var ahead = (nint)(tile.Ahead[slot / Group] - tile.Groups[slot / Group]);
             var end = Math.Min(tile.Slots.High, slot - (slot % Group) + Group);
             for (; slot < end; slot++)
             {
+                TAhead.Ask(value, ahead);
+                TAhead.Ask(value, ahead + (TOps.Count * TK.ElementBytes));
                 var left = TK.Load(value);
                 var right = TK.Load(value + (TOps.Count * TK.ElementBytes));
                 var p = TOps.Broadcast(weights[slot]);
@@ -239,9 +253,12 @@ internal static unsafe class AttentionKernels<TOps, TV, TK>
         for (var slot = tile.Slots.Low; slot < tile.Slots.High;)
         {
             var value = tile.Groups[slot / Group] + (slot % Group * tile.Step) + (dim * TK.ElementBytes);
+            var ahead = (nint)(tile.Ahead[slot / Group] - tile.Groups[slot / Group]);
             var end = Math.Min(tile.Slots.High, slot - (slot % Group) + Group);
             for (; slot < end; slot++)
             {
+                TAhead.Ask(value, ahead);
+                TAhead.Ask(value, ahead + (TOps.Count * TK.ElementBytes));
                 var left = TK.Load(value);
                 var right = TK.Load(value + (TOps.Count * TK.ElementBytes));
                 var p = TOps.Broadcast(weights[slot]);
@@ -298,13 +315,18 @@ internal static unsafe class AttentionKernels<TOps, TV, TK>
 
     /// <summary>Two vectors of keys, of any two blocks; from one dim to the next it is <see cref="Step"/>
     /// bytes.</summary>
-    private readonly struct ScoreKeys(byte* first, byte* second, nint step)
+    private readonly struct ScoreKeys(byte* first, byte* second, nint step, byte* firstValues, byte* secondValues)
     {
         public byte* First { get; } = first;
 
         public byte* Second { get; } = second;
 
         public nint Step { get; } = step;
+
+        /// <summary>The values of the first vector's group, which are needed next.</summary>
+        public byte* FirstValues { get; } = firstValues;
+
+        public byte* SecondValues { get; } = secondValues;
     }
 
     /// <summary>Where the values of a tile are, and which of them to add.</summary>
@@ -312,6 +334,9 @@ internal static unsafe class AttentionKernels<TOps, TV, TK>
     {
         /// <summary>Dim 0 of the first slot of each group.</summary>
         public byte** Groups { get; } = scratch.Values;
+
+        /// <summary>The keys of the next tile, as many bytes a group as values.</summary>
+        public byte** Ahead { get; } = scratch.Ahead;
 
         /// <summary>Bytes from one slot to the next.</summary>
         public nint Step { get; } = step;

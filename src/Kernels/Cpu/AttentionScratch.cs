@@ -37,7 +37,7 @@ internal readonly unsafe struct AttentionScratch
 
     public static int Floats(int headDim) =>
         MaxQueries * ((2 * PaddedDims(headDim)) + TileTokens + (2 * LaneMath.SumLanes) + 1)
-        + (2 * GroupsPerTile * (sizeof(byte*) / sizeof(float))) + (OverreadQueries * PaddedDims(headDim));
+        + (3 * GroupsPerTile * (sizeof(byte*) / sizeof(float))) + (OverreadQueries * PaddedDims(headDim));
 
     /// <summary>[Dims].</summary>
     public float* Query(int query) => _start + (query * Dims);
@@ -65,6 +65,9 @@ internal readonly unsafe struct AttentionScratch
 
     /// <summary>[GroupsPerTile] dim 0 of the values of each group's first slot.</summary>
     public byte** Values => Keys + GroupsPerTile;
+
+    /// <summary>[GroupsPerTile] where the keys of the next tile's groups begin, or any readable place.</summary>
+    public byte** Ahead => Values + GroupsPerTile;
 
     public void Reset(int queries)
     {

@@ -2,7 +2,9 @@ using System.Runtime.CompilerServices;
 
 namespace Krewe.Kernels;
 
-/// <summary>Asks for the keys or the values of a tile of positions ahead of their use.</summary>
+/// <summary>
+/// Asks for the keys of a piece's first tile; later keys, and the values, are asked for while it computes.
+/// </summary>
 internal static unsafe class CachePrefetch
 {
     private const int Group = AttentionScratch.GroupTokens;
@@ -18,18 +20,6 @@ internal static unsafe class CachePrefetch
             work.Locate(tile + slot, out var keys, out _);
             for (var offset = 0; offset < row * work.Geometry.HeadDim; offset += step)
                 Cache.Prefetch(keys, offset);
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Values(in AttentionWork work, VisibleRange slots, int tile)
-    {
-        var bytes = Group * work.Geometry.HeadDim * work.Geometry.ElementBytes;
-        for (var slot = slots.Low / Group * Group; slot < slots.High; slot += Group)
-        {
-            work.Locate(tile + slot, out _, out var values);
-            for (var offset = 0; offset < bytes; offset += Cache.LineBytes)
-                Cache.Prefetch(values, offset);
         }
     }
 }

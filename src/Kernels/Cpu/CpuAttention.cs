@@ -20,13 +20,13 @@ internal static unsafe class CpuAttention<TOps, TV>
         switch (work.Geometry.Format)
         {
             case KvFormat.BF16:
-                Run<BrainKv<TOps, TV>>(work);
+                Choose<BrainKv<TOps, TV>>(work);
                 break;
             case KvFormat.F16:
-                Run<HalfKv<TOps, TV>>(work);
+                Choose<HalfKv<TOps, TV>>(work);
                 break;
             case KvFormat.F32:
-                Run<SingleKv<TOps, TV>>(work);
+                Choose<SingleKv<TOps, TV>>(work);
                 break;
             default:
                 throw new ArgumentOutOfRangeException(
@@ -34,33 +34,37 @@ internal static unsafe class CpuAttention<TOps, TV>
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Run<TK>(in AttentionWork work)
+    private static void Choose<TK>(in AttentionWork work)
         where TK : IKvLanes<TV>
+    {
+        if (work.Rows == 1)
+            Run<TK, ColdContext>(work);
+        else
+            Run<TK, WarmContext>(work);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Run<TK, TAhead>(in AttentionWork work)
+        where TK : IKvLanes<TV>
+        where TAhead : IAttentionAhead
     {
         var scratch = new AttentionScratch(work.Scratch, work.Geometry.HeadDim);
         var (first, last) = (work.SeenBy(0), work.SeenBy(work.Rows - 1));
         var any = new VisibleRange(first.Low, last.High);
         var all = new VisibleRange(last.Low, first.High);
         var tile = any.Low / TileTokens * TileTokens;
-        // A decode meets its context cold, in blocks anywhere in memory; a prefill has just written or read it.
-        var cold = work.Rows == 1;
-        if (cold) CachePrefetch.Keys(work, any.Within(tile, TileTokens), tile);
+        if (TAhead.IsCold) CachePrefetch.Keys(work, any.Within(tile, TileTokens), tile);
         Load(work, scratch);
         for (; tile < any.High; tile += TileTokens)
         {
             var seen = any.Within(tile, TileTokens);
             Locate(work, scratch, seen, tile);
-            if (cold)
-            {
-                CachePrefetch.Values(work, seen, tile);
-                CachePrefetch.Keys(work, any.Within(tile + TileTokens, TileTokens), tile + TileTokens);
-            }
-
-            AttentionKernels<TOps, TV, TK>.Score(work, scratch, seen);
+            var next = tile + TileTokens;
+            if (TAhead.IsCold) LookAhead(work, scratch, seen, any.Within(next, TileTokens), next);
+            AttentionKernels<TOps, TV, TK, TAhead>.Score(work, scratch, seen);
             for (var row = 0; row < work.Rows; row++)
                 Soften(work, scratch, row, work.SeenBy(row).Within(tile, TileTokens));
-            AddValues<TK>(work, scratch, all.Within(tile, TileTokens), tile);
+            AddValues<TK, TAhead>(work, scratch, all.Within(tile, TileTokens), tile);
         }
 
         Store(work, scratch);
@@ -73,6 +77,29 @@ internal static unsafe class CpuAttention<TOps, TV>
         const int group = AttentionScratch.GroupTokens;
         for (var i = seen.Low / group; i * group < seen.High; i++)
             work.Locate(tile + (i * group), out scratch.Keys[i], out scratch.Values[i]);
+    }
+
+    /// <summary>Where the next tile's keys are; where it has none, this tile's, which are there already.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void LookAhead(
+        in AttentionWork work, in AttentionScratch scratch, VisibleRange seen, VisibleRange next, int nextTile)
+    {
+        const int group = AttentionScratch.GroupTokens;
+        var chunk = (nint)group * work.Geometry.HeadDim * work.Geometry.ElementBytes;
+        for (var i = seen.Low / group; i * group < seen.High; i++)
+        {
+            var slot = i * group;
+            if (slot < next.Low || slot >= next.High)
+            {
+                scratch.Ahead[i] = scratch.Values[i];
+                continue;
+            }
+
+            // A block's keys lie dim by dim, all its groups in one stretch as long as its values.
+            var first = (nextTile + slot) % work.Geometry.BlockTokens;
+            work.Locate(nextTile + slot - first, out var keys, out _);
+            scratch.Ahead[i] = keys + (first / group * chunk);
+        }
     }
 
     /// <summary>Scores of one row's queries to weights.</summary>
@@ -88,30 +115,36 @@ internal static unsafe class CpuAttention<TOps, TV>
     /// Slots that all rows see are added for all at once; before and after them each row adds its own.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddValues<TK>(
+    private static void AddValues<TK, TAhead>(
         in AttentionWork work, in AttentionScratch scratch, VisibleRange shared, int tile)
         where TK : IKvLanes<TV>
+        where TAhead : IAttentionAhead
     {
         if (work.Rows > 1)
         {
             for (var row = 0; row < work.Rows; row++)
             {
                 var seen = work.SeenBy(row).Within(tile, TileTokens);
-                AddValues<TK>(work, scratch, row, shared.IsEmpty ? seen : seen with { High = shared.Low });
+                AddValues<TK, TAhead>(work, scratch, row, shared.IsEmpty ? seen : seen with { High = shared.Low });
             }
         }
 
         if (shared.IsEmpty) return;
-        AttentionKernels<TOps, TV, TK>.AddValues(work, scratch, 0, work.Rows * work.Heads, shared);
+        AttentionKernels<TOps, TV, TK, TAhead>.AddValues(work, scratch, 0, work.Rows * work.Heads, shared);
         for (var row = 1; row < work.Rows; row++)
-            AddValues<TK>(work, scratch, row, work.SeenBy(row).Within(tile, TileTokens) with { Low = shared.High });
+        {
+            var seen = work.SeenBy(row).Within(tile, TileTokens);
+            AddValues<TK, TAhead>(work, scratch, row, seen with { Low = shared.High });
+        }
     }
 
-    private static void AddValues<TK>(in AttentionWork work, in AttentionScratch scratch, int row, VisibleRange slots)
+    private static void AddValues<TK, TAhead>(
+        in AttentionWork work, in AttentionScratch scratch, int row, VisibleRange slots)
         where TK : IKvLanes<TV>
+        where TAhead : IAttentionAhead
     {
         if (!slots.IsEmpty)
-            AttentionKernels<TOps, TV, TK>.AddValues(work, scratch, row * work.Heads, work.Heads, slots);
+            AttentionKernels<TOps, TV, TK, TAhead>.AddValues(work, scratch, row * work.Heads, work.Heads, slots);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

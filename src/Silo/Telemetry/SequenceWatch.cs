@@ -87,7 +87,8 @@ internal sealed class SequenceWatch(RequestSpec spec, SiloMetrics metrics, TimeP
                     _prefillEndedAt = now;
                     break;
                 case RequestReportKind.HandoffCommitted:
-                    if (_prefillEndedAt is { } ended) metrics.HandoffTime.Record(now - ended);
+                    // The workers tell by links of their own: a commit that overtakes the prefill's end cost no wait.
+                    metrics.HandoffTime.Record(_prefillEndedAt is { } ended ? now - ended : TimeSpan.Zero);
                     metrics.MovedBytes.Of("handoff").Add(report.BytesMoved);
                     break;
                 case RequestReportKind.DecodeStarted:

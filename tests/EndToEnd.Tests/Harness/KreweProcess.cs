@@ -11,6 +11,8 @@ public sealed class KreweProcess : IAsyncDisposable
     private readonly StringBuilder _output = new();
     private readonly List<(Func<string, bool> Wanted, TaskCompletionSource<string> Found)> _waiting = [];
 
+    static KreweProcess() => Signals.HearInterrupts();
+
     private KreweProcess(Process process)
     {
         _process = process;

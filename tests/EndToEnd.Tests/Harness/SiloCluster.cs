@@ -58,21 +58,22 @@ public sealed class SiloCluster : IAsyncDisposable
     /// <summary>SIGTERM.</summary>
     public void Terminate(string name) => Signals.Terminate(Member(name).GetProperty("Pid").GetInt32());
 
-    /// <summary>Waits until this silo sees no other, and still serves.</summary>
-    public async Task WhenAloneAsync(int silo)
+    /// <summary>Waits until this silo serves and sees this, as /v1/cluster tells it.</summary>
+    public async Task WhenAsync(int silo, Func<JsonElement, bool> wanted, string what)
     {
         var clock = Stopwatch.StartNew();
         while (true)
         {
             using var state = await _clients[silo].GetAsync("/v1/cluster");
             using var ready = await _clients[silo].GetAsync("/health/ready");
+            var text = await state.Content.ReadAsStringAsync();
             if (state.IsSuccessStatusCode && ready.IsSuccessStatusCode)
             {
-                using var json = JsonDocument.Parse(await state.Content.ReadAsStringAsync());
-                if (json.RootElement.GetProperty("silos").GetArrayLength() == 1) return;
+                using var json = JsonDocument.Parse(text);
+                if (wanted(json.RootElement)) return;
             }
 
-            Assert.True(clock.Elapsed < Limit, $"other silos are still there\n{Logs()}");
+            Assert.True(clock.Elapsed < Limit, $"not seen: {what}; {text}\n{Logs()}");
             await Task.Delay(TimeSpan.FromMilliseconds(100));
         }
     }

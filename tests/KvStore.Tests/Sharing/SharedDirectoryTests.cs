@@ -69,11 +69,12 @@ public sealed class SharedDirectoryTests : IDisposable
         var (hits, misses) = (0, 0);
         for (var i = 0; hits < 200 || misses < 20; i++)
         {
+            if (writing.IsCompleted) await writing;
             using var source = reader.Neighbours.TryOpen(Blocks.Key(i % 12));
             if (source is null) continue;
             // Now and then the owner has written all of its slots before the object is read.
             var seen = Volatile.Read(ref written);
-            while (i % 5 == 0 && Volatile.Read(ref written) < seen + 12) await Task.Delay(1);
+            while (i % 5 == 0 && Volatile.Read(ref written) < seen + 12 && !writing.IsCompleted) await Task.Delay(1);
             for (var layer = 0; layer < Blocks.Aligned.Layers; layer++)
             {
                 var bytes = new byte[Blocks.Aligned.LayerBytes];
@@ -180,7 +181,7 @@ public sealed class SharedDirectoryTests : IDisposable
     {
         for (var i = 0; !condition(); i++)
         {
-            Assert.True(i < 1000, "it did not happen within 10 s");
+            Assert.True(i < 6000, "it did not happen within a minute");
             await Task.Delay(10);
         }
     }

@@ -32,6 +32,9 @@ internal sealed class MockWorker : IAsyncDisposable
     /// <summary>Tokens in one run.</summary>
     public int TokensPerRun { get; set; } = 1;
 
+    /// <summary>Its word that a prefill ended is late: later than all that follows from the prefill.</summary>
+    public bool TellsPrefillEndLate { get; set; }
+
     /// <summary>Stops reporting load and heartbeats, with its socket open.</summary>
     public bool IsSilent { get; set; }
 
@@ -163,7 +166,7 @@ internal sealed class MockWorker : IAsyncDisposable
         }
 
         await SendAsync(RunOf(start, tokens, start.OutputTokens.Count, 1));
-        await SendAsync(start.Key, SequenceEventKind.PrefillFinished);
+        if (!TellsPrefillEndLate) await SendAsync(start.Key, SequenceEventKind.PrefillFinished);
         _ = WhenPrefilled(start.Key);
         _prefilled[start.Key].TrySetResult();
     }

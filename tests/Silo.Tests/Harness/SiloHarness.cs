@@ -68,8 +68,8 @@ internal sealed class SiloHarness : IAsyncDisposable
         Cluster = new ClusterOptions
         {
             HeartbeatInterval = TimeSpan.FromMilliseconds(50),
-            LinkSilenceLimit = TimeSpan.FromSeconds(2),
-            HandoffLease = TimeSpan.FromSeconds(4),
+            LinkSilenceLimit = TimeSpan.FromSeconds(15),
+            HandoffLease = TimeSpan.FromSeconds(30),
         },
     };
 

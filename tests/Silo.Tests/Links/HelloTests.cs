@@ -64,7 +64,7 @@ public sealed class HelloTests
 
         var reply = await harness.Create("prefill-0", Wire.WorkerRole.Prefill).ConnectAsync();
 
-        Assert.Equal(("silo-0", 50u, 2000u), (reply.SiloId, reply.HeartbeatMs, reply.SilenceMs));
+        Assert.Equal(("silo-0", 50u, 15_000u), (reply.SiloId, reply.HeartbeatMs, reply.SilenceMs));
     }
 
     [Fact]

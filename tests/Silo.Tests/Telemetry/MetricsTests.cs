@@ -22,8 +22,14 @@ public sealed class MetricsTests
         }
 
         using (await silo.PostAsync("/v1/completions", """{"model": "tiny"}""")) await silo.UntilQuietAsync();
+
+        // A request is counted when it is over, which is a moment after its client has the last byte.
+        var text = "";
+        await Eventually.UntilAsync(
+            async () => (text = await silo.Client.GetStringAsync("/metrics"))
+                .Contains("code=\"400\"", StringComparison.Ordinal) && SumOf(text, "krewe_requests_total") >= 4,
+            "all four requests are counted");
         using var response = await silo.Client.GetAsync("/metrics");
-        var text = await response.Content.ReadAsStringAsync();
 
         Assert.Equal(PrometheusText.ContentType, response.Content.Headers.ContentType!.ToString());
         foreach (var info in SiloMetric.All) Assert.Contains($"# TYPE {info.Name} ", text, StringComparison.Ordinal);
@@ -42,6 +48,20 @@ public sealed class MetricsTests
         Assert.DoesNotContain("plum", text, StringComparison.Ordinal);
     }
 
+    // The two workers tell the silo by links of their own, so either may be first.
+    [Fact]
+    public async Task A_handoff_is_counted_when_its_commit_overtakes_the_end_of_the_prefill()
+    {
+        await using var silo = await SiloHarness.StartPairAsync();
+        silo.Prefill.TellsPrefillEndLate = true;
+        using var answer = await silo.PostAsync(
+            "/v1/completions", """{"model": "tiny", "prompt": "x", "max_tokens": 5}""");
+        var text = await silo.Client.GetStringAsync("/metrics");
+
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        Assert.Equal(1, Value(text, "krewe_handoff_seconds_count", ""));
+    }
+
     [Fact]
     public async Task A_request_that_no_worker_can_take_is_counted_as_refused()
     {
@@ -54,6 +74,10 @@ public sealed class MetricsTests
         Assert.Equal(1, Value(text, "krewe_requests_total", "outcome=\"refused\""));
         Assert.Equal(1, Value(text, "krewe_refusals_total", "reason=\"no_workers\""));
     }
+
+    private static double SumOf(string text, string name) => text.Split('\n')
+        .Where(line => line.StartsWith(name + "{", StringComparison.Ordinal))
+        .Sum(line => double.Parse(line[(line.LastIndexOf(' ') + 1)..], CultureInfo.InvariantCulture));
 
     /// <summary>Of the one series whose labels contain the text.</summary>
     private static double Value(string text, string name, string labels)

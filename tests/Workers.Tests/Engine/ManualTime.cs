@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Krewe.Workers.Tests;
 
 /// <summary>Time that moves when a test says so; due timers fire during <see cref="Advance"/>.</summary>
@@ -34,8 +36,9 @@ internal sealed class ManualTime : TimeProvider
     /// <summary>Moves time in steps until the task completes: whoever arms a timer late still sees it fire.</summary>
     public async Task AdvanceUntilAsync(Task task, TimeSpan step)
     {
-        while (!task.IsCompleted)
+        for (var clock = Stopwatch.StartNew(); !task.IsCompleted;)
         {
+            Assert.True(clock.Elapsed < TimeSpan.FromSeconds(60), $"not over at {GetUtcNow():HH:mm:ss.fff}");
             Advance(step);
             await Task.WhenAny(task, Task.Delay(5));
         }

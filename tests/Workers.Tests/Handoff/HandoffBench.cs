@@ -13,7 +13,7 @@ internal sealed class HandoffBench : IAsyncDisposable
     private readonly TcpBlockTransport _transport;
     private readonly PullStarter _pulls;
     private readonly HandoffServer _server;
-    private readonly TaskCompletionSource _credit = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly SemaphoreSlim _credits = new(0);
     private bool _disposed;
 
     public HandoffBench(
@@ -58,9 +58,13 @@ internal sealed class HandoffBench : IAsyncDisposable
         Engine.Start();
     }
 
-    /// <summary>A puller has said how much it takes: the engine hears of it before what is posted from now on.
+    /// <summary>Pullers have said how much they take: the engine hears of it before what is posted from now on.
     /// </summary>
-    public Task WhenCreditAsync() => _credit.Task.WaitAsync(TimeSpan.FromSeconds(30));
+    public async Task WhenCreditAsync(int pullers = 1)
+    {
+        for (var i = 0; i < pullers; i++)
+            Assert.True(await _credits.WaitAsync(TimeSpan.FromSeconds(30)), $"{i} of {pullers} pullers came");
+    }
 
     public WorkerIdentity Identity { get; }
 
@@ -113,6 +117,6 @@ internal sealed class HandoffBench : IAsyncDisposable
     private void PostOfPuller(EngineCommand command)
     {
         Engine.Post(command);
-        if (command is EngineCommand.PullerSign { Credit: > 0 }) _credit.TrySetResult();
+        if (command is EngineCommand.PullerSign { Credit: > 0 }) _credits.Release();
     }
 }

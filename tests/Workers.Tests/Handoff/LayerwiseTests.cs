@@ -55,8 +55,7 @@ public sealed class LayerwiseTests
         string[] requests = ["a", "b", "c"];
         for (var i = 0; i < requests.Length; i++)
             decode.Start(Start(requests[i], Prompt(i, 70), 10, SequencePart.Decode), prefill.Address);
-        foreach (var request in requests) await decode.Owner.WhenAsync(request, SequenceEventKind.HandoffStarted);
-        await Task.Delay(100);
+        await prefill.WhenCreditAsync(requests.Length);
         for (var i = 0; i < requests.Length; i++)
             prefill.Start(Start(requests[i], Prompt(i, 70), 10, SequencePart.Prefill));
         for (var i = 0; i < requests.Length; i++)
@@ -78,7 +77,7 @@ public sealed class LayerwiseTests
         var prompt = Prompt(5, 100);
         for (var i = 0; i < 4; i++)
             decode.Start(Start($"s{i}", prompt, 10, SequencePart.Decode), prefill.Address);
-        for (var i = 0; i < 4; i++) await decode.Owner.WhenAsync($"s{i}", SequenceEventKind.HandoffStarted);
+        await prefill.WhenCreditAsync(pullers: 4);
         for (var i = 0; i < 4; i++) prefill.Start(Start($"s{i}", prompt, 10, SequencePart.Prefill));
         for (var i = 0; i < 4; i++)
         {

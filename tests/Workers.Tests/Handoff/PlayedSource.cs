@@ -23,7 +23,7 @@ internal sealed class PlayedSource(Socket socket, FrameSocket frames) : IDisposa
         var port = (uint)((IPEndPoint)listener.LocalEndPoint!).Port;
         decode.Start(
             Start("a", prompt, 10, SequencePart.Decode), new DataAddress { Host = "127.0.0.1", Port = port });
-        var socket = await listener.AcceptAsync();
+        var socket = await listener.AcceptAsync().WaitAsync(TimeSpan.FromSeconds(30));
         var source = new PlayedSource(socket, new FrameSocket(socket));
         await source.SendAsync(new DataMessage { Greeting = new Greeting() });
         Assert.NotNull((await source.NextAsync()).Attach);

@@ -121,7 +121,7 @@ public sealed class PrefixFetchTests
     /// <summary>The holder hears of the link's end a moment after the puller.</summary>
     private static async Task AssertUnpinnedAsync(HandoffBench holder)
     {
-        for (var i = 0; i < 400 && holder.Engine.Load.PinnedBlocks > 0; i++) await Task.Delay(10);
+        for (var i = 0; i < 4000 && holder.Engine.Load.PinnedBlocks > 0; i++) await Task.Delay(10);
         await holder.AssertAllReturnedAsync();
     }
 

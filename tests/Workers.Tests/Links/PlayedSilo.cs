@@ -20,9 +20,6 @@ internal sealed class PlayedSilo : IDisposable
 
     public string Address => $"127.0.0.1:{((IPEndPoint)_listener.LocalEndPoint!).Port}";
 
-    /// <summary>Somebody has connected and was not accepted yet.</summary>
-    public bool HasWaiting => _listener.Poll(TimeSpan.Zero, SelectMode.SelectRead);
-
     public static HelloReply Welcome(string silo = "silo-0") => new()
     {
         Accepted = true,
@@ -43,6 +40,26 @@ internal sealed class PlayedSilo : IDisposable
         var link = await AcceptAsync();
         await link.SendAsync(new SiloMessage { Welcome = reply });
         return link;
+    }
+
+    /// <summary>Nobody connects for half a second, which is some retries' time. One that is on its way may come.
+    /// </summary>
+    public async Task WhenLeftAloneAsync()
+    {
+        for (var attempts = 0; attempts < 10; attempts++)
+        {
+            using var quiet = new CancellationTokenSource(TimeSpan.FromSeconds(0.5));
+            try
+            {
+                (await _listener.AcceptAsync(quiet.Token)).Dispose();
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+        }
+
+        Assert.Fail("The worker connects again and again.");
     }
 
     public void Dispose() => _listener.Dispose();

@@ -86,7 +86,7 @@ public sealed class SiloLinkTests
         {
             await link.StartAsync(Start("old", Prompt(1, 30), maxOutput: 300));
             await link.NextAsync(message => message.Tokens is not null);
-            worker.Runner.BeforeRun = _ => worker.Gate.Wait();
+            worker.Runner.BeforeRun = _ => worker.Gate.Wait(TimeSpan.FromSeconds(30));
         }
 
         using var next = await silo.AcceptAsync(PlayedSilo.Welcome());
@@ -180,9 +180,7 @@ public sealed class SiloLinkTests
         await link.SendAsync(Silos(first.Address));
         await link.StartAsync(Start("a", Prompt(1, 5), maxOutput: 3));
         Assert.Equal(3, (await link.TokensAsync("a")).Count);
-        while (second.HasWaiting) (await second.AcceptAsync()).Dispose();
-        await Task.Delay(TimeSpan.FromSeconds(0.5));
-        Assert.False(second.HasWaiting);
+        await second.WhenLeftAloneAsync();
 
         // The positive control: told of again, it is linked again.
         await link.SendAsync(Silos(first.Address, second.Address));
@@ -224,7 +222,7 @@ public sealed class SiloLinkTests
         await link.StartAsync(Start("a", Prompt(1, 5), maxOutput: 50));
         await link.NextAsync(message => message.Event?.Kind == SequenceEventKind.Accepted);
         worker.Engine.Post(new EngineCommand.Drain());
-        await worker.Engine.Drained;
+        await worker.Engine.Drained.WaitAsync(TimeSpan.FromSeconds(30));
         var stopped = worker.StopAsync();
         Assert.Equal(50, (await link.TokensAsync("a")).Count);
         await stopped;

@@ -47,12 +47,12 @@ internal sealed class MigrationBench : IAsyncDisposable
             StepBudgetTokens = budget,
             MigrationsMax = migrationsMax,
             PrefixCache = prefixCache,
-            FreezeLimit = freezeLimit ?? TimeSpan.FromSeconds(5),
+            FreezeLimit = freezeLimit ?? TimeSpan.FromSeconds(20),
         }, pulls: null, hold: null, time, NullLogger.Instance, _migrations);
         _server.Start((channel, first) => first.Migrate is null
             ? null
             : new MigrationConnection(
-                channel, first.Migrate, Identity, Engine.Post, hold: null, time, NullLogger.Instance));
+                channel, first.Migrate, Identity, Post, hold: null, time, NullLogger.Instance));
         Engine.Start();
     }
 
@@ -63,6 +63,9 @@ internal sealed class MigrationBench : IAsyncDisposable
     public Engine Engine { get; }
 
     public RecordingOwner Owner { get; } = new();
+
+    /// <summary>What targets of its sequences have said, as a source.</summary>
+    public TargetSigns Targets { get; } = new();
 
     public DataAddress Address => new()
     {
@@ -89,6 +92,22 @@ internal sealed class MigrationBench : IAsyncDisposable
         new EngineCommand.Abort(owner ?? Owner, new Krewe.Abstractions.SequenceKey(request, 0, epoch), "test"));
 
     /// <summary>
+    /// The first <paramref name="steps"/> steps are computed at once; those behind them wait for a target and then keep
+    /// pace with it: what runs here cannot end before it has moved.
+    /// </summary>
+    public void KeepPaceAfter(int steps)
+    {
+        var hasTarget = false;
+        Runner.BeforeRun = _ =>
+        {
+            // As of the turn before: 0 again once the target is gone, or was given up.
+            var moving = Engine.Load.Migrations > 0;
+            hasTarget |= moving;
+            if (Runner.Steps >= steps && (moving || !hasTarget)) Targets.KeepPace();
+        };
+    }
+
+    /// <summary>
     /// Ends the engine and checks that nothing is held any more. To be called when all sequences are over.
     /// </summary>
     public async Task AssertAllReturnedAsync()
@@ -99,6 +118,12 @@ internal sealed class MigrationBench : IAsyncDisposable
         Assert.Equal(0, Engine.Load.PinnedBlocks);
         Assert.Equal(0, Engine.Load.Leases);
         Assert.Equal(0, Engine.Load.Migrations);
+    }
+
+    private void Post(EngineCommand command)
+    {
+        Engine.Post(command);
+        Targets.Posted(command);
     }
 
     public async ValueTask DisposeAsync()

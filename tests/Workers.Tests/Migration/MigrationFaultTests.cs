@@ -152,7 +152,7 @@ public sealed class MigrationFaultTests
         var epoch = 2;
         foreach (var (name, play) in faults)
         {
-            using var source = await PlaySourceAsync(target, epoch);
+            using var source = await PlaySourceAsync(target, epoch, leaseMs: name == "silence" ? 400u : 10_000);
             await play(source);
             await target.Owner.WhenReleasedAsync("a", epoch);
             Assert.True(
@@ -178,7 +178,7 @@ public sealed class MigrationFaultTests
     private static async Task<MigrationBench> RunAsync(TimeSpan? freezeLimit = null)
     {
         var source = new MigrationBench(freezeLimit: freezeLimit);
-        source.Runner.BeforeRun = _ => Thread.Sleep(3);
+        source.KeepPaceAfter(12);
         source.Start(Start("a", ThePrompt, Output));
         await source.Owner.WhenTokensAsync("a", 2);
         return source;
@@ -232,13 +232,13 @@ public sealed class MigrationFaultTests
         }
     }
 
-    private static async Task<PlayedSource> PlaySourceAsync(MigrationBench target, int epoch)
+    private static async Task<PlayedSource> PlaySourceAsync(MigrationBench target, int epoch, uint leaseMs = 10_000)
     {
         using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         listener.Listen();
         var start = Start("a", ThePrompt, 10, SequencePart.Migrate, epoch);
-        start.LeaseMs = 400;
+        start.LeaseMs = leaseMs;
         start.SourceEpoch = 1;
         start.Source = new DataAddress
         {
@@ -246,7 +246,7 @@ public sealed class MigrationFaultTests
             Port = (uint)((IPEndPoint)listener.LocalEndPoint!).Port,
         };
         target.Start(start);
-        var socket = await listener.AcceptAsync();
+        var socket = await listener.AcceptAsync().WaitAsync(TimeSpan.FromSeconds(30));
         var source = new PlayedSource(socket, new FrameSocket(socket));
         await source.SendAsync(new DataMessage { Greeting = new Greeting() });
         Assert.NotNull((await source.NextAsync()).Attach);

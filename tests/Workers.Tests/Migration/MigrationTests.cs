@@ -16,7 +16,7 @@ public sealed class MigrationTests
     {
         await using var source = new MigrationBench(hostMemory: hostMemory, transport: transport);
         await using var target = new MigrationBench(hostMemory: hostMemory, transport: transport);
-        SlowDown(source, target);
+        source.KeepPaceAfter(20);
         var prompt = Prompt(1, 100);
         source.Start(Start("a", prompt, 60));
         await source.Owner.WhenTokensAsync("a", 10);
@@ -53,10 +53,12 @@ public sealed class MigrationTests
         SlowDown(first, second);
         var streams = new MovingStreams(first, second);
         var prompt = Prompt(promptLength, promptLength);
-        for (var i = 0; i < 12; i++)
+        // Twelve streams, and more where a busy machine lets them end before they move.
+        for (var i = 0; i < 12 || (streams.Moves <= 5 && i < 200); i++)
         {
             var name = $"s{i}";
-            streams.Begin(name, prompt, 3 + (5 * i), worker: i % 2);
+            var length = 3 + (5 * (i % 12));
+            streams.Begin(name, prompt, length, worker: i % 2);
             var done = streams.WhenDoneAsync(name);
             while (!done.IsCompleted)
             {
@@ -65,7 +67,7 @@ public sealed class MigrationTests
                 await Task.Delay(1);
             }
 
-            Assert.Equal(FakeRunner.Answer(prompt, 3 + (5 * i)), await done);
+            Assert.Equal(FakeRunner.Answer(prompt, length), await done);
         }
 
         Assert.True(streams.Moves > 5, $"{streams.Moves} moves: the test tests nothing");
@@ -79,20 +81,18 @@ public sealed class MigrationTests
     {
         await using var source = new MigrationBench(budget: 16, prefixCache: false);
         await using var target = new MigrationBench(budget: 16, prefixCache: false);
-        var gate = new ManualResetEventSlim();
-        var steps = 0;
+
+        // A step computes one block. The target comes before the sixth step, and from then on it has what was computed
+        // before more is: each step is a round, and the source freezes after the last round.
         source.Runner.BeforeRun = _ =>
         {
-            if (++steps == 5) gate.Wait(TimeSpan.FromSeconds(20));
-            else Thread.Sleep(5);
+            if (source.Runner.Steps >= 5) source.Targets.WaitForTarget();
+            if (source.Runner.Steps >= 6) source.Targets.WaitForBlocks(source.Runner.Steps);
         };
         var prompt = Prompt(2, 300);
         source.Start(Start("a", prompt, 20));
         await source.Owner.WhenAsync("a", SequenceEventKind.PrefillStarted);
         target.Take(Start("a", prompt, 20, epoch: 2), source);
-        await target.Owner.WhenAsync("a", SequenceEventKind.MigrationStarted, epoch: 2);
-        await Task.Delay(50); // the hello waits in the source's queue, behind the step that is held
-        gate.Set();
         await target.Owner.WhenReleasedAsync("a", epoch: 2);
         await source.Owner.WhenReleasedAsync("a");
         Assert.Equal(FakeRunner.Answer(prompt, 20), target.Owner.Tokens("a", epoch: 2));
@@ -107,10 +107,17 @@ public sealed class MigrationTests
     {
         await using var source = new MigrationBench(blocks: 24);
         await using var target = new MigrationBench(blocks: 24);
-        SlowDown(source);
+        using var queued = new ManualResetEventSlim();
+        source.Runner.BeforeRun = _ =>
+        {
+            // The step behind the one that was held tells of the arrival.
+            if (source.Runner.Steps == 25) queued.Wait(TimeSpan.FromSeconds(30));
+            if (source.Runner.Steps > 26) source.Targets.KeepPace();
+        };
         source.Start(Start("first", Prompt(3, 300), 60));
         await source.Owner.WhenTokensAsync("first", 1);
         source.Start(Start("queued", Prompt(4, 200), 20));
+        queued.Set();
         await source.Owner.WhenAsync("queued", SequenceEventKind.Accepted);
         target.Take(Start("queued", Prompt(4, 200), 20, epoch: 2), source);
         await target.Owner.WhenReleasedAsync("queued", epoch: 2);
@@ -126,7 +133,7 @@ public sealed class MigrationTests
     {
         await using var source = new MigrationBench();
         await using var target = new MigrationBench();
-        SlowDown(source, target);
+        source.KeepPaceAfter(20);
         var (prompt, owner) = (Prompt(5, 20), new LogprobOwner());
         source.Start(WithLogprobs(Start("a", prompt, 60)));
         await source.Owner.WhenTokensAsync("a", 12);
@@ -135,7 +142,7 @@ public sealed class MigrationTests
         target.Take(
             WithLogprobs(Start("a", prompt, 60, epoch: 2, output: source.Owner.Tokens("a")[..3])), source,
             owner: owner);
-        await owner.Released.Task.WaitAsync(TimeSpan.FromSeconds(20));
+        await owner.Released.Task.WaitAsync(TimeSpan.FromSeconds(30));
         Assert.Equal(Enumerable.Range(3, 57), owner.Indices);
         Assert.Equal(57, owner.Logprobs);
         await source.Owner.WhenReleasedAsync("a");
@@ -148,13 +155,18 @@ public sealed class MigrationTests
     {
         await using var source = new MigrationBench();
         await using var target = new MigrationBench(blocks: 4);
-        SlowDown(source);
+        using var refused = new ManualResetEventSlim();
+        source.Runner.BeforeRun = _ =>
+        {
+            if (source.Runner.Steps == 20) refused.Wait(TimeSpan.FromSeconds(30));
+        };
         source.Start(Start("a", Prompt(6, 100), 40));
         await source.Owner.WhenTokensAsync("a", 2);
         target.Take(Start("a", Prompt(6, 100), 40, epoch: 2, output: source.Owner.Tokens("a")), source);
         await target.Owner.WhenReleasedAsync("a", epoch: 2);
         Assert.Contains("KV blocks", target.Owner.Event("a", SequenceEventKind.Failed, 2).Message,
             StringComparison.Ordinal);
+        refused.Set();
         await source.Owner.WhenReleasedAsync("a");
         Assert.Equal(FakeRunner.Answer(Prompt(6, 100), 40), source.Owner.Tokens("a"));
         await source.AssertAllReturnedAsync();
@@ -187,13 +199,15 @@ public sealed class MigrationTests
     {
         await using var source = new MigrationBench(migrationsMax: 1);
         await using var target = new MigrationBench();
-        SlowDown(source);
+        using var held = new ManualResetEventSlim();
+        source.Runner.BeforeRun = _ => held.Wait(TimeSpan.FromSeconds(30));
         var streams = new MovingStreams(source, target);
         for (var i = 0; i < 6; i++) streams.Begin($"s{i}", Prompt(i, 40), 40, worker: 0);
         for (var i = 0; i < 6; i++) streams.TryMove($"s{i}", 1);
+        await streams.WhenAsync(() => streams.Stays > 0);
+        held.Set();
         for (var i = 0; i < 6; i++)
             Assert.Equal(FakeRunner.Answer(Prompt(i, 40), 40), await streams.WhenDoneAsync($"s{i}"));
-        Assert.True(streams.Stays > 0);
         await streams.WhenQuietAsync();
         await source.AssertAllReturnedAsync();
         await target.AssertAllReturnedAsync();
@@ -208,11 +222,14 @@ public sealed class MigrationTests
         SlowDown(first, second, third);
         var streams = new MovingStreams(first, second, third);
         var random = new Random(20261128);
-        var (prompts, lengths, cancelled) = (new int[200][], new int[200], new HashSet<int>());
+        var (prompts, lengths, cancelled) = (new int[2000][], new int[2000], new HashSet<int>());
         var pending = new List<int>();
-        for (var next = 0; next < prompts.Length || pending.Count > 0;)
+
+        // 200 streams, and more where a busy machine lets streams end before they move.
+        bool Wanted(int next) => next < 200 || (next < prompts.Length && streams.Moves <= 100);
+        for (var next = 0; Wanted(next) || pending.Count > 0;)
         {
-            while (next < prompts.Length && pending.Count < 10)
+            while (Wanted(next) && pending.Count < 10)
             {
                 prompts[next] = Prompt(next % 20, random.Next(1, 120));
                 lengths[next] = random.Next(1, 120);

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Krewe.Abstractions.Wire;
 using static Krewe.Workers.Tests.EngineBench;
 
@@ -9,6 +10,8 @@ namespace Krewe.Workers.Tests;
 /// </summary>
 internal sealed class MovingStreams
 {
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
+
     private readonly Lock _lock = new();
     private readonly MigrationBench[] _workers;
     private readonly WorkerOwner[] _owners;
@@ -26,6 +29,8 @@ internal sealed class MovingStreams
 
     /// <summary>Migrations that did not, for any reason.</summary>
     public int Stays { get; private set; }
+
+    private IEnumerable<Stream> Held => _streams.Values.Where(stream => stream.Held != 0);
 
     public void Begin(string name, int[] prompt, int maxOutput, int worker)
     {
@@ -67,7 +72,7 @@ internal sealed class MovingStreams
     {
         Task done;
         lock (_lock) done = _streams[name].Done.Task;
-        await done.WaitAsync(TimeSpan.FromSeconds(60));
+        await done.WaitAsync(Limit);
         lock (_lock)
         {
             Assert.Null(_violation);
@@ -76,20 +81,19 @@ internal sealed class MovingStreams
     }
 
     /// <summary>Every worker has said RELEASED of everything it accepted.</summary>
-    public async Task WhenQuietAsync()
+    public Task WhenQuietAsync() => WhenAsync(() => !Held.Any());
+
+    public async Task WhenAsync(Func<bool> condition)
     {
-        for (var i = 0; i < 2000; i++)
+        for (var clock = Stopwatch.StartNew(); ; await Task.Delay(1))
         {
             lock (_lock)
             {
                 Assert.Null(_violation);
-                if (_streams.Values.All(stream => stream.Held == 0)) return;
+                if (condition()) return;
+                Assert.True(clock.Elapsed < Limit, $"{Moves} moves, {Stays} stays; held: {string.Join(", ", Held)}");
             }
-
-            await Task.Delay(5);
         }
-
-        Assert.Fail($"still held: {string.Join(", ", _streams.Values.Where(stream => stream.Held != 0))}");
     }
 
     private void AbortAll(Stream stream)

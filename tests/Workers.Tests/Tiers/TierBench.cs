@@ -94,7 +94,7 @@ internal sealed class TierBench : IAsyncDisposable
 
     public async Task TurnUntilAsync(Func<bool> done)
     {
-        var limit = DateTime.UtcNow.AddSeconds(20);
+        var limit = DateTime.UtcNow.AddSeconds(60);
         while (true)
         {
             while (Engine.Turn()) Engine.CheckIntegrity();
@@ -105,7 +105,7 @@ internal sealed class TierBench : IAsyncDisposable
     }
 
     /// <summary>Computes nothing more, but lets what was spilled reach the disk.</summary>
-    public Task WaitForSpillsAsync() => Tiers.Store.FlushAsync().WaitAsync(TimeSpan.FromSeconds(20));
+    public Task WaitForSpillsAsync() => Tiers.Store.FlushAsync().WaitAsync(TimeSpan.FromSeconds(60));
 
     /// <summary>Fills the pool with another prompt's blocks, so that what was there is evicted.</summary>
     public async Task EvictAllAsync(string name)

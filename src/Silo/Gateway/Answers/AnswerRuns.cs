@@ -45,8 +45,15 @@ internal sealed class AnswerRuns(
             return;
         }
 
-        await run.DisposeAsync();
-        run.Vacate();
+        try
+        {
+            await run.DisposeAsync();
+        }
+        finally
+        {
+            // Whatever could not be ended, its place is free: a drain waits for the last one.
+            run.Vacate();
+        }
     }
 
     private async Task<AnswerRun> EnterAsync(
@@ -54,9 +61,10 @@ internal sealed class AnswerRuns(
     {
         var place = Admit(request);
         Turn? turn = null;
-        var entries = recorder.Open(request);
+        TraceEntry[]? entries = null;
         try
         {
+            entries = recorder.Open(request);
             turn = await line.TakeAsync(request, cancellationToken);
             var run = await generator.StartAsync(turn.Dispatched(), resumes);
             run.Occupy(place, turn, tokens => recorder.Close(entries, tokens));
