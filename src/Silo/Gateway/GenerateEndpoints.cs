@@ -43,7 +43,7 @@ internal sealed class GenerateEndpoints(
         return TenantRules.Apply(
             kinds.Read(origin, new Arrival(
                 headers.RequestId, entropy.NextSeed(), now, now + options.Cluster.RequestTimeout,
-                headers.IsResumable ? origin.Write() : null)),
+                headers.IsResumable ? origin.Write() : null, context.Caller().Tenant.Name)),
             context.Caller().Tenant);
     }
 
