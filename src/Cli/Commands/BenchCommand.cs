@@ -38,6 +38,7 @@ internal sealed class BenchCommand : Command
         Add(new BenchBatchCommand(terminal));
         Add(new BenchGatewayCommand(terminal));
         Add(new BenchSoakCommand(terminal));
+        Add(new BenchPromptsCommand(terminal));
         Add(new BenchHitsCommand(terminal));
         Add(new BenchGatewayWorkerCommand());
         Add(new BenchGatewaySourceCommand());

@@ -159,6 +159,7 @@ internal sealed class BenchTenantsFloodCommand : Command
 [JsonSerializable(typeof(TraceRunReport))]
 [JsonSerializable(typeof(GatewayBenchReport))]
 [JsonSerializable(typeof(SoakReport))]
+[JsonSerializable(typeof(LongPromptReport))]
 [JsonSerializable(typeof(HitTimingReport))]
 [JsonSerializable(typeof(JsonElement))]
 internal sealed partial class LoadJson : JsonSerializerContext;

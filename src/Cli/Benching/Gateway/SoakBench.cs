@@ -29,9 +29,11 @@ internal sealed class SoakBench(
     private const int LongestPrompt = 400;
     private const int OutputTokens = 8;
 
+    /// <summary>Prompts come again: what a silo remembers of routed prompts is bounded, and would fill for hours.</summary>
+    private const int DifferentPrompts = 2000;
+
     private static readonly TimeSpan SampleEvery = TimeSpan.FromMinutes(1);
 
-    private readonly Random _random = new(31);
     private long _sent;
     private long _failed;
 
@@ -83,7 +85,8 @@ internal sealed class SoakBench(
 
     private async Task SendAsync(HttpClient http, Kind kind, CancellationToken cancellationToken)
     {
-        var prompt = LoadPlan.Prompt(_random, _random.Next(1, LongestPrompt), model.Config.VocabularySize);
+        var drawn = new Random((int)(_sent % DifferentPrompts));
+        var prompt = LoadPlan.Prompt(drawn, drawn.Next(1, LongestPrompt), model.Config.VocabularySize);
         if (prompt.Length > 1) prompt[1] = 10; // ms between two tokens
         var asked = new CompletionAsked(prompt, kind == Kind.Refused ? -1 : OutputTokens)
         {
