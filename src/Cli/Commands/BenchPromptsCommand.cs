@@ -38,7 +38,8 @@ internal sealed class BenchPromptsCommand : Command
 
     private static void Print(LongPromptReport report, Terminal terminal)
     {
-        foreach (var (name, figures) in ((string, LongPromptFigures)[])[("token ids", report.Ids), ("text", report.Text)])
+        foreach (var (name, figures) in ((string, LongPromptFigures)[])[
+            ("token ids", report.Ids), ("text", report.Text)])
         {
             terminal.Out.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,

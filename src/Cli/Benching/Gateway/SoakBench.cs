@@ -29,7 +29,8 @@ internal sealed class SoakBench(
     private const int LongestPrompt = 400;
     private const int OutputTokens = 8;
 
-    /// <summary>Prompts come again: what a silo remembers of routed prompts is bounded, and would fill for hours.</summary>
+    /// <summary>Then they come again: what a silo remembers of routed prompts is bounded, and would fill for hours.
+    /// </summary>
     private const int DifferentPrompts = 2000;
 
     private static readonly TimeSpan SampleEvery = TimeSpan.FromMinutes(1);
