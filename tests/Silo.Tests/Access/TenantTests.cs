@@ -207,7 +207,7 @@ public sealed class TenantTests
         await using var harness = await StartAsync(keys);
         static string Constrained(int number) => string.Create(
             CultureInfo.InvariantCulture,
-            $$"""{"prompt":[5],"max_tokens":2,"structured_outputs":{"regex":"a{{{number}}}b*"}}""");
+            $$"""{"prompt":[5],"max_tokens":2,"structured_outputs":{"regex":"a{{number}}b*"} }""");
         HttpResponseMessage? refused = null;
         var allowed = 0;
         for (; refused is null; allowed++)
