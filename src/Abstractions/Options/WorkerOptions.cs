@@ -174,6 +174,11 @@ public sealed record WorkerOptions
     /// </summary>
     public IPEndPoint? TestDataProxy { get; init; }
 
+    /// <summary>
+    /// For measurements of who waits for whom: nothing is computed, each row of a step takes so long. Null = computes.
+    /// </summary>
+    public TimeSpan? TestRowTime { get; init; }
+
     /// <summary>Every error of these settings at once.</summary>
     public IEnumerable<string> Validate()
     {

@@ -84,11 +84,13 @@ internal sealed class EngineSettings
     private readonly Option<IPEndPoint?> _dataProxy = Setting.OptionalEndpoint(
         "--test-data-proxy", "Where outgoing data links go instead.");
 
+    private readonly Option<double?> _rowMicroseconds = new("--test-row-us") { Hidden = true };
+
     public void AddTo(Command command)
     {
         foreach (var option in (Option[])[_device, _threads, _pin, _weights, _kvMemory, _kvFormat, _stepTokens, _sloItl,
             _maxRunning, _eviction, _noPrefixCache, _kvTransport, _dataLinkMbit, _drainGrace, _metrics,
-            _blockingMigration, _holdFile, _dataProxy])
+            _blockingMigration, _holdFile, _dataProxy, _rowMicroseconds])
             command.Add(option);
         _dataProxy.Hidden = true;
         _cuda.AddTo(command);
@@ -119,6 +121,7 @@ internal sealed class EngineSettings
         Metrics = result.GetValue(_metrics) is { } first ? new IPEndPoint(first.Address, first.Port + index) : null,
         TestHoldFile = result.GetValue(_holdFile),
         TestDataProxy = result.GetValue(_dataProxy),
+        TestRowTime = result.GetValue(_rowMicroseconds) is { } us ? TimeSpan.FromMicroseconds(us) : null,
     };
 
     public static IEnumerable<string> ToArguments(WorkerOptions options)
@@ -147,6 +150,12 @@ internal sealed class EngineSettings
             arguments.AddRange(["--data-link-mbit", Text((int)(rate / BytesPerMbit))]);
         if (options.TestDataProxy is { } proxy) arguments.AddRange(["--test-data-proxy", proxy.ToString()]);
         if (options.TestHoldFile is { } file) arguments.AddRange(["--test-hold-file", file]);
+        if (options.TestRowTime is { } rowTime)
+        {
+            arguments.AddRange(
+                ["--test-row-us", rowTime.TotalMicroseconds.ToString(CultureInfo.InvariantCulture)]);
+        }
+
         return arguments;
     }
 

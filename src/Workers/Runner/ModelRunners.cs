@@ -53,11 +53,22 @@ public static partial class ModelRunners
     {
         var choice = DeviceChoice.For(model.Config, options);
         if (choice.Reason is { } reason) LogFallback(logger, reason);
+        if (options.TestRowTime is { } rowTime) return CreatePaced(model, options, rowTime, shareKv);
         var runner = Create(
             model, choice.Device, options.KvFormat, options.BlockTokens, options.KvMemoryBytes, options.Threads,
             options.Weights, options.PinnedCores, shareKv, options.Cuda);
         if (runner is CudaModelRunner { ShareRefusal: { } refusal }) LogNotShared(logger, refusal);
         return runner;
+    }
+
+    private static PacedRunner CreatePaced(ModelFolder model, WorkerOptions options, TimeSpan rowTime, bool shareKv)
+    {
+        var config = model.Config;
+        var geometry = new KvGeometry(
+            config.Layers, config.KvHeads, config.HeadDim, options.BlockTokens,
+            options.KvFormat ?? KvFormatOf(config.WeightType));
+        return new PacedRunner(
+            model, new CpuKvArena(geometry, options.KvMemoryBytes, shareKv), rowTime, TimeProvider.System);
     }
 
     /// <summary>The runner of an assembly that only builds with -p:WithTorchSharp=true have beside them.</summary>
