@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using Krewe.Abstractions;
-using Krewe.Cuda.Tests.Kernels;
 using Krewe.Kernels;
 using Krewe.Kernels.Cuda;
 using Krewe.Workers;
