@@ -8,9 +8,9 @@ namespace Krewe.Abstractions;
 
 /// <summary>
 /// CRC-32C by folding with 512-bit carry-less multiplications (Gopal et al., "Fast CRC Computation for Generic
-/// Polynomials Using PCLMULQDQ Instruction", Intel 2009): a register is replaced by itself times x^2048 and the bytes 256
-/// further on, until 256 bytes are left that have the checksum of all. Faster than memory delivers; the instruction
-/// alone is not.
+/// Polynomials Using PCLMULQDQ Instruction", Intel 2009): a register is replaced by itself times x^2048 and the bytes
+/// 256 further on, until 256 bytes are left that have the checksum of all. Faster than memory delivers; the
+/// instruction alone is not.
 /// </summary>
 internal static class Crc32CFold
 {
@@ -66,7 +66,8 @@ internal static class Crc32CFold
     }
 
     // Bits are reflected: of each 128, the lower word has the higher powers (64 more), and a product of two reflected
-    // words is one power of x too high, which the keys make up for. A key is a remainder, in the upper half of its word.
+    // words is one power of x too high, which the keys make up for. A key is a remainder, in the upper half of its
+    // word.
     private static Vector512<ulong> KeysOf(int bits) => Vector512.Create(
         Vector256.Create(Vector128.Create(Key(bits + 63), Key(bits - 1))));
 

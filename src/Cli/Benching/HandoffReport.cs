@@ -16,7 +16,8 @@ internal sealed record HandoffReport
     public void Print(Terminal terminal)
     {
         var ansi = terminal.Ansi();
-        var table = new Table().AddColumns("transport", "bytes", "GB/s", "limit", "limit GB/s", "of the limit", "median");
+        var table = new Table().AddColumns(
+            "transport", "bytes", "GB/s", "limit", "limit GB/s", "of the limit", "median");
         foreach (var row in Transports)
         {
             table.AddRow(
