@@ -51,11 +51,12 @@ public class ChatTemplateTests
     [InlineData("{{ ('x' * 9000000).replace('x', 'yyyyyyyyyyyy') }}")]
     [InlineData("{{ range(90000) | join('x' * 9000) }}")]
     [InlineData("{% for a in range(90000) %}{{ 'x' * 9000 }}{% endfor %}")]
-    public void A_hostile_template_ends_in_an_error_within_a_second_or_two(string source)
+    public void A_hostile_template_ends_in_an_error(string source)
     {
+        // A second or so where nothing else runs; without its limits it would take hours, or all memory.
         var watch = Stopwatch.StartNew();
         Assert.Throws<TemplateException>(() => ChatTemplate.Parse(source).Render(Empty));
-        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(10), $"it took {watch.Elapsed}");
+        Assert.True(watch.Elapsed < TimeSpan.FromMinutes(1), $"it took {watch.Elapsed}");
     }
 
     [Theory]
