@@ -98,14 +98,18 @@ public sealed partial class KreweCluster : IAsyncDisposable
     public void Hold(string phase, string role)
     {
         File.WriteAllText($"{HoldFile}.new", $"{phase} {role}");
-        File.Move($"{HoldFile}.new", HoldFile);
+        // A case that failed may have left one behind.
+        File.Move($"{HoldFile}.new", HoldFile, overwrite: true);
     }
+
+    /// <summary>No worker has come to the phase that was asked for.</summary>
+    public bool IsHoldWaiting => File.Exists(HoldFile);
 
     /// <summary>Waits until a worker stays in the phase that was asked for.</summary>
     public async Task WhenHeldAsync()
     {
         var clock = Stopwatch.StartNew();
-        while (File.Exists(HoldFile))
+        while (IsHoldWaiting)
         {
             Assert.True(
                 clock.Elapsed < TimeSpan.FromSeconds(30),

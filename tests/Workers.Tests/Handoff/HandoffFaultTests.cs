@@ -248,6 +248,7 @@ public sealed class HandoffFaultTests
         decode.Start(Start("a", ThePrompt, 10, SequencePart.Decode), prefill.Address);
         await decode.Owner.WhenReleasedAsync("a");
         Assert.Equal(FakeRunner.Answer(ThePrompt, 10), decode.Owner.Tokens("a"));
+        await prefill.Owner.WhenReleasedAsync("a");
         await prefill.AssertAllReturnedAsync();
     }
 
