@@ -23,8 +23,8 @@ internal static class LoadPlan
     }
 
     /// <summary>
-    /// A trace's requests, the first at once: prompts whose blocks have one id have the same tokens there, and no others
-    /// have. Cut to what the context takes, the prompt at its end.
+    /// A trace's requests, the first at once. Prompts whose blocks have one id have the same tokens there, and no
+    /// others have. Cut to what the context takes, the prompt at its end.
     /// </summary>
     public static List<LoadRequest> Of(Trace trace, int contextTokens, int vocabularySize, int seed, string? key)
     {
