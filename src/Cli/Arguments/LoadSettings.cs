@@ -56,15 +56,15 @@ internal sealed class LoadSettings
     }
 
     /// <summary>Loads the server and prints what came of it.</summary>
-    /// <param name="model">Of a server of its own.</param>
+    /// <param name="model">Finds the model of a server of its own; not asked where a server is given.</param>
     /// <param name="concurrency">Null = as many at once as are due.</param>
     public async Task<int> RunAsync(
-        ParseResult result, string path, TraceFormat format, string model, int? concurrency, bool json,
+        ParseResult result, string path, TraceFormat format, Func<string> model, int? concurrency, bool json,
         Terminal terminal, CancellationToken cancellationToken)
     {
         var trace = Read(result, path, format);
         await using var own = result.GetValue(_url) is null
-            ? await BenchCluster.StartAsync(["--model", model], terminal, cancellationToken)
+            ? await BenchCluster.StartAsync(["--model", model()], terminal, cancellationToken)
             : null;
         using var http = new HttpClient
         {

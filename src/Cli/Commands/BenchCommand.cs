@@ -106,7 +106,7 @@ internal sealed class BenchCommand : Command
             }
 
             return await _load!.RunAsync(
-                result, file, known, _settings.ModelFolder(result), _settings.AtOnce(result),
+                result, file, known, () => _settings.ModelFolder(result), _settings.AtOnce(result),
                 _settings.WantsJson(result), _terminal, cancellationToken);
         }
     }

@@ -33,7 +33,7 @@ internal sealed class ReplayCommand : Command
         foreach (var option in (Option[])[_format, _model, _concurrency, _json]) Add(option);
         _load.AddTo(this);
         SetAction((result, cancellationToken) => _load.RunAsync(
-            result, result.GetValue(_file)!, _format.Read(result), result.GetValue(_model) ?? BundledModel.Find(),
-            result.GetValue(_concurrency), result.GetValue(_json), _terminal, cancellationToken));
+            result, result.GetValue(_file)!, _format.Read(result),
+            () => result.GetValue(_model) ?? BundledModel.Find(), result.GetValue(_concurrency), result.GetValue(_json), _terminal, cancellationToken));
     }
 }

@@ -23,15 +23,17 @@ internal static class LoadPlan
     }
 
     /// <summary>
-    /// A trace's requests: prompts whose blocks have one id have the same tokens there, and no others have. Cut to what
-    /// the context takes, the prompt at its end.
+    /// A trace's requests, the first at once. Prompts whose blocks have one id have the same tokens there, and no
+    /// others have. Cut to what the context takes, the prompt at its end.
     /// </summary>
     public static List<LoadRequest> Of(Trace trace, int contextTokens, int vocabularySize, int seed, string? key)
     {
         var random = new Random(seed);
         List<LoadRequest> plan = [];
+        long? first = null;
         foreach (var request in trace.Requests)
         {
+            first ??= request.ArrivalNs;
             var output = Math.Clamp(request.OutputTokens, 1, contextTokens - 1);
             var prompt = Prompt(random, Math.Min(request.PromptTokens, contextTokens - output), vocabularySize);
             for (var block = 0; block < request.HashCount; block++)
@@ -43,7 +45,7 @@ internal static class LoadPlan
                     prompt[i] = shared.Next(vocabularySize);
             }
 
-            plan.Add(new LoadRequest(TimeSpan.FromTicks(request.ArrivalNs / 100), prompt, output, key));
+            plan.Add(new LoadRequest(TimeSpan.FromTicks((request.ArrivalNs - first.Value) / 100), prompt, output, key));
         }
 
         return plan;

@@ -12,7 +12,8 @@ namespace Krewe.Silo.Gateway.Requests;
 /// <param name="ArrivedAt">UTC.</param>
 /// <param name="Deadline">UTC.</param>
 /// <param name="Answer">For <see cref="RequestSpec.Answer"/>; null for a request that nobody can resume.</param>
-/// <param name="Tenant">Who pays for work that reading it makes; "" = nobody is told apart, or it was paid for.</param>
+/// <param name="Tenant">Who pays for work that reading it makes; "" = not limited: nobody is told apart, or a
+/// batch, whose lines are read one after the other.</param>
 internal sealed record Arrival(
     string RequestId, long DrawnSeed, DateTimeOffset ArrivedAt, DateTimeOffset Deadline, string? Answer = null,
     string Tenant = "");
