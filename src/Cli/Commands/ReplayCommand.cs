@@ -34,6 +34,7 @@ internal sealed class ReplayCommand : Command
         _load.AddTo(this);
         SetAction((result, cancellationToken) => _load.RunAsync(
             result, result.GetValue(_file)!, _format.Read(result),
-            () => result.GetValue(_model) ?? BundledModel.Find(), result.GetValue(_concurrency), result.GetValue(_json), _terminal, cancellationToken));
+            () => result.GetValue(_model) ?? BundledModel.Find(), result.GetValue(_concurrency), result.GetValue(_json),
+            _terminal, cancellationToken));
     }
 }
