@@ -12,6 +12,7 @@ internal sealed unsafe class Emulator
     private readonly delegate* unmanaged<byte*, int, int, int> _fail;
     private readonly delegate* unmanaged<int, int> _live;
     private readonly delegate* unmanaged<int, int, int, int, long, int> _settings;
+    private readonly delegate* unmanaged<int, int> _ownHandles;
 
     public Emulator(CudaLibraries libraries)
     {
@@ -20,6 +21,7 @@ internal sealed unsafe class Emulator
         _forget = (delegate* unmanaged<int>)NativeLibrary.GetExport(library, "emulated_forget");
         _fail = (delegate* unmanaged<byte*, int, int, int>)NativeLibrary.GetExport(library, "emulated_fail");
         _live = (delegate* unmanaged<int, int>)NativeLibrary.GetExport(library, "emulated_live");
+        _ownHandles = (delegate* unmanaged<int, int>)NativeLibrary.GetExport(library, "emulated_own_handles");
         _settings = (delegate* unmanaged<int, int, int, int, long, int>)
             NativeLibrary.GetExport(library, "emulated_settings");
     }
@@ -41,8 +43,13 @@ internal sealed unsafe class Emulator
         fixed (byte* name = Encoding.UTF8.GetBytes(call + '\0')) _fail(name, after, status);
     }
 
-    /// <summary>What is out: device memory, pinned memory, streams, events, modules, graphs.</summary>
-    public string Live() => $"{_live(0)} {_live(1)} {_live(2)} {_live(3)} {_live(4)} {_live(5)}";
+    /// <summary>What is out: device memory, pinned memory, streams, events, modules, graphs, others' memory, memory
+    /// pinned for others.</summary>
+    public string Live() => $"{_live(0)} {_live(1)} {_live(2)} {_live(3)} {_live(4)} {_live(5)} {_live(6)} {_live(7)}";
+
+    /// <summary>From now on memory handles can be opened in the process that made them, until <see cref="Set"/>.
+    /// </summary>
+    public void AllowOwnHandles() => _ownHandles(1);
 
     /// <summary>Also ends whatever error state there is.</summary>
     /// <param name="order">Of fibers: 0 ascending, 1 descending, else the seed of a random order.</param>

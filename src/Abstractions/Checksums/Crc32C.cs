@@ -5,8 +5,9 @@ using System.Runtime.InteropServices;
 namespace Krewe.Abstractions;
 
 /// <summary>
-/// CRC-32C (Castagnoli). The processor's instruction takes 8 bytes a cycle but answers after three, so three parts of
-/// the data run side by side and are joined by a carry-less multiplication with x^(8·length), kept in tables.
+/// CRC-32C (Castagnoli). By folding where the processor has the instructions (<see cref="Crc32CFold"/>). Else its CRC
+/// instruction takes 8 bytes a cycle but answers after three, so three parts of the data run side by side and are
+/// joined by a carry-less multiplication with x^(8·length), kept in tables.
 /// </summary>
 public static class Crc32C
 {
@@ -19,9 +20,13 @@ public static class Crc32C
     /// <summary>
     /// Checksum of <paramref name="data"/>; pass the checksum so far as <paramref name="crc"/> to go on.
     /// </summary>
-    public static uint Compute(ReadOnlySpan<byte> data, uint crc = 0)
+    public static uint Compute(ReadOnlySpan<byte> data, uint crc = 0) => Compute(data, crc, Crc32CFold.IsSupported);
+
+    /// <summary>The same with or without folding, which must not make a difference.</summary>
+    internal static uint Compute(ReadOnlySpan<byte> data, uint crc, bool fold)
     {
         crc = ~crc;
+        if (fold && data.Length >= Crc32CFold.BytesMin) crc = Crc32CFold.Take(ref data, crc);
         crc = ThreeStreams(ref data, LongStride, LongShift, crc);
         crc = ThreeStreams(ref data, ShortStride, ShortShift, crc);
         var words = MemoryMarshal.Cast<byte, ulong>(data);

@@ -25,7 +25,8 @@ internal sealed class Crc32CShift
         _table[(byte)crc] ^ _table[256 + (byte)(crc >> 8)]
         ^ _table[512 + (byte)(crc >> 16)] ^ _table[768 + (crc >> 24)];
 
-    private static uint PowerOfX(long exponent)
+    /// <summary>x^<paramref name="exponent"/> modulo the polynomial, reflected: bit 31 is the power 0.</summary>
+    public static uint PowerOfX(long exponent)
     {
         var result = One;
         var square = One >> 1;

@@ -33,8 +33,12 @@ public interface IStoredFileGrain : IGrainWithStringKey
     /// <summary>Begins the file. Throws when its id is taken.</summary>
     Task CreateAsync(StoredFile file);
 
-    /// <summary>Adds whole lines. Durable when it returns. Throws NotFound when the file was deleted.</summary>
-    Task<StoredFile> AppendAsync(string lines);
+    /// <summary>
+    /// Adds whole lines behind the parts that the writer has seen. Durable when it returns. Null, and nothing is added,
+    /// when the file has other parts than <paramref name="parts"/>: somebody else writes it. Throws NotFound when it
+    /// was deleted.
+    /// </summary>
+    Task<StoredFile?> AppendAsync(string lines, int parts);
 
     /// <summary>Null when there is none.</summary>
     Task<StoredFile?> GetAsync();

@@ -137,6 +137,12 @@ public sealed record WorkerOptions
     /// <summary>How blocks travel from and to this worker.</summary>
     public KvTransport KvTransport { get; init; } = KvTransport.Auto;
 
+    /// <summary>
+    /// Most bytes a second that one data link may send, paced by the kernel (Linux); null = as many as the network
+    /// takes. Shared memory knows no such limit.
+    /// </summary>
+    public long? DataLinkBytesPerSecond { get; init; }
+
     /// <summary>Where GET /metrics and the health checks are answered; null = nowhere.</summary>
     public IPEndPoint? Metrics { get; init; }
 
@@ -161,6 +167,17 @@ public sealed record WorkerOptions
     /// and stays there, heartbeats going on, until it is killed.
     /// </summary>
     public string? TestHoldFile { get; init; }
+
+    /// <summary>
+    /// For fault tests: outgoing data links go to this address instead, with the real one, host:port, as their first
+    /// line. Null = directly.
+    /// </summary>
+    public IPEndPoint? TestDataProxy { get; init; }
+
+    /// <summary>
+    /// For measurements of who waits for whom: nothing is computed, each row of a step takes so long. Null = computes.
+    /// </summary>
+    public TimeSpan? TestRowTime { get; init; }
 
     /// <summary>Every error of these settings at once.</summary>
     public IEnumerable<string> Validate()
@@ -197,6 +214,10 @@ public sealed record WorkerOptions
             yield return "DataHost is empty; give an address that other workers can reach.";
         if (DrainGrace < TimeSpan.Zero)
             yield return $"DrainGrace is {DrainGrace.TotalSeconds} s; it must not be negative.";
+        if (DataLinkBytesPerSecond is not null && KvTransport != KvTransport.Tcp)
+            yield return "--data-link-mbit limits TCP links only; give --kv-transport tcp with it.";
+        if (DataLinkBytesPerSecond is not null && !OperatingSystem.IsLinux())
+            yield return "--data-link-mbit takes Linux, whose kernel paces the links.";
         if (DataPort is < 0 or > 65535) yield return $"DataPort is {DataPort}; it must be 0 to 65535.";
     }
 }

@@ -14,6 +14,8 @@ internal sealed class EngineSettings
     /// <summary>Ten tokens a second: text appears faster than it is read.</summary>
     private const int UsualSloItlMs = 100;
 
+    private const long BytesPerMbit = 125_000;
+
     private static readonly WorkerOptions Usual = new()
     {
         WorkerId = "usual",
@@ -68,6 +70,9 @@ internal sealed class EngineSettings
     private readonly UsualOption<KvTransport> _kvTransport = Setting.Choice(
         "--kv-transport", "How KV travels between workers: auto takes shared memory where it can.", Usual.KvTransport);
 
+    private readonly Option<int?> _dataLinkMbit = Setting.OptionalCount(
+        "--data-link-mbit", "Most Mbit a second that one TCP data link may send. Default: no limit.", 1, 10_000_000);
+
     private readonly Option<IPEndPoint?> _metrics = Setting.OptionalEndpoint(
         "--metrics", "Where a worker answers GET /metrics and its health checks; of several workers the first, the "
         + "others take the next ports. Default: nowhere.");
@@ -76,11 +81,18 @@ internal sealed class EngineSettings
 
     private readonly Option<string?> _holdFile = new("--test-hold-file") { Hidden = true };
 
+    private readonly Option<IPEndPoint?> _dataProxy = Setting.OptionalEndpoint(
+        "--test-data-proxy", "Where outgoing data links go instead.");
+
+    private readonly Option<double?> _rowMicroseconds = new("--test-row-us") { Hidden = true };
+
     public void AddTo(Command command)
     {
         foreach (var option in (Option[])[_device, _threads, _pin, _weights, _kvMemory, _kvFormat, _stepTokens, _sloItl,
-            _maxRunning, _eviction, _noPrefixCache, _kvTransport, _drainGrace, _metrics, _blockingMigration, _holdFile])
+            _maxRunning, _eviction, _noPrefixCache, _kvTransport, _dataLinkMbit, _drainGrace, _metrics,
+            _blockingMigration, _holdFile, _dataProxy, _rowMicroseconds])
             command.Add(option);
+        _dataProxy.Hidden = true;
         _cuda.AddTo(command);
         _tiers.AddTo(command);
     }
@@ -104,9 +116,12 @@ internal sealed class EngineSettings
         DrainGrace = _drainGrace.Read(result),
         BlockingMigration = result.GetValue(_blockingMigration),
         KvTransport = _kvTransport.Read(result),
+        DataLinkBytesPerSecond = result.GetValue(_dataLinkMbit) is { } mbit ? mbit * BytesPerMbit : null,
         KvTiers = _tiers.Read(result),
         Metrics = result.GetValue(_metrics) is { } first ? new IPEndPoint(first.Address, first.Port + index) : null,
         TestHoldFile = result.GetValue(_holdFile),
+        TestDataProxy = result.GetValue(_dataProxy),
+        TestRowTime = result.GetValue(_rowMicroseconds) is { } us ? TimeSpan.FromMicroseconds(us) : null,
     };
 
     public static IEnumerable<string> ToArguments(WorkerOptions options)
@@ -131,7 +146,16 @@ internal sealed class EngineSettings
         arguments.AddRange(TierSettings.ToArguments(options.KvTiers));
         if (options.Metrics is { } metrics) arguments.AddRange(["--metrics", metrics.ToString()]);
         if (options.BlockingMigration) arguments.Add("--blocking-migration");
+        if (options.DataLinkBytesPerSecond is { } rate)
+            arguments.AddRange(["--data-link-mbit", Text((int)(rate / BytesPerMbit))]);
+        if (options.TestDataProxy is { } proxy) arguments.AddRange(["--test-data-proxy", proxy.ToString()]);
         if (options.TestHoldFile is { } file) arguments.AddRange(["--test-hold-file", file]);
+        if (options.TestRowTime is { } rowTime)
+        {
+            arguments.AddRange(
+                ["--test-row-us", rowTime.TotalMicroseconds.ToString(CultureInfo.InvariantCulture)]);
+        }
+
         return arguments;
     }
 

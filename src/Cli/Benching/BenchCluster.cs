@@ -19,13 +19,20 @@ internal sealed class BenchCluster : IAsyncDisposable
 
     /// <summary>Throws <see cref="InvalidOperationException"/> when it does not come up.</summary>
     public static Task<BenchCluster> StartAsync(
-        string model, int threads, bool blocking, Terminal terminal, CancellationToken cancellationToken) =>
+        string model, int threads, bool blocking, int? linkMbit, Terminal terminal,
+        CancellationToken cancellationToken) =>
         // Without a prefix cache a repeated prompt is computed, and its KV travels, each time.
         StartAsync(
             [
                 "--model", model, "--prefill", "1", "--decode", "2",
                 "--threads", threads.ToString(CultureInfo.InvariantCulture), "--no-prefix-cache", "--kv-memory", "1GiB",
                 .. blocking ? (string[])["--blocking-migration"] : [],
+                .. linkMbit is { } limit
+                    ? (string[])
+                    [
+                        "--kv-transport", "tcp", "--data-link-mbit", limit.ToString(CultureInfo.InvariantCulture),
+                    ]
+                    : [],
             ],
             terminal, cancellationToken);
 

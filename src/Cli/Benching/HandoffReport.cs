@@ -16,12 +16,14 @@ internal sealed record HandoffReport
     public void Print(Terminal terminal)
     {
         var ansi = terminal.Ansi();
-        var table = new Table().AddColumns("transport", "bytes", "GB/s", "limit", "limit GB/s", "of the limit");
+        var table = new Table().AddColumns(
+            "transport", "bytes", "GB/s", "limit", "limit GB/s", "of the limit", "median");
         foreach (var row in Transports)
         {
             table.AddRow(
                 row.Transport, Number(row.Bytes, "N0"), Number(row.BytesPerSecond / 1e9, "0.00"), row.Limit,
-                Number(row.LimitBytesPerSecond / 1e9, "0.00"), $"{Number(100 * row.Ratio, "0")} %");
+                Number(row.LimitBytesPerSecond / 1e9, "0.00"), $"{Number(100 * row.Ratio, "0")} %",
+                $"{Number(100 * row.MedianRatio, "0")} %");
         }
 
         ansi.Write(table);

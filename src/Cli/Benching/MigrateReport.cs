@@ -13,7 +13,7 @@ internal sealed record MigrateReport
     /// <summary>Of the live copy at the longest context, the source decoding on meanwhile.</summary>
     public required double BytesPerSecond { get; init; }
 
-    /// <summary>A raw copy of as many bytes over a loopback socket in the same run.</summary>
+    /// <summary>A raw copy over a loopback socket in the same run, or the link that was asked for.</summary>
     public required double LimitBytesPerSecond { get; init; }
 
     public required double Ratio { get; init; }
@@ -54,7 +54,7 @@ internal sealed record MigrateReport
         }
 
         terminal.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"live copy {BytesPerSecond / 1e6:F0} MB/s, raw loopback {LimitBytesPerSecond / 1e6:F0} MB/s, "
+            $"live copy {BytesPerSecond / 1e6:F0} MB/s, limit {LimitBytesPerSecond / 1e6:F0} MB/s, "
             + $"ratio {Ratio:F2}"));
     }
 

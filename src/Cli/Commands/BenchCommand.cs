@@ -34,10 +34,15 @@ internal sealed class BenchCommand : Command
         Add(new TtftBenchCommand(terminal));
         Add(new RoutingBenchCommand(terminal));
         Add(new BenchTenantsCommand(terminal));
+        Add(new BenchTenantsFloodCommand(terminal));
         Add(new BenchBatchCommand(terminal));
         Add(new BenchGatewayCommand(terminal));
+        Add(new BenchSoakCommand(terminal));
+        Add(new BenchPromptsCommand(terminal));
+        Add(new BenchHitsCommand(terminal));
         Add(new BenchGatewayWorkerCommand());
         Add(new BenchGatewaySourceCommand());
+        Add(new BenchGatewayEchoCommand());
         Add(new BenchGrainsCommand(terminal));
     }
 

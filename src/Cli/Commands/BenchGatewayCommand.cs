@@ -12,7 +12,8 @@ internal sealed class BenchGatewayCommand : Command
         "--model", "DIR", "Model folder. Default: the bundled model.");
 
     private readonly UsualOption<int> _rate = Setting.Count("--rate", "Requests a second.", 200, 1, 1_000_000);
-    private readonly UsualOption<int> _streams = Setting.Count("--streams", "Streams at once.", 2000, 1, 100_000);
+    private readonly UsualOption<int> _streams = Setting.Count(
+        "--streams", "Streams at once; 0 = latency only.", 2000, 0, 100_000);
 
     private readonly Option<string?> _nginx = Setting.Text(
         "--nginx", "PROGRAM", "Measure it beside this, with the same bytes. Default: not.");
@@ -42,7 +43,13 @@ internal sealed class BenchGatewayCommand : Command
         foreach (var line in (string[])
         [
             Text($"{report.Rate:0} requests/s: first token P50 {report.AddedP50:0.00}, P95 {report.AddedP95:0.00}, "),
-            Text($"  P99 {report.AddedP99:0.00} ms after sending"),
+            Text($"  P99 {report.AddedP99:0.00} ms after sending; of a bare web server P50 {report.EchoP50:0.00}, "),
+            Text($"  P95 {report.EchoP95:0.00}, P99 {report.EchoP99:0.00} ms"),
+        ])
+            terminal.Out.WriteLine(line);
+        if (report.Streams == 0) return;
+        foreach (var line in (string[])
+        [
             Text($"{report.StreamsWhole} of {report.Streams} streams at once whole; a token in 100 ms came in "),
             Text($"  {report.StreamGapP50:0.0} (P50), {report.StreamGapP99:0.0} ms (P99); silo {report.SiloMiB:0} MiB"),
             Text($"{report.TokensPerSecond:0} tokens/s; nginx with the same bytes {report.ProxyTokensPerSecond:0}: "),
@@ -91,6 +98,24 @@ internal sealed class BenchGatewaySourceCommand : Command
         {
             var body = await File.ReadAllBytesAsync(result.GetValue(_body)!, cancellationToken);
             await new ByteSource(body).RunAsync(result.GetValue(_port), cancellationToken);
+            return ExitCode.Success;
+        });
+    }
+}
+
+/// <summary>The bench's own bare web server: it answers every request with four tokens.</summary>
+internal sealed class BenchGatewayEchoCommand : Command
+{
+    private readonly Option<int> _port = new("--port") { Required = true };
+
+    public BenchGatewayEchoCommand()
+        : base("gateway-echo", "The same four events to everybody.")
+    {
+        Hidden = true;
+        Add(_port);
+        SetAction(async (result, cancellationToken) =>
+        {
+            await EchoServer.RunAsync(result.GetValue(_port), cancellationToken);
             return ExitCode.Success;
         });
     }

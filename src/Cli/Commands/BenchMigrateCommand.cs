@@ -23,6 +23,10 @@ internal sealed class BenchMigrateCommand : Command
     private readonly Option<int?> _threads = Setting.OptionalCount(
         "--threads", "Compute threads of a worker. Default 1.", 1, 1024);
 
+    private readonly Option<int?> _linkMbit = Setting.OptionalCount(
+        "--link-mbit", "KV travels by TCP at this many Mbit a second, as between hosts. Default: as fast as it can.",
+        1, 10_000_000);
+
     private readonly Option<bool> _json = new("--json") { Description = "Print JSON." };
 
     private readonly Terminal _terminal;
@@ -31,7 +35,7 @@ internal sealed class BenchMigrateCommand : Command
         : base("migrate", "The pause of a live migration beside a blocking copy and beside recomputing.")
     {
         _terminal = terminal;
-        foreach (var option in (Option[])[_model, _contexts, _repeats, _threads, _json]) Add(option);
+        foreach (var option in (Option[])[_model, _contexts, _repeats, _threads, _linkMbit, _json]) Add(option);
         SetAction(RunAsync);
     }
 
@@ -44,16 +48,19 @@ internal sealed class BenchMigrateCommand : Command
             ? [.. asked.Split(',').Select(int.Parse)]
             : [.. UsualContexts.Where(tokens => tokens <= max)];
         var rounds = new List<MigrateFigures>();
+        var limit = await LoopbackCopy.MeasureAsync(cancellationToken);
+        if (result.GetValue(_linkMbit) is { } mbit) limit = Math.Min(limit, mbit * 1e6 / 8);
         foreach (var kind in Enum.GetValues<MigrateKind>())
         {
             await using var cluster = await BenchCluster.StartAsync(
-                folder, result.GetValue(_threads) ?? 1, kind == MigrateKind.Blocking, _terminal, cancellationToken);
+                folder, result.GetValue(_threads) ?? 1, kind == MigrateKind.Blocking, result.GetValue(_linkMbit),
+                _terminal, cancellationToken);
             var round = new MigrateRound(cluster, kind, model.Config.VocabularySize);
             foreach (var context in contexts)
                 rounds.Add(await round.MeasureAsync(context, _repeats.Read(result), cancellationToken));
         }
 
-        var report = MigrateReport.From(model.Name, rounds, await LoopbackCopy.MeasureAsync(cancellationToken));
+        var report = MigrateReport.From(model.Name, rounds, limit);
         if (result.GetValue(_json))
             _terminal.Out.WriteLine(JsonSerializer.Serialize(report, MigrateJson.Default.MigrateReport));
         else

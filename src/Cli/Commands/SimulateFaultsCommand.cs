@@ -19,7 +19,7 @@ internal sealed class SimulateFaultsCommand : Command
     private readonly Terminal _terminal;
 
     public SimulateFaultsCommand(Terminal terminal)
-        : base("faults", "Run requests, leases and handoffs under crashes, stalls, cuts and lost messages.")
+        : base("faults", "Run requests, leases, handoffs and migrations under crashes, stalls, cuts and lost messages.")
     {
         _terminal = terminal;
         Add(_seed);
@@ -46,7 +46,8 @@ internal sealed class SimulateFaultsCommand : Command
         });
         _terminal.Out.WriteLine(
             $"{total.Runs} runs from seed {first}, no violation: {total.Finished} requests finished, {total.Failed} "
-            + $"ended in one clean error, {total.Cancelled} cancelled; {total.Attempts} attempts, "
+            + $"ended in one clean error, {total.Cancelled} cancelled; {total.Attempts} attempts, {total.Migrations} "
+            + $"migrations, "
             + $"{watch.Elapsed.TotalSeconds:0.0} s.");
         return ExitCode.Success;
     }
@@ -77,6 +78,8 @@ internal sealed class SimulateFaultsCommand : Command
 
         public long Attempts { get; private set; }
 
+        public long Migrations { get; private set; }
+
         public long Add(FaultResult result)
         {
             lock (_lock)
@@ -85,6 +88,7 @@ internal sealed class SimulateFaultsCommand : Command
                 Failed += result.Failed;
                 Cancelled += result.Cancelled;
                 Attempts += result.Attempts;
+                Migrations += result.Migrations;
                 return ++Runs;
             }
         }

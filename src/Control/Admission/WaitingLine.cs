@@ -81,13 +81,19 @@ public sealed class WaitingLine(
     public void Charge(string tenant, double tokens, double weight = 1) =>
         _served[tenant] = ServedOf(tenant) + (tokens / weight);
 
-    /// <summary>Others wait, and each was served more than this tenant: it is within its share. One that waits alone is
-    /// not: it may be the one that floods.</summary>
+    /// <summary>
+    /// Others wait, each was served more than this tenant, and each has no fewer waiting: it is within its share. One
+    /// that waits alone is not: it may be the one that floods. Nor is a flood that begins, whatever claim it has kept.
+    /// </summary>
     public bool IsWithinShare(string tenant)
     {
         var others = _bands.Values.SelectMany(band => band.Tenants.Keys).Where(other => other != tenant).ToList();
-        return others.Count > 0 && others.TrueForAll(other => ServedOf(other) > ServedOf(tenant));
+        return others.Count > 0 && others.TrueForAll(other =>
+            ServedOf(other) > ServedOf(tenant) && WaitingOf(other) >= WaitingOf(tenant));
     }
+
+    private int WaitingOf(string tenant) =>
+        _bands.Values.Sum(band => band.Tenants.TryGetValue(tenant, out var line) ? line.Requests.Count : 0);
 
     private bool TryTake(Band band, Predicate<string>? tenants, [NotNullWhen(true)] out QueueEntry? entry)
     {

@@ -19,10 +19,11 @@ internal sealed class StoredFileGrain(
         return stored.WriteStateAsync();
     }
 
-    public async Task<StoredFile> AppendAsync(string lines)
+    public async Task<StoredFile?> AppendAsync(string lines, int parts)
     {
         var file = stored.State.File
             ?? throw new KreweException(ErrorCode.NotFound, $"There is no file '{this.GetPrimaryKeyString()}'.");
+        if (file.Parts != parts) return null;
         await Part(file.Parts).WriteAsync(lines);
         // A part that no record counts is not there: the next one to append writes over it.
         stored.State.File = file with

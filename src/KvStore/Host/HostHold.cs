@@ -1,3 +1,4 @@
+using System.Buffers;
 using Krewe.KvStore.Slots;
 
 namespace Krewe.KvStore.Host;
@@ -18,6 +19,14 @@ public sealed class HostHold : IBlockSource
 
     /// <summary>The block's bytes, page-aligned.</summary>
     public ReadOnlyMemory<byte> Memory { get; }
+
+    /// <summary>Lends the block's bytes to a copy on the caller's thread, measured as the tier's own.</summary>
+    public void Lend<T>(T state, ReadOnlySpanAction<byte, T> copy)
+    {
+        ArgumentNullException.ThrowIfNull(copy);
+        ObjectDisposedException.ThrowIf(_released, this);
+        _tier.Measured(Memory.Span, state, copy);
+    }
 
     /// <summary>Copies layers out, on the caller's thread.</summary>
     public ValueTask<ReadResult> ReadAsync(

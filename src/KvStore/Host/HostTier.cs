@@ -155,6 +155,13 @@ public sealed class HostTier : IDisposable
         _meter.End(source.Length);
     }
 
+    internal void Measured<T>(ReadOnlySpan<byte> source, T state, ReadOnlySpanAction<byte, T> copy)
+    {
+        _meter.Begin();
+        copy(source, state);
+        _meter.End(source.Length);
+    }
+
     private void NoteEviction(BlockKey key)
     {
         Interlocked.Increment(ref _evictions);

@@ -5,10 +5,16 @@ using Krewe.Silo.Gateway.Json;
 
 namespace Krewe.Silo.Batches;
 
-/// <summary>A batch's output or error file while it grows: lines are gathered and written together.</summary>
-internal sealed class BatchOutput(StoredFiles files, string fileId)
+/// <summary>
+/// A batch's output or error file while it grows: lines are gathered and written together, and only behind what this
+/// run has read or written. So two silos that both take a batch for theirs, one woken from a long pause, cannot write a
+/// line twice.
+/// </summary>
+/// <param name="parts">Of the file that the run has read.</param>
+internal sealed class BatchOutput(StoredFiles files, string fileId, int parts)
 {
     private readonly Lock _gate = new();
+    private int _parts = parts;
     private readonly StringBuilder _waiting = new();
 
     /// <summary>A request that was answered.</summary>
@@ -35,18 +41,24 @@ internal sealed class BatchOutput(StoredFiles files, string fileId)
         ["error"] = new JsonObject { ["code"] = code, ["message"] = message },
     });
 
-    /// <summary>Everything that was added is durable when it returns. One at a time.</summary>
-    public async Task FlushAsync()
+    /// <summary>
+    /// Everything that was added is durable when it returns. One at a time. False when another run writes the file:
+    /// nothing more can be added.
+    /// </summary>
+    public async Task<bool> TryFlushAsync()
     {
         string text;
         lock (_gate)
         {
-            if (_waiting.Length == 0) return;
             text = _waiting.ToString();
             _waiting.Clear();
         }
 
-        await files.Grain(fileId).AppendAsync(text);
+        var grain = files.Grain(fileId);
+        var file = text.Length == 0 ? await grain.GetAsync() : await grain.AppendAsync(text, _parts);
+        if (file is null || (text.Length == 0 && file.Parts != _parts)) return false;
+        _parts = file.Parts;
+        return true;
     }
 
     private void Write(JsonObject line)

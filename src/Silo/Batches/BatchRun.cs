@@ -64,8 +64,8 @@ internal sealed partial class BatchRun(
 
         var status = await reporting;
         if (status is null) return;
-        await WriteAsync();
-        if (!stop.IsCancellationRequested) await EndAsync(status.Value, rest);
+        if (!await TryWriteAsync() || stop.IsCancellationRequested) return;
+        await EndAsync(status.Value, rest);
     }
 
     /// <summary>The lines; null when the batch failed because of them.</summary>
@@ -106,11 +106,9 @@ internal sealed partial class BatchRun(
             });
         }
 
-        _output = new BatchOutput(files, record.OutputFileId!);
-        _errors = new BatchOutput(files, record.ErrorFileId!);
-        var done = await ReadIdsAsync(record.OutputFileId!);
+        (_output, var done) = await OpenAsync(record.OutputFileId!);
         _completed = done.Count;
-        var failed = await ReadIdsAsync(record.ErrorFileId!);
+        (_errors, var failed) = await OpenAsync(record.ErrorFileId!);
         _failed = failed.Count;
         done.UnionWith(failed);
         if (!BatchMachine.IsOver(record.Status))
@@ -118,17 +116,18 @@ internal sealed partial class BatchRun(
         return null;
     }
 
-    private async Task<HashSet<string>> ReadIdsAsync(string fileId)
+    /// <summary>The file to go on with, and the requests whose lines it has.</summary>
+    private async Task<(BatchOutput Output, HashSet<string> Ids)> OpenAsync(string fileId)
     {
         var ids = new HashSet<string>(StringComparer.Ordinal);
-        if (await files.Grain(fileId).GetAsync() is not { } file) return ids;
+        if (await files.Grain(fileId).GetAsync() is not { } file) return (new BatchOutput(files, fileId, 0), ids);
         await foreach (var line in files.ReadLinesAsync(file))
         {
             using var document = JsonDocument.Parse(line);
             ids.Add(document.RootElement.GetProperty("custom_id").GetString()!);
         }
 
-        return ids;
+        return (new BatchOutput(files, fileId, file.Parts), ids);
     }
 
     /// <summary>Writes what there is now and then; cuts the run when the batch is cancelled, expires, or belongs to
@@ -153,19 +152,19 @@ internal sealed partial class BatchRun(
                 return BatchStatus.Completed;
             }
 
-            await WriteAsync();
-            if (await grain.ClaimAsync(owner, ClaimLife)) continue;
+            if (await grain.ClaimAsync(owner, ClaimLife) && await TryWriteAsync()) continue;
             await cut.CancelAsync();
             return null;
         }
     }
 
-    private async Task WriteAsync()
+    /// <summary>False when another silo has taken the batch over and writes its files.</summary>
+    private async Task<bool> TryWriteAsync()
     {
         var (completed, failed) = (Volatile.Read(ref _completed), Volatile.Read(ref _failed));
-        await _output.FlushAsync();
-        await _errors.FlushAsync();
+        if (!await _output.TryFlushAsync() || !await _errors.TryFlushAsync()) return false;
         record = await grain.ChangeAsync(new BatchChange { Completed = completed, Failed = failed });
+        return true;
     }
 
     private async Task EndAsync(BatchStatus status, IReadOnlyList<BatchLine> lines)
@@ -178,7 +177,7 @@ internal sealed partial class BatchRun(
                 Interlocked.Increment(ref _failed);
             }
 
-            await WriteAsync();
+            if (!await TryWriteAsync()) return;
         }
 
         if (status == BatchStatus.Completed)

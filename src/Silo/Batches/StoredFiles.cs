@@ -82,7 +82,8 @@ internal sealed class StoredFiles(IGrainFactory grains, Entropy entropy, TimePro
                 if (cut == 0 && text.Length > lineCharsMax) throw TooLarge($"a line above {lineCharsMax} characters");
                 if (cut > 0)
                 {
-                    file = await Grain(file.FileId).AppendAsync(text[..cut]);
+                    file = await Grain(file.FileId).AppendAsync(text[..cut], file.Parts)
+                        ?? throw new KreweException(ErrorCode.Internal, $"Two write the file {file.FileId}.");
                     waiting.Remove(0, cut);
                 }
 

@@ -36,12 +36,14 @@ internal sealed class GenerateEndpoints(
         // :: Step 1
         using var step = SiloTrace.Step(1, "receive");
         var now = time.GetUtcNow();
-        var origin = new AnswerOrigin(kind, await RequestBody.ReadAsync(context));
         var headers = RequestHeaders.Read(context);
+        // One that can be resumed may join an answer that is there and needs no place.
+        if (!headers.IsResumable) runs.Glance(context.Caller().Tenant);
+        var origin = new AnswerOrigin(kind, await RequestBody.ReadAsync(context));
         return TenantRules.Apply(
             kinds.Read(origin, new Arrival(
                 headers.RequestId, entropy.NextSeed(), now, now + options.Cluster.RequestTimeout,
-                headers.IsResumable ? origin.Write() : null)),
+                headers.IsResumable ? origin.Write() : null, context.Caller().Tenant.Name)),
             context.Caller().Tenant);
     }
 

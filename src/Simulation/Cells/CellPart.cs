@@ -21,7 +21,10 @@ internal enum PartStage
     Holding,
 }
 
-/// <summary>What one worker does of a request: the sequence that the step planner sees.</summary>
+/// <summary>
+/// What one worker does of a request: the sequence that the step planner sees. It repeats what every step reads of its
+/// request and its block table: with a thousand workers each of those is a miss of the cache.
+/// </summary>
 internal sealed class CellPart
 {
     public CellRequest Request { get; set; } = null!;
@@ -31,6 +34,21 @@ internal sealed class CellPart
     public CellWorker Worker { get; set; } = null!;
 
     public BlockTable Blocks { get; } = new();
+
+    /// <summary>Blocks in <see cref="Blocks"/>, while it is viewed.</summary>
+    public int HeldBlocks { get; set; }
+
+    /// <summary>The request's prompt.</summary>
+    public int PromptTokens { get; private set; }
+
+    /// <summary>Its prompt and its whole output.</summary>
+    public int EndTokens { get; private set; }
+
+    /// <summary>Full prompt blocks that the prefix cache can know.</summary>
+    public int HashedBlocks { get; private set; }
+
+    /// <summary>Output tokens that are there.</summary>
+    public int SampledTokens => KnownTokens - PromptTokens;
 
     /// <summary>Place in the order of dispatch, over the whole cell.</summary>
     public long Arrival { get; set; }
@@ -70,8 +88,11 @@ internal sealed class CellPart
         Worker = worker;
         Stage = PartStage.Waiting;
         Arrival = arrival;
+        PromptTokens = request.PromptTokens;
+        EndTokens = request.PromptTokens + request.OutputTokens;
+        HashedBlocks = request.Hashes.Length;
         KnownTokens = request.PromptTokens + request.SampledTokens;
-        ComputedTokens = InsertedBlocks = HitBlocks = SentBlocks = PendingTokens = Rows = 0;
+        ComputedTokens = HeldBlocks = InsertedBlocks = HitBlocks = SentBlocks = PendingTokens = Rows = 0;
         PendingMs = 0;
         Decodes = false;
         Grows = grows;

@@ -24,6 +24,7 @@ internal sealed class CellRequest(int slot)
 
     public int Tenant { get; private set; }
 
+    /// <summary>Output tokens of earlier attempts; the attempt under way counts in its parts.</summary>
     public int SampledTokens { get; set; }
 
     public long FirstTokenNs { get; set; }

@@ -74,6 +74,7 @@ public sealed partial class CellSimulator
         }
 
         part.Rows = 0;
+        part.Request.SampledTokens = Math.Max(part.Request.SampledTokens, part.SampledTokens);
         worker.Pool.Release(part.Blocks);
         SettlePending(part);
         UncountDecoding(part);

@@ -103,7 +103,7 @@ public sealed partial class CellSimulator
             Arrival = part.Arrival,
             KnownTokens = part.KnownTokens,
             ComputedTokens = part.ComputedTokens,
-            HeldBlocks = part.Blocks.Count,
+            HeldBlocks = part.HeldBlocks,
             Grows = part.Grows,
             Pulls = part.Pulls,
             ReleasableBlocks = scarce ? part.Worker.Pool.ReleasableBlocks(part.Blocks) : 0,
@@ -130,7 +130,7 @@ public sealed partial class CellSimulator
         lane.Running.Remove(part);
         part.Worker.Pool.Release(part.Blocks);
         part.Stage = PartStage.Waiting;
-        part.ComputedTokens = part.InsertedBlocks = 0;
+        part.ComputedTokens = part.InsertedBlocks = part.HeldBlocks = 0;
         part.Pulls = false;
         part.Request.Preemptions++;
         part.Worker.Waiting.Return(part);
@@ -155,7 +155,7 @@ public sealed partial class CellSimulator
 
         part.Stage = PartStage.Running;
         part.ComputedTokens = part.HitBlocks * _options.BlockTokens;
-        if (part.Request.SampledTokens == 0)
+        if (part.SampledTokens == 0)
         {
             part.Request.PrefixHitTokens = part.ComputedTokens;
             worker.HitTokens += part.ComputedTokens;
@@ -165,9 +165,15 @@ public sealed partial class CellSimulator
         Include(lane, part, rows, ref load);
     }
 
-    private void Grow(CellPart part) => IntegrityException.Check(
-        part.Worker.Pool.TryGrow(part.Blocks, BlocksFor(part.KnownTokens)),
-        "The plan gave a sequence a block that the pool does not have.");
+    private void Grow(CellPart part)
+    {
+        var blocks = BlocksFor(part.KnownTokens);
+        if (blocks <= part.HeldBlocks) return;
+        IntegrityException.Check(
+            part.Worker.Pool.TryGrow(part.Blocks, blocks),
+            "The plan gave a sequence a block that the pool does not have.");
+        part.HeldBlocks = part.Blocks.Count;
+    }
 
     private void Include(CellLane lane, CellPart part, int rows, ref StepLoad load)
     {
@@ -193,7 +199,7 @@ public sealed partial class CellSimulator
             Computed(part, part.Rows);
             part.Rows = 0;
             InsertFull(part);
-            if (part == part.Request.Prefill && part.Request.HandsOff) SendFilledBlocks(part.Request);
+            if (!part.Grows) SendFilledBlocks(part.Request);
             if (part.ComputedTokens == part.KnownTokens) Sample(lane, part);
             left |= part.Stage != PartStage.Running;
         }
@@ -222,19 +228,18 @@ public sealed partial class CellSimulator
 
     private void Sample(CellLane lane, CellPart part)
     {
-        var request = part.Request;
         SettlePending(part);
-        if (++request.SampledTokens == 1) request.FirstTokenNs = _events.NowNs;
-        if (!request.HandsOff && !part.Decodes) CountDecoding(part);
+        if (part.SampledTokens == 0) part.Request.FirstTokenNs = _events.NowNs;
+        if (part is { Grows: true, Decodes: false }) CountDecoding(part);
         part.KnownTokens++;
         if (part.Decodes) lane.Worker.ContextTokens++;
-        if (request.SampledTokens == request.OutputTokens) End(request, part);
-        else if (request.HandsOff && part == request.Prefill) Hold(request);
+        if (part.KnownTokens == part.EndTokens) End(part.Request, part);
+        else if (!part.Grows) Hold(part.Request);
     }
 
     private void InsertFull(CellPart part)
     {
-        if (!_options.PrefixCache) return;
+        if (part.InsertedBlocks >= part.HashedBlocks || !_options.PrefixCache) return;
         var hashes = part.Request.Hashes;
         var full = Math.Min(part.ComputedTokens / _options.BlockTokens, hashes.Length);
         for (; part.InsertedBlocks < full; part.InsertedBlocks++)
@@ -252,7 +257,7 @@ public sealed partial class CellSimulator
     }
 
     private static bool IsDecode(CellPart part) =>
-        part.KnownTokens - part.ComputedTokens == 1 && part.Request.SampledTokens > 0;
+        part.KnownTokens - part.ComputedTokens == 1 && part.SampledTokens > 0;
 
     private int BlocksFor(int tokens) => (tokens + _options.BlockTokens - 1) / _options.BlockTokens;
 }

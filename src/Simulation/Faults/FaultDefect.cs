@@ -19,4 +19,13 @@ public enum FaultDefect
 
     /// <summary>A block of the disk that was torn by a crash is served all the same.</summary>
     TornBlocksAreServed,
+
+    /// <summary>A migration's source goes on computing while it is frozen.</summary>
+    FrozenSourceComputes,
+
+    /// <summary>A migration's source sends the block that still grows as if it were full.</summary>
+    GrowingBlockTravels,
+
+    /// <summary>A migration's target takes over although blocks are missing.</summary>
+    TargetCommitsEarly,
 }

@@ -59,6 +59,11 @@ public sealed record FaultPlan
     /// <summary>Of a disk access: it fails, or what a crash cut short is found torn.</summary>
     public required int DiskFailPerMille { get; init; }
 
+    /// <summary>
+    /// Of a token that the owner took, and of a dispatch: somebody wants the sequence on a random worker soon after.
+    /// </summary>
+    public required int MovePerMille { get; init; }
+
     /// <summary>Draws a plan; about one in eight has no faults at all, so that the model itself stays honest.</summary>
     public static FaultPlan Draw(ulong seed)
     {
@@ -70,11 +75,11 @@ public sealed record FaultPlan
             Seed = seed,
             Requests = random.Between(1, 12),
             PrefillWorkers = random.Between(1, 2),
-            DecodeWorkers = random.Between(1, 2),
+            DecodeWorkers = random.Between(1, 3),
             MixedWorkers = random.Chance(200) ? 1 : 0,
             BlocksPerWorker = random.Between(12, 40),
             PromptTokensMax = random.Between(1, 120),
-            OutputTokensMax = random.Between(1, 60),
+            OutputTokensMax = random.Between(1, 100),
             ArrivalMs = random.Between(1, 2_000),
             DelayMsMax = random.Between(1, 20),
             LossPerMille = Fault(30),
@@ -88,6 +93,7 @@ public sealed record FaultPlan
             DiskBlocks = random.Chance(500) ? random.Between(1, 60) : 0,
             DiskSlowPerMille = Fault(200),
             DiskFailPerMille = Fault(100),
+            MovePerMille = random.Chance(300) ? 0 : random.Between(0, 200),
         };
     }
 }

@@ -1,11 +1,13 @@
 namespace Krewe.Simulation.Faults;
 
 /// <summary>What one seed did: for the summary of many.</summary>
-public sealed record FaultResult(FaultPlan Plan, int Finished, int Failed, int Cancelled, int Attempts, long Actions);
+public sealed record FaultResult(
+    FaultPlan Plan, int Finished, int Failed, int Cancelled, int Attempts, int Migrations, long Actions);
 
 /// <summary>
-/// Runs the production machines (requests, leases, routing, handoff, block pool) under faults in virtual time. First a
-/// safety phase with faults, checked all along; then a liveness phase in which everything must come to its end.
+/// Runs the production machines (requests, leases, routing, handoff, migration, block pool) under faults in virtual
+/// time. First a safety phase with faults, checked all along; then a liveness phase in which everything must come to
+/// its end.
 /// </summary>
 public static class FaultSimulator
 {
@@ -146,6 +148,7 @@ public static class FaultSimulator
         int Count(Abstractions.RequestOutcome outcome) => world.Silo.Requests.Count(r => r.State.Outcome == outcome);
         return new FaultResult(
             world.Plan, Count(Abstractions.RequestOutcome.Finished), Count(Abstractions.RequestOutcome.Failed),
-            Count(Abstractions.RequestOutcome.Cancelled), world.Silo.Requests.Sum(r => r.State.Attempts), actions);
+            Count(Abstractions.RequestOutcome.Cancelled), world.Silo.Requests.Sum(r => r.State.Attempts),
+            world.Silo.Requests.Sum(r => r.State.Migrations), actions);
     }
 }

@@ -10,7 +10,7 @@ namespace Krewe.Simulation.Faults;
 /// The silo: request machines, lease tables and routing are production code; links, streams and timers stand in for the
 /// silo's shells. Performs the machines' effects and checks the streams.
 /// </summary>
-internal sealed class SimulatedSilo(FaultWorld world)
+internal sealed partial class SimulatedSilo(FaultWorld world)
 {
     /// <summary>Its name among the processes that a partition can part.</summary>
     public const string SiloId = "silo";
@@ -66,8 +66,19 @@ internal sealed class SimulatedSilo(FaultWorld world)
         }
     }
 
-    public void Report(string requestId, RequestReport report) =>
-        Feed(_requests[requestId], new Reported(world.UtcNow, report));
+    public void Report(string requestId, RequestReport report)
+    {
+        var request = _requests[requestId];
+        if (report.Kind == RequestReportKind.MigrationCommitted && !TryAdopt(request, report.Epoch))
+        {
+            // Revoked: its worker must let go, and the request's machine has settled it already.
+            var worker = world.Worker(report.Worker!.Value.WorkerId);
+            worker.Control?.Send(() => worker.Local(0, () => worker.Abort(Key(request, report.Epoch))));
+            return;
+        }
+
+        Feed(request, new Reported(world.UtcNow, report));
+    }
 
     // ---- the owner's stream ----
 
@@ -82,6 +93,8 @@ internal sealed class SimulatedSilo(FaultWorld world)
                 Accept(request, tokens[i]);
         }
 
+        MayWishElsewhere(request);
+
         if (!finished || request.Stream.Count != firstIndex + tokens.Length) return;
         Feed(request, new Reported(world.UtcNow, new RequestReport
         {
@@ -94,13 +107,15 @@ internal sealed class SimulatedSilo(FaultWorld world)
 
     private static void Accept(SimulatedRequest request, int token)
     {
+        var index = request.Stream.Count;
         request.Stream.Add(token);
-        var expected = ReferenceStream.Expected(request.Prompt, request.Stream.Count, FaultWorld.BlockTokens);
-        if (request.Stream.Count > request.MaxOutputTokens || expected[^1] != token)
+        if (index >= request.MaxOutputTokens)
+            throw new FaultViolationException($"{request.Id}: token {index} of {request.MaxOutputTokens} was taken.");
+        if (request.Expected[index] != token)
         {
             throw new FaultViolationException(
-                $"{request.Id}: token {request.Stream.Count - 1} of epoch {request.StreamEpoch} is {token}, the "
-                + $"undisturbed run's is {expected[^1]}.");
+                $"{request.Id}: token {index} of epoch {request.StreamEpoch} is {token}, the undisturbed run's is "
+                + $"{request.Expected[index]}.");
         }
     }
 
@@ -162,6 +177,23 @@ internal sealed class SimulatedSilo(FaultWorld world)
                 foreach (var worker in Parties(abort.Plan))
                     worker.Control?.Send(() => worker.Local(0, () => worker.Abort(Key(request, abort.Plan.Epoch))));
                 break;
+            case DispatchMigration migrate:
+                if (!TryMigrate(request, migrate))
+                {
+                    queue.Enqueue(new PlanRefused(
+                        world.UtcNow, migrate.Plan, [migrate.Plan.Decode], ErrorCode.WorkerLost, "a link is gone"));
+                }
+
+                break;
+            case RevokeMigration revoke:
+                if (TryRevoke(request, revoke.Plan.Epoch))
+                    queue.Enqueue(new MigrationRevoked(world.UtcNow, revoke.Plan.Epoch));
+                break;
+            case AbortMigration abort:
+                TryRevoke(request, abort.Plan.Epoch);
+                foreach (var worker in Parties(abort.Plan))
+                    worker.Control?.Send(() => worker.Local(0, () => worker.Abort(Key(request, abort.Plan.Epoch))));
+                break;
             case TellFailure or PersistRecord:
                 break;
             default:
@@ -219,7 +251,7 @@ internal sealed class SimulatedSilo(FaultWorld world)
 
     private void SendParts(SimulatedRequest request, RoutePlan plan, Queue<RequestEvent> queue)
     {
-        request.StreamEpoch = plan.Epoch;
+        (request.StreamEpoch, request.Successor) = (plan.Epoch, null);
         var gone = Parties(plan).Where(w => w.Control is null).Select(w => w.Identity).ToImmutableArray();
         if (gone.Length > 0)
         {
@@ -236,6 +268,8 @@ internal sealed class SimulatedSilo(FaultWorld world)
                 part == SequencePart.Decode ? plan.Prefill.WorkerId : null);
             worker.Control!.Send(() => worker.Local(0, () => worker.Start(start)));
         }
+
+        MayWishElsewhere(request);
     }
 
     private IEnumerable<SimulatedWorker> Parties(RoutePlan plan) =>

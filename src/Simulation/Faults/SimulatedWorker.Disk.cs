@@ -49,9 +49,10 @@ internal sealed partial class SimulatedWorker
         var offer = new TierOffer(
             KvTier.Disk, keys.Count * FaultWorld.BlockTokens, TimeSpan.FromSeconds(keys.Count * Disk.MeasuredNs / 1e9));
         if (TierRule.Choose(0, sequence.Tokens.Count, [offer], Compute) is null) return false;
+        var turn = sequence.Turn;
         Local(Disk.ReadNs(keys.Count), () =>
         {
-            if (!sequence.Alive || sequence.Waiting) return;
+            if (!sequence.Alive || sequence.Waiting || sequence.Turn != turn) return;
             foreach (var (block, key) in keys.Index())
             {
                 if (Disk.Read(key) is not { } content) break;

@@ -1,4 +1,5 @@
 using Krewe.Abstractions;
+using Krewe.Control.Migration;
 
 namespace Krewe.Simulation.Faults;
 
@@ -8,7 +9,13 @@ internal sealed partial class SimulatedWorker
     public void Start(StartCommand start)
     {
         if (_sequences.ContainsKey(start.Key)) return;
-        var sequence = new WorkerSequence(start);
+        var sequence = new WorkerSequence(start, this);
+        if (start.Part == SequencePart.Migrate)
+        {
+            StartMove(sequence);
+            return;
+        }
+
         _sequences.Add(start.Key, sequence);
         Report(sequence, RequestReportKind.Accepted);
         if (start.Part == SequencePart.Prefill) BeginSource(sequence);
@@ -32,17 +39,18 @@ internal sealed partial class SimulatedWorker
         if (sequence.Source is not null) EndSource(sequence, null, reason);
         else if (sequence.Target is { Stage: not Krewe.Control.Handoff.HandoffStage.Committed })
             EndTarget(sequence, null, reason);
-        else Release(sequence);
+        else if (sequence.Arriving is { Stage: not MigrationStage.Committed }) EndArrival(sequence, null, reason);
+        else if (sequence.Move is not { State.Stage: MigrationStage.Committed }) Release(sequence);
     }
 
     private void Admit(WorkerSequence sequence)
     {
-        if (!sequence.Alive || !sequence.Waiting) return;
+        if (!sequence.Alive || !sequence.Waiting || IsStopped(sequence)) return;
         if (!Pool.TryGrow(sequence.Table, BlocksFor(sequence.Tokens.Count))) return;
         sequence.Waiting = false;
         sequence.Computed = 0;
         if (sequence.Start.Part == SequencePart.Decode && sequence.Target is null) BeginTarget(sequence);
-        else if (!Restore(sequence)) Local(StepNs, () => Prefill(sequence));
+        else if (!Restore(sequence)) Next(sequence, Prefill);
     }
 
     private void Prefill(WorkerSequence sequence)
@@ -59,7 +67,8 @@ internal sealed partial class SimulatedWorker
         if (sequence.Computed < sequence.Tokens.Count)
         {
             BlocksFilled(sequence, sequence.Computed / FaultWorld.BlockTokens);
-            Local(StepNs, () => Prefill(sequence));
+            Grew(sequence);
+            Next(sequence, Prefill);
             return;
         }
 
@@ -73,14 +82,35 @@ internal sealed partial class SimulatedWorker
         }
 
         if (sequence.Alive) Report(sequence, RequestReportKind.DecodeStarted);
-        NextDecode(sequence);
+        Continue(sequence);
     }
 
-    private void NextDecode(WorkerSequence sequence)
+    /// <summary>After a sample: the next one, or the end.</summary>
+    private void Continue(WorkerSequence sequence)
     {
-        if (sequence.IsDone) Release(sequence);
-        else Local(StepNs, () => Decode(sequence));
+        if (sequence.IsDone)
+        {
+            Release(sequence);
+            return;
+        }
+
+        Grew(sequence);
+        Next(sequence, Decode);
     }
+
+    /// <summary>Its next step, unless a migration stops it before that.</summary>
+    private void Next(WorkerSequence sequence, Action<WorkerSequence> step)
+    {
+        if (IsStopped(sequence)) return;
+        var turn = sequence.Turn;
+        Local(StepNs, () =>
+        {
+            if (sequence.Turn == turn) step(sequence);
+        });
+    }
+
+    private bool IsStopped(WorkerSequence sequence) =>
+        sequence.IsFrozen && world.Defect != FaultDefect.FrozenSourceComputes;
 
     private void Decode(WorkerSequence sequence)
     {
@@ -88,6 +118,7 @@ internal sealed partial class SimulatedWorker
         if (!Pool.TryGrow(sequence.Table, BlocksFor(sequence.Tokens.Count)))
         {
             // Preempted by itself: tokens stay, KV is restored or computed again when there is room.
+            CallBack(sequence, "preempted");
             Spill(sequence);
             Pool.Release(sequence.Table);
             sequence.Waiting = true;
@@ -97,7 +128,7 @@ internal sealed partial class SimulatedWorker
 
         Write(sequence);
         Sample(sequence);
-        NextDecode(sequence);
+        Continue(sequence);
     }
 
     /// <summary>Writes the KV of the next token that has none.</summary>
@@ -110,6 +141,7 @@ internal sealed partial class SimulatedWorker
 
     private void Sample(WorkerSequence sequence)
     {
+        if (sequence.IsFrozen) throw new FaultViolationException($"{sequence.Start.Key} samples while it is frozen.");
         var contents = new ulong[BlocksFor(sequence.Computed)];
         for (var i = 0; i < contents.Length; i++) contents[i] = _contents[sequence.Table[i].Value];
         var index = sequence.OutputTokens;
@@ -126,6 +158,7 @@ internal sealed partial class SimulatedWorker
 
     private void Release(WorkerSequence sequence)
     {
+        CallBack(sequence, "it has ended here");
         sequence.Alive = false;
         Spill(sequence);
         Pool.Release(sequence.Table);

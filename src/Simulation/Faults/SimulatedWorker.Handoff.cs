@@ -61,12 +61,12 @@ internal sealed partial class SimulatedWorker
             case SourceEffect.SendDone:
                 var (blocks, token, index) = (sequence.Source!.Blocks, sequence.Tokens[^1], sequence.OutputTokens - 1);
                 if (world.Defect == FaultDefect.SourceFreesWhileSending) Pool.Release(sequence.Table);
-                AfterSends(sequence, () => link?.Send(() => peer!.Owner!.DoneArrived(peer, blocks, index, token)));
+                AfterSends(sequence, () => link?.Send(() => peer!.Owner.DoneArrived(peer, blocks, index, token)));
                 break;
             case SourceEffect.SendAbort abort:
                 ReportFailure(sequence, abort.Code, abort.Reason);
                 var (code, reason) = (abort.Code, abort.Reason);
-                AfterSends(sequence, () => link?.Send(() => peer!.Owner!.EndTarget(peer, code, reason)));
+                AfterSends(sequence, () => link?.Send(() => peer!.Owner.EndTarget(peer, code, reason)));
                 break;
             case SourceEffect.Free:
                 Release(sequence);
@@ -87,7 +87,7 @@ internal sealed partial class SimulatedWorker
         AfterSends(sequence, () =>
         {
             var contents = Array.ConvertAll(blocks, block => _contents[block]);
-            link?.Send(() => peer!.Owner!.BlocksArrived(peer, run, contents));
+            link?.Send(() => peer!.Owner.BlocksArrived(peer, run, contents));
             Step(sequence, new SourceEvent.SendEnded());
         });
     }
@@ -101,7 +101,7 @@ internal sealed partial class SimulatedWorker
         {
             // Its own start may still be on the way over the other link: parked until then.
             if (world.Now < until) Local(10 * FaultWorld.Millisecond, () => PullerArrived(key, target, link, until));
-            else link.Send(() => target.Owner!.EndTarget(target, ErrorCode.HandoffTimeout, "no such key here"));
+            else link.Send(() => target.Owner.EndTarget(target, ErrorCode.HandoffTimeout, "no such key here"));
             return;
         }
 
@@ -135,7 +135,6 @@ internal sealed partial class SimulatedWorker
     private void BeginTarget(WorkerSequence sequence)
     {
         sequence.Target = HandoffTarget.Begin(BlocksFor(sequence.Tokens.Count), BlockRuns.None, Window);
-        sequence.Owner = this;
         sequence.LastSign = world.Now;
         Watch(sequence, () => EndTarget(
             sequence, ErrorCode.HandoffTimeout, "the source was silent for the lease"));
@@ -175,7 +174,7 @@ internal sealed partial class SimulatedWorker
         Report(sequence, RequestReportKind.HandoffCommitted);
         Report(sequence, RequestReportKind.DecodeStarted);
         SendTokens(sequence, index, [token]);
-        NextDecode(sequence);
+        Continue(sequence);
     });
 
     private void EndTarget(WorkerSequence sequence, ErrorCode? code, string reason) => Local(0, () =>

@@ -47,6 +47,7 @@ internal sealed partial class SimulatedWorker(FaultWorld world, string id, Worke
         {
             sequence.Alive = false;
             CloseDataLink(sequence);
+            CloseMoves(sequence);
         }
 
         _sequences.Clear();

@@ -23,6 +23,12 @@ internal sealed partial class Engine
     /// <summary>Plans and computes one step; false when there is nothing to do.</summary>
     private bool Step()
     {
+        if (_ahead is not null)
+        {
+            GoOn();
+            return true;
+        }
+
         if (_running.Count == 0 && _waiting.Count == 0) return false;
         TakeSnapshot();
         StepPlanner.Plan(_snapshot, _plan);
@@ -161,8 +167,14 @@ internal sealed partial class Engine
     private void Compute()
     {
         HoldBeforeStep(_planned);
-        var begun = _time.GetTimestamp();
         foreach (var part in _planned) _kv.Grow(part.Sequence);
+        if (!TryBeginAhead()) ComputeNow();
+    }
+
+    /// <summary>Computes the planned rows, for which there are blocks, and returns when they are there.</summary>
+    private void ComputeNow()
+    {
+        var begun = _time.GetTimestamp();
         var work = WorkOfPlanned();
         var parts = CollectionsMarshal.AsSpan(_planned);
         var progress = BeginProgress(parts);
@@ -180,16 +192,20 @@ internal sealed partial class Engine
 
         OfferGrownBlocks();
         progress?.Finish();
-        _steps++;
         var ms = _time.GetElapsedTime(begun).TotalMilliseconds;
-        _settings.Watch?.Metrics.StepEnded(ms, PlannedRows());
+        CountStep(ms);
         // A step that waited for a restore says nothing of what computing costs.
         if (_compute.Gate is null)
         {
             _stepTime.Observe(work, ms);
             if (prefill.Tokens > 0) _prefillMeter.Add(prefill.Tokens, prefill.Pairs, ms / 1000);
         }
+    }
 
+    private void CountStep(double ms)
+    {
+        _steps++;
+        _settings.Watch?.Metrics.StepEnded(ms, PlannedRows());
         _stepMs += ((float)ms - _stepMs) * (_steps == 1 ? 1f : 0.1f);
     }
 

@@ -8,8 +8,8 @@ namespace Krewe.Workers;
 /// <summary>
 /// One worker's engine: a loop of commands → plan → compute → sample → tokens out. Invariant: only the engine thread
 /// touches sequences, blocks, the runner and the sampler; everybody else posts commands and is called back.
-/// Parts of the class: this file = loop, Sequences = life of a sequence, Steps = computing, Handoff = both sides'
-/// events.
+/// Parts of the class: this file = loop, Sequences = life of a sequence, Steps = computing, Ahead = steps queued before
+/// the last one's tokens are known, Handoff = both sides' events.
 /// </summary>
 internal sealed partial class Engine : IAsyncDisposable
 {
@@ -101,6 +101,7 @@ internal sealed partial class Engine : IAsyncDisposable
     /// <summary>One turn: takes what was posted and computes at most one step. True when there was a step.</summary>
     internal bool Turn()
     {
+        if (!_commands.IsEmpty) SettleAhead();
         while (_commands.TryDequeue(out var command)) Apply(command);
         ExpireLeases();
         ExpireMigrations();

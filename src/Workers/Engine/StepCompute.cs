@@ -17,6 +17,9 @@ internal struct StepPart(Sequence sequence, int rows)
     /// <summary>The logits of its first row, and then of every row; null when only the last one's are wanted.</summary>
     public int? PromptLogitRow;
 
+    /// <summary>The token that was drawn for it in a step queued ahead; null after any other step.</summary>
+    public int? Drawn;
+
     /// <summary>Set when this sequence, and only this one, could not be computed.</summary>
     public string? Fault;
 }
@@ -50,7 +53,7 @@ internal sealed partial class StepCompute(IModelRunner runner, ILogger logger) :
     /// <summary>
     /// Draws the next token of a part that has a logit row. Throws <see cref="KreweException"/> on no numbers.
     /// </summary>
-    public SampledToken Sample(in StepPart part) => _batch.SampledOf(part.LogitRow!.Value) is { } token
+    public SampledToken Sample(in StepPart part) => (part.Drawn ?? _batch.SampledOf(part.LogitRow!.Value)) is { } token
         ? new SampledToken(token)
         : _sampler.Sample(part.Sequence, Logits(part.LogitRow!.Value));
 
@@ -65,7 +68,11 @@ internal sealed partial class StepCompute(IModelRunner runner, ILogger logger) :
         return _sampler.Score(Logits(row), sequence.Tokens[index], sequence.PromptLogprobs!.Value);
     }
 
-    public void Dispose() => _sampler.Dispose();
+    public void Dispose()
+    {
+        Abandon();
+        _sampler.Dispose();
+    }
 
     /// <summary>
     /// Each sequence in a step of its own to find the faulty ones, then the sound ones together for their logits.

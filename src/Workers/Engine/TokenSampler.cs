@@ -37,10 +37,11 @@ internal sealed class TokenSampler(int vocabularySize) : IDisposable
 
     /// <summary>How a device may draw the sequence's next token; null where that takes the CPU and the
     /// logits.</summary>
-    public static SampleDraw? DrawOf(Sequence sequence) =>
+    /// <param name="ahead">Tokens before it that are drawn and not known yet.</param>
+    public static SampleDraw? DrawOf(Sequence sequence, int ahead = 0) =>
         sequence.TopLogprobs is null && sequence.Constraint is null && sequence.MaskedTokens.IsEmpty
             && !sequence.ScoresPrompt
-            ? SampleDraw.Of(sequence.Sampling, sequence.OutputCount)
+            ? SampleDraw.Of(sequence.Sampling, sequence.OutputCount + ahead)
             : null;
 
     /// <summary>

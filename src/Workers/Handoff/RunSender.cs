@@ -20,23 +20,11 @@ internal sealed class RunSender(IDataChannel channel, KvGeometry geometry)
         BlockRun run, BlockId[] blocks, StepProgress? progress, Func<Task<bool>> goesOn,
         CancellationToken cancellationToken)
     {
-        var sending = Task.CompletedTask;
-        try
+        await foreach (var piece in PiecesAsync(run, progress, cancellationToken))
         {
-            await foreach (var piece in PiecesAsync(run, progress, cancellationToken))
-            {
-                if (!await goesOn()) break;
-
-                // One ahead: its checksum is computed while the one before is on its way.
-                var before = sending;
-                var slices = BlockSlice.Of(piece, blocks, run.First, geometry);
-                sending = channel.SendAsync(new DataMessage { Piece = piece.ToWire() }, slices, cancellationToken);
-                await before;
-            }
-        }
-        finally
-        {
-            await sending;
+            if (!await goesOn()) return;
+            var slices = BlockSlice.Of(piece, blocks, run.First, geometry);
+            await channel.SendAsync(new DataMessage { Piece = piece.ToWire() }, slices, cancellationToken);
         }
     }
 

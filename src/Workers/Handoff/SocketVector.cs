@@ -15,6 +15,11 @@ internal static unsafe partial class SocketVector
     /// <summary>Pieces in one system call; the kernel's own limit is 1,024.</summary>
     public const int PartsMax = 128;
 
+    /// <summary>
+    /// Bytes of one receive, for their checksum is computed behind it: few enough to be in the cache still.
+    /// </summary>
+    private const int ReceiveBytesMax = 128 << 10;
+
     /// <summary>A moment in which a sound peer moves megabytes; a hung one must not cost a thread for longer.</summary>
     private const int WaitMs = 5;
 
@@ -32,16 +37,20 @@ internal static unsafe partial class SocketVector
     private static int Move(SafeSocketHandle socket, in PartCursor at, bool send)
     {
         if (!IsSupported) return 0;
-        var count = Math.Min(PartsMax, at.Parts.Count - at.Part);
-        var vectors = stackalloc IoVector[count];
-        var pins = new MemoryHandle[count];
+        var left = send ? int.MaxValue : ReceiveBytesMax;
+        var count = 0;
+        var vectors = stackalloc IoVector[PartsMax];
+        var pins = new MemoryHandle[Math.Min(PartsMax, at.Parts.Count - at.Part)];
         try
         {
-            for (var i = 0; i < count; i++)
+            while (count < pins.Length && left > 0)
             {
-                var part = i == 0 ? at.Current : at.Parts[at.Part + i];
-                pins[i] = part.Pin();
-                vectors[i] = new IoVector { Start = pins[i].Pointer, Length = (nuint)part.Length };
+                var part = count == 0 ? at.Current : at.Parts[at.Part + count];
+                pins[count] = part.Pin();
+                var length = Math.Min(left, part.Length);
+                vectors[count] = new IoVector { Start = pins[count].Pointer, Length = (nuint)length };
+                left -= length;
+                count++;
             }
 
             var message = new MessageHeader { Vectors = vectors, VectorCount = (nuint)count };

@@ -13,11 +13,14 @@ internal sealed class TcpBlockListener : IBlockListener
     private readonly IKvArena _arena;
     private readonly KvTransport _choice;
     private readonly LinkTls? _tls;
+    private readonly TcpLinkLimits _limits;
 
     /// <param name="tls">Null: plain TCP.</param>
-    public TcpBlockListener(string host, int port, IKvArena arena, KvTransport choice, LinkTls? tls = null)
+    /// <param name="limits">What a link may be held to.</param>
+    public TcpBlockListener(
+        string host, int port, IKvArena arena, KvTransport choice, LinkTls? tls, TcpLinkLimits limits)
     {
-        (_arena, _choice, _tls) = (arena, choice, tls);
+        (_arena, _choice, _tls, _limits) = (arena, choice, tls, limits);
         var address = IPAddress.TryParse(host, out var parsed) ? parsed : IPAddress.Any;
         _socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         try
@@ -42,6 +45,7 @@ internal sealed class TcpBlockListener : IBlockListener
     {
         var socket = await _socket.AcceptAsync(cancellationToken);
         socket.NoDelay = true;
+        _limits.ApplyTo(socket);
         return new Link(socket, _arena, _choice, _tls);
     }
 
@@ -60,7 +64,7 @@ internal sealed class TcpBlockListener : IBlockListener
             try
             {
                 var greeting = new Greeting { SharedOnly = choice == KvTransport.Shared };
-                if (fence is not null) greeting.Shared = Offer(memory!, fence);
+                if (fence is not null) greeting.Shared = Offer(memory!, fence, arena);
                 await frames.SendAsync(new DataMessage { Greeting = greeting }, [], cancellationToken);
                 if (await frames.ReceiveAsync(cancellationToken) is not { Message.Attach: { } attach })
                     throw new FrameException("A greeting was not answered.");
@@ -79,14 +83,21 @@ internal sealed class TcpBlockListener : IBlockListener
 
         public void Dispose() => socket.Dispose();
 
-        private static SharedOffer Offer(SharedMemory memory, SharedMemory.Fence fence) => new()
+        private static SharedOffer Offer(SharedMemory memory, SharedMemory.Fence fence, IKvArena arena)
         {
-            Pid = (uint)Environment.ProcessId,
-            File = (uint)memory.Descriptor,
-            Nonce = Google.Protobuf.ByteString.CopyFrom(memory.Nonce),
-            TotalBytes = (ulong)memory.TotalBytes,
-            FenceSlot = (uint)fence.Slot,
-            FenceGeneration = fence.Generation,
-        };
+            var offer = new SharedOffer
+            {
+                Pid = (uint)Environment.ProcessId,
+                File = (uint)memory.Descriptor,
+                Nonce = Google.Protobuf.ByteString.CopyFrom(memory.Nonce),
+                TotalBytes = (ulong)memory.TotalBytes,
+                FenceSlot = (uint)fence.Slot,
+                FenceGeneration = fence.Generation,
+            };
+            if (arena is not IDeviceKvArena { Handle: { } handle }) return offer;
+            offer.Device = Google.Protobuf.ByteString.CopyFrom(handle);
+            offer.DeviceBytes = (ulong)((long)arena.BlockCount * arena.Geometry.BlockBytes);
+            return offer;
+        }
     }
 }

@@ -1,4 +1,7 @@
+using System.Collections.Concurrent;
+using System.Net;
 using System.Net.Sockets;
+using System.Text;
 using Krewe.Abstractions;
 using Krewe.Abstractions.Wire;
 using Krewe.Control.Links;
@@ -13,17 +16,26 @@ namespace Krewe.Workers;
 /// <param name="choice">Whether memory is offered and mapped.</param>
 /// <param name="time">For how long mappings are kept.</param>
 /// <param name="tls">Null: plain TCP.</param>
-internal sealed class TcpBlockTransport(IKvArena arena, KvTransport choice, TimeProvider time, LinkTls? tls = null)
+/// <param name="logger">Told, once for each worker, why memory that was offered is not used; null: nobody.</param>
+/// <param name="limits">What a link may be held to.</param>
+internal sealed partial class TcpBlockTransport(
+    IKvArena arena, KvTransport choice, TimeProvider time, LinkTls? tls = null, ILogger? logger = null,
+    TcpLinkLimits limits = default)
     : IBlockTransport, IDisposable
 {
-    private readonly PeerMemories _peers = new(time);
+    private readonly PeerMemories _peers = new(time, arena as IDeviceKvArena);
+    private readonly ConcurrentDictionary<string, bool> _told = new();
 
     public async Task<IDataChannel> ConnectAsync(DataAddress address, CancellationToken cancellationToken)
     {
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
-            await socket.ConnectAsync(address.Host, (int)address.Port, cancellationToken);
+            limits.ApplyTo(socket);
+            if (limits.Proxy is { } proxy)
+                await ConnectThroughAsync(proxy, socket, address, cancellationToken);
+            else
+                await socket.ConnectAsync(address.Host, (int)address.Port, cancellationToken);
             var secured = tls is null
                 ? null
                 : await tls.ConnectAsync(new NetworkStream(socket), address.Host, cancellationToken);
@@ -43,10 +55,18 @@ internal sealed class TcpBlockTransport(IKvArena arena, KvTransport choice, Time
     }
 
     public IBlockListener Listen(string host, int port) =>
-        new TcpBlockListener(host, port, arena, choice, tls);
+        new TcpBlockListener(host, port, arena, choice, tls, limits);
 
     /// <summary>To be called when all links have ended.</summary>
     public void Dispose() => _peers.Dispose();
+
+    private static async Task ConnectThroughAsync(
+        IPEndPoint proxy, Socket socket, DataAddress address, CancellationToken cancellationToken)
+    {
+        await socket.ConnectAsync(proxy, cancellationToken);
+        var line = Encoding.ASCII.GetBytes($"{address.Host}:{address.Port}\n");
+        await socket.SendAsync(line, cancellationToken);
+    }
 
     private async Task<IDataChannel> AttachAsync(
         FrameSocket frames, DataAddress address, CancellationToken cancellationToken)
@@ -63,6 +83,7 @@ internal sealed class TcpBlockTransport(IKvArena arena, KvTransport choice, Time
                     + "workers has --kv-transport shared; use auto or tcp.");
             }
 
+            if (hold is null && choice != KvTransport.Tcp && greeting.Shared is not null) Tell(address, reason);
             var attach = new Attach { Shared = hold is not null };
             await frames.SendAsync(new DataMessage { Attach = attach }, [], cancellationToken);
         }
@@ -77,4 +98,12 @@ internal sealed class TcpBlockTransport(IKvArena arena, KvTransport choice, Time
             : new SharedPeerChannel(
                 frames, arena, hold, (int)greeting.Shared!.FenceSlot, greeting.Shared.FenceGeneration);
     }
+
+    private void Tell(DataAddress address, string reason)
+    {
+        if (logger is not null && _told.TryAdd(address.WorkerId, true)) LogStaged(logger, address.WorkerId, reason);
+    }
+
+    [LoggerMessage(LogLevel.Information, "Blocks of {Worker} come over the data link, not out of its memory: {Reason}")]
+    private static partial void LogStaged(ILogger logger, string worker, string reason);
 }

@@ -17,7 +17,7 @@ public static partial class ModelRunners
     /// <param name="threads">Compute threads, the caller of Run included. The Reference device uses one.</param>
     /// <param name="weights">As the checkpoint has them, or rounded to INT8 at load.</param>
     /// <param name="cores">A core for each thread to be bound to; empty or null = none.</param>
-    /// <param name="shareKv">KV memory that other workers of the host can map; only the CPU device has it.</param>
+    /// <param name="shareKv">KV memory that other workers of the host can map: the CPU's, or one GPU's.</param>
     /// <param name="cuda">How GPUs are found and used; null: as usual.</param>
     /// <exception cref="ModelException">The weights do not fit the configuration.</exception>
     /// <exception cref="KreweException">An option does not fit the model.</exception>
@@ -41,7 +41,7 @@ public static partial class ModelRunners
                 model, geometry, kvMemoryBytes, threads, CpuKernels.Best, weights, cores, shareKv),
             WorkerDevice.Reference => ReferenceModelRunner.Create(model, geometry, kvMemoryBytes, weights),
             WorkerDevice.Cuda => CudaModelRunner.Create(
-                model, geometry, kvMemoryBytes, weights, cuda ?? new CudaOptions()),
+                model, geometry, kvMemoryBytes, weights, cuda ?? new CudaOptions(), shareKv),
             WorkerDevice.Torch => CreateTorch(model, geometry, kvMemoryBytes),
             _ => throw new KreweException(ErrorCode.InvalidOptions, $"Device {device} has no model runner."),
         };
@@ -53,9 +53,22 @@ public static partial class ModelRunners
     {
         var choice = DeviceChoice.For(model.Config, options);
         if (choice.Reason is { } reason) LogFallback(logger, reason);
-        return Create(
+        if (options.TestRowTime is { } rowTime) return CreatePaced(model, options, rowTime, shareKv);
+        var runner = Create(
             model, choice.Device, options.KvFormat, options.BlockTokens, options.KvMemoryBytes, options.Threads,
             options.Weights, options.PinnedCores, shareKv, options.Cuda);
+        if (runner is CudaModelRunner { ShareRefusal: { } refusal }) LogNotShared(logger, refusal);
+        return runner;
+    }
+
+    private static PacedRunner CreatePaced(ModelFolder model, WorkerOptions options, TimeSpan rowTime, bool shareKv)
+    {
+        var config = model.Config;
+        var geometry = new KvGeometry(
+            config.Layers, config.KvHeads, config.HeadDim, options.BlockTokens,
+            options.KvFormat ?? KvFormatOf(config.WeightType));
+        return new PacedRunner(
+            model, new CpuKvArena(geometry, options.KvMemoryBytes, shareKv), rowTime, TimeProvider.System);
     }
 
     /// <summary>The runner of an assembly that only builds with -p:WithTorchSharp=true have beside them.</summary>
@@ -101,4 +114,8 @@ public static partial class ModelRunners
 
     [LoggerMessage(LogLevel.Warning, "--device auto: the CPU computes, because there is no GPU to use. {Reason}")]
     private static partial void LogFallback(ILogger logger, string reason);
+
+    [LoggerMessage(LogLevel.Information,
+        "Blocks go to other workers of this host through pinned memory and the data link, not by CUDA IPC: {Reason}")]
+    private static partial void LogNotShared(ILogger logger, string reason);
 }

@@ -20,7 +20,7 @@ public sealed partial class StepBatch
 
     public int LogitRowCount { get; private set; }
 
-    /// <summary>[RowCount] token ids.</summary>
+    /// <summary>[RowCount] token ids; ~i where <see cref="AddDrawn"/> left the token to the device.</summary>
     public int[] Tokens { get; private set; } = new int[64];
 
     /// <summary>[RowCount] positions in the sequence, from 0.</summary>
@@ -104,6 +104,13 @@ public sealed partial class StepBatch
         for (var row = RowCount - logitRows; row < RowCount; row++) LogitRows[LogitRowCount++] = row;
         return first;
     }
+
+    /// <summary>
+    /// Adds one row whose token is the one that the step queued before this one draws for its logit row
+    /// <paramref name="drawnRow"/>. Returns the index of its own logit row. For an <see cref="IAheadRunner"/>.
+    /// </summary>
+    public int AddDrawn(int drawnRow, int position, ReadOnlySpan<int> blockTable, int blockTokens) =>
+        Add([~drawnRow], position, blockTable, blockTokens, logitRows: 1);
 
     /// <summary>Makes room for the logits of this step; called by the runner.</summary>
     public Span<float> ReserveLogits(int vocabularySize)

@@ -8,11 +8,13 @@ namespace Krewe.Workers;
 /// </summary>
 internal static class StepChecks
 {
+    /// <param name="drawn">Tokens of the step before that rows of this one may stand for.</param>
     /// <exception cref="KreweException">A token, position, slot or block id is out of range.</exception>
-    public static void Demand(StepBatch batch, int vocabularySize, int maxContextTokens, IKvArena arena)
+    public static void Demand(
+        StepBatch batch, int vocabularySize, int maxContextTokens, IKvArena arena, int drawn = 0)
     {
         ArgumentNullException.ThrowIfNull(batch);
-        DemandRange(batch.Tokens.AsSpan(0, batch.RowCount), vocabularySize, "token id", "the vocabulary size");
+        DemandRange(batch.Tokens.AsSpan(0, batch.RowCount), vocabularySize, "token id", "the vocabulary size", -drawn);
         DemandRange(batch.Positions.AsSpan(0, batch.RowCount), maxContextTokens, "position", "the model's context");
         DemandRange(
             batch.BlockTables.AsSpan(0, batch.BlockTableCount), arena.BlockCount, "block id", "the arena's blocks");
@@ -30,11 +32,13 @@ internal static class StepChecks
         }
     }
 
-    private static void DemandRange(ReadOnlySpan<int> values, long limit, string what, string limitIs)
+    private static void DemandRange(
+        ReadOnlySpan<int> values, long limit, string what, string limitIs, int lowest = 0)
     {
-        var wrong = values.IndexOfAnyExceptInRange(0, (int)Math.Min(limit - 1, int.MaxValue));
+        var wrong = values.IndexOfAnyExceptInRange(lowest, (int)Math.Min(limit - 1, int.MaxValue));
         if (wrong >= 0)
             throw new KreweException(
-                ErrorCode.EngineFault, $"The {what} {values[wrong]} is not from 0 to below {limitIs} ({limit}).");
+                ErrorCode.EngineFault,
+                $"The {what} {values[wrong]} is not from {lowest} to below {limitIs} ({limit}).");
     }
 }

@@ -26,6 +26,7 @@ internal sealed partial class KvTiers : IAsyncDisposable
     private readonly Lock _gate = new();
     private readonly HashSet<Task> _restores = [];
     private readonly Dictionary<PrefixHash, Kept> _kept = [];
+    private readonly List<IDisposable> _pins = [];
     private KvEventLog? _events;
     private long? _lastWarning;
 
@@ -38,6 +39,7 @@ internal sealed partial class KvTiers : IAsyncDisposable
         (_store, _arena, Checkpoints, _hostIsBuffer) = (store, arena, checkpoints, hostIsBuffer);
         (_time, _logger) = (time, logger);
         _store.WriteFailed = Warn;
+        PinHostMemory();
         if (events is not null) Tell(events);
     }
 
@@ -157,7 +159,26 @@ internal sealed partial class KvTiers : IAsyncDisposable
         }
 
         await Task.WhenAll(restores).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        foreach (var pin in _pins) pin.Dispose();
         await _store.DisposeAsync();
+    }
+
+    /// <summary>Where blocks lie in device memory: it copies straight from and to the host tier, if that is pinned.
+    /// </summary>
+    private void PinHostMemory()
+    {
+        if (_arena is not IPinningArena pinning) return;
+        foreach (var region in _store.Host.Regions)
+        {
+            if (pinning.TryPin(region.Address, region.LengthBytes, out var reason) is { } pin)
+            {
+                _pins.Add(pin);
+                continue;
+            }
+
+            LogNotPinned(_logger, region.LengthBytes, reason);
+            return;
+        }
     }
 
     private PutOutcome CopyDown(PrefixHash hash, BlockId block, float recomputeSeconds) => _store.Spill(
@@ -204,6 +225,10 @@ internal sealed partial class KvTiers : IAsyncDisposable
             Source.Dispose();
         }
     }
+
+    [LoggerMessage(LogLevel.Warning,
+        "{Bytes} bytes of the host tier cannot be pinned; copies to and from them take a detour: {Reason}")]
+    private static partial void LogNotPinned(ILogger logger, long bytes, string reason);
 
     [LoggerMessage(LogLevel.Warning, "A KV block was not spilled to disk (said once in 10 s): {Reason}")]
     private static partial void LogWriteFailed(ILogger logger, string reason);

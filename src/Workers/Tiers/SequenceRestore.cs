@@ -1,5 +1,6 @@
 using Krewe.Abstractions;
 using Krewe.KvStore;
+using Krewe.KvStore.Host;
 using Krewe.KvStore.Memory;
 
 namespace Krewe.Workers;
@@ -24,6 +25,9 @@ internal sealed class SequenceRestore : ILayerGate
     private readonly BlockId[] _blocks;
     private readonly object _gate = new();
     private readonly NativeBuffer[] _staging;
+
+    /// <summary>From host memory into device memory: a copy each, and no staging between.</summary>
+    private readonly bool _isStraight;
     private readonly TimeProvider _time;
     private readonly long _started;
     private int _layersThere;
@@ -38,9 +42,10 @@ internal sealed class SequenceRestore : ILayerGate
     {
         (_arena, _blocks, FirstBlock, Expected, _time) = (arena, blocks, firstBlock, expected, time);
         IsInPlace = arena.TryGetMemory(blocks[0], out _);
-        _staging = IsInPlace ? [] : [.. blocks.Select(_ => new NativeBuffer(arena.Geometry.BlockBytes))];
+        _isStraight = !IsInPlace && sources.All(source => source is HostHold);
+        _staging = IsInPlace || _isStraight ? [] : [.. blocks.Select(_ => new NativeBuffer(arena.Geometry.BlockBytes))];
         _started = time.GetTimestamp();
-        Completion = Task.Run(() => RunAsync(sources));
+        Completion = Task.Run(() => _isStraight ? RunStraightAsync(sources) : RunAsync(sources));
     }
 
     public int FirstBlock { get; }
@@ -116,6 +121,27 @@ internal sealed class SequenceRestore : ILayerGate
             Duration = _time.GetElapsedTime(_started);
             Announce(geometry.Layers);
         }
+    }
+
+    private Task RunStraightAsync(IReadOnlyList<IBlockSource> sources)
+    {
+        try
+        {
+            for (var i = 0; i < sources.Count; i++)
+            {
+                ((HostHold)sources[i]).Lend(
+                    (_arena, Block: _blocks[i]), static (bytes, to) => to._arena.CopyIn(to.Block, bytes));
+                GoodBlocks = i + 1;
+            }
+        }
+        finally
+        {
+            foreach (var source in sources) source.Dispose();
+            Duration = _time.GetElapsedTime(_started);
+            Announce(_arena.Geometry.Layers);
+        }
+
+        return Task.CompletedTask;
     }
 
     private void Announce(int layers)

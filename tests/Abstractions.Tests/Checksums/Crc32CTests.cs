@@ -18,11 +18,19 @@ public sealed class Crc32CTests
     {
         var bytes = new byte[20_000];
         new Random(1).NextBytes(bytes);
-        int[] lengths = [0, 1, 7, 8, 9, 255, 256, 767, 768, 769, 1535, 1536, 6143, 6144, 6145, 6912, 12_288, 19_990];
+        int[] lengths =
+        [
+            0, 1, 7, 8, 9, 255, 256, 511, 512, 513, 767, 768, 769, 1535, 1536, 6143, 6144, 6145, 6912, 12_288, 19_990,
+        ];
         foreach (var length in lengths)
         {
             for (var start = 0; start < 9; start += 4)
-                Assert.Equal(Bitwise(bytes.AsSpan(start, length)), Crc32C.Compute(bytes.AsSpan(start, length)));
+            {
+                var part = bytes.AsSpan(start, length);
+                var expected = Bitwise(part);
+                Assert.Equal(expected, Crc32C.Compute(part));
+                Assert.Equal(expected, Crc32C.Compute(part, crc: 0, fold: false));
+            }
         }
     }
 

@@ -104,6 +104,24 @@ public class WaitingLineTests
     }
 
     [Fact]
+    public void A_flood_that_begins_is_not_within_its_share_whatever_claim_it_has_kept()
+    {
+        var queue = new WaitingLine(QueueOrder.Arrival, Fairness.VirtualTokens, claimTokens: 5000);
+        for (var i = 0; i < 100; i++)
+        {
+            queue.Enqueue(Entry($"q{i}", i, tenant: "quiet"));
+            Assert.True(queue.TryDequeue(out _));
+        }
+
+        queue.Enqueue(Entry("f0", 100, tenant: "flood"));
+        queue.Enqueue(Entry("quiet", 100, tenant: "quiet"));
+        Assert.True(queue.IsWithinShare("flood"));
+        for (var i = 1; i < 50; i++) queue.Enqueue(Entry($"f{i}", 101, tenant: "flood"));
+
+        Assert.False(queue.IsWithinShare("flood"));
+    }
+
+    [Fact]
     public void Twice_the_weight_is_twice_the_tokens()
     {
         var queue = new WaitingLine(QueueOrder.Arrival, Fairness.VirtualTokens);

@@ -4,10 +4,12 @@
 //  - memory is born and dies full of NaNs; copies outside a live allocation fail;
 //  - every call is recorded, and any call can be made to fail.
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <deque>
@@ -33,7 +35,9 @@ struct Graph { std::vector<Operation> operations; };
 struct Stream { std::deque<Operation> queue; Graph* capture = 0; int device = 0; };
 struct Module { void* library; };
 struct Function { Launcher launch; int argument_bytes; std::string name; int shared_bytes = 48 * 1024; };
-struct Allocation { size_t bytes; int device; bool host; };
+struct Allocation { size_t bytes; int device; bool host; int file = -1; bool imported = false; };
+struct Buried { void* memory; size_t mapped; };
+struct IpcHandle { int process; int file; uint64_t bytes; char rest[48]; };
 
 std::recursive_mutex gate;
 thread_local int depth = 0;
@@ -47,8 +51,9 @@ struct Hold
 std::map<uintptr_t, Allocation> allocations;
 std::set<Stream*> streams;
 std::set<Event*> events;
-std::set<void*> modules, graphs;
-std::vector<void*> buried;
+std::set<void*> modules, graphs, registered;
+std::vector<Buried> buried;
+bool own_handles = false;
 std::vector<std::string> record;
 struct Failure { std::string call; int after; int status; };
 std::vector<Failure> failures;
@@ -92,7 +97,7 @@ size_t used_bytes(int device)
 {
     size_t sum = 0;
     for (auto& each : allocations)
-        if (!each.second.host && each.second.device == device) sum += each.second.bytes;
+        if (!each.second.host && !each.second.imported && each.second.device == device) sum += each.second.bytes;
     return sum;
 }
 
@@ -145,22 +150,31 @@ void* allocate(size_t bytes, bool host)
 {
     // Guards before and behind.
     const size_t guard = 256;
-    unsigned char* memory = (unsigned char*)aligned_alloc(256, (bytes + 3 * guard - 1) / guard * guard);
-    memset(memory, 0xff, (bytes + 3 * guard - 1) / guard * guard);
-    allocations[(uintptr_t)memory + guard] = {bytes, current_device, host};
+    size_t whole = (bytes + 3 * guard - 1) / guard * guard;
+    // Large device memory is a file, so that another process can map it by a handle.
+    int file = !host && bytes >= 1 << 20 ? memfd_create("emulated", MFD_CLOEXEC) : -1;
+    if (file >= 0 && ftruncate(file, whole)) return 0;
+    unsigned char* memory = file < 0
+        ? (unsigned char*)aligned_alloc(256, whole)
+        : (unsigned char*)mmap(0, whole, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    memset(memory, 0xff, whole);
+    allocations[(uintptr_t)memory + guard] = {bytes, current_device, host, file};
     return memory + guard;
 }
 
 int release(void* pointer, bool host)
 {
     auto found = allocations.find((uintptr_t)pointer);
-    if (found == allocations.end() || found->second.host != host) return InvalidValue;
+    if (found == allocations.end() || found->second.host != host || found->second.imported) return InvalidValue;
     memset(pointer, 0xff, found->second.bytes);
     // Not given back at once: a late reader shall meet NaNs and not another's numbers.
-    buried.push_back((char*)pointer - 256);
+    int file = found->second.file;
+    buried.push_back({(char*)pointer - 256, file < 0 ? 0 : (found->second.bytes + 767) / 256 * 256});
+    if (file >= 0) close(file);
     if (buried.size() > 64)
     {
-        free(buried.front());
+        if (buried.front().mapped) munmap(buried.front().memory, buried.front().mapped);
+        else free(buried.front().memory);
         buried.erase(buried.begin());
     }
     allocations.erase(found);
@@ -232,11 +246,64 @@ EXPORT cuMemFree_v2(void* pointer)
             if (int status = run_until(stream, 0, 0)) return status;
     return release(pointer, false);
 }
+EXPORT cuMemGetAddressRange_v2(void** start, size_t* bytes, void* pointer)
+{
+    ENTER("cuMemGetAddressRange_v2");
+    auto next = allocations.upper_bound((uintptr_t)pointer);
+    if (!is_inside((uintptr_t)pointer, 0) || next == allocations.begin()) return 1;
+    --next;
+    *start = (void*)next->first;
+    *bytes = next->second.bytes;
+    return Success;
+}
+EXPORT cuIpcGetMemHandle(IpcHandle* handle, void* pointer)
+{
+    ENTER("cuIpcGetMemHandle");
+    auto found = allocations.find((uintptr_t)pointer);
+    if (found == allocations.end() || found->second.file < 0) return InvalidValue;
+    *handle = {getpid(), found->second.file, found->second.bytes, {}};
+    return Success;
+}
+EXPORT cuIpcOpenMemHandle_v2(void** pointer, IpcHandle handle, unsigned)
+{
+    ENTER("cuIpcOpenMemHandle_v2");
+    // The driver refuses its own process; tests of both ends in one ask for it.
+    if (handle.process == getpid() && !own_handles) return 201;
+    std::string path = "/proc/" + std::to_string(handle.process) + "/fd/" + std::to_string(handle.file);
+    int file = open(path.c_str(), O_RDWR | O_CLOEXEC);
+    if (file < 0) return 400;
+    size_t whole = (handle.bytes + 767) / 256 * 256;
+    char* memory = (char*)mmap(0, whole, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    close(file);
+    if (memory == MAP_FAILED) return 400;
+    allocations[(uintptr_t)memory + 256] = {handle.bytes, current_device, false, -1, true};
+    *pointer = memory + 256;
+    return Success;
+}
+EXPORT cuIpcCloseMemHandle(void* pointer)
+{
+    ENTER("cuIpcCloseMemHandle");
+    auto found = allocations.find((uintptr_t)pointer);
+    if (found == allocations.end() || !found->second.imported) return InvalidValue;
+    munmap((char*)pointer - 256, (found->second.bytes + 767) / 256 * 256);
+    allocations.erase(found);
+    return Success;
+}
 EXPORT cuMemHostAlloc(void** pointer, size_t bytes, unsigned)
 {
     ENTER("cuMemHostAlloc");
     *pointer = allocate(bytes, true);
     return Success;
+}
+EXPORT cuMemHostRegister_v2(void* pointer, size_t, unsigned)
+{
+    ENTER("cuMemHostRegister_v2");
+    return registered.insert(pointer).second ? Success : 712;
+}
+EXPORT cuMemHostUnregister(void* pointer)
+{
+    ENTER("cuMemHostUnregister");
+    return registered.erase(pointer) ? Success : 713;
 }
 EXPORT cuMemFreeHost(void* pointer) { ENTER("cuMemFreeHost"); return release(pointer, true); }
 EXPORT cuMemcpyHtoDAsync_v2(void* target, const void* source, size_t bytes, Stream* stream)
@@ -470,18 +537,25 @@ EXPORT emulated_fail(const char* call, int after, int status)
 EXPORT emulated_live(int kind)
 {
     Hold held;
-    int host = 0;
-    for (auto& each : allocations) host += each.second.host;
+    int host = 0, imported = 0;
+    for (auto& each : allocations)
+    {
+        host += each.second.host;
+        imported += each.second.imported;
+    }
     switch (kind)
     {
-        case 0: return (int)allocations.size() - host;
+        case 0: return (int)allocations.size() - host - imported;
         case 1: return host;
         case 2: return (int)streams.size();
         case 3: return (int)events.size();
         case 4: return (int)modules.size();
+        case 6: return imported;
+        case 7: return (int)registered.size();
         default: return (int)graphs.size();
     }
 }
+EXPORT emulated_own_handles(int allowed) { Hold held; own_handles = allowed; return Success; }
 EXPORT emulated_settings(int fiber_order, int run_at_once, int device_count, int compute, int64_t bytes)
 {
     Hold held;
@@ -492,6 +566,7 @@ EXPORT emulated_settings(int fiber_order, int run_at_once, int device_count, int
     compute_minor = compute % 10;
     memory_bytes = bytes;
     sticky = Success;
+    own_handles = false;
     failures.clear();
     last_error.clear();
     return Success;

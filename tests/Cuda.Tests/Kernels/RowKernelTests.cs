@@ -22,19 +22,20 @@ public sealed class RowKernelTests : IDisposable
     {
         var (rows, hidden, stride, vocabulary) = (5, 300, 320, 11);
         var table = Elements.Random(_random, vocabulary * stride, format);
-        var tokens = new[] { 10, 0, 3, 3, 7 };
+        // ~1 and ~0 stand for what was drawn: 8, and nothing, which must not read foreign memory.
+        var (tokens, meant) = (new[] { 10, 0, ~1, ~0, 7 }, new[] { 10, 0, 8, 0, 7 });
         var residual = _gpu.Poisoned<float>(rows * stride);
 
         // Room for more rows than there are: those behind the count stay untouched.
         _gpu.Kernels(headDim, format).Embed(
             _gpu.Stream, _gpu.Upload(Elements.ToBits(table, format)), stride, vocabulary, _gpu.Upload(tokens),
-            _gpu.Upload(rows - 1), rows, residual, stride, hidden);
+            _gpu.Upload(-1, 8), _gpu.Upload(rows - 1), rows, residual, stride, hidden);
 
         var actual = _gpu.Download<float>(residual, rows * stride);
         for (var row = 0; row < rows - 1; row++)
         {
             Assert.True(Near.SameBits(
-                table.AsSpan(tokens[row] * stride, hidden), actual.AsSpan(row * stride, hidden)));
+                table.AsSpan(meant[row] * stride, hidden), actual.AsSpan(row * stride, hidden)));
         }
 
         Assert.All(actual[((rows - 1) * stride)..], value => Assert.True(float.IsNaN(value)));

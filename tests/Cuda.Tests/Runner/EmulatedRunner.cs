@@ -31,10 +31,11 @@ internal sealed class EmulatedRunner : IDisposable
 
     public ModelFolder Model { get; }
 
-    public CudaModelRunner Create(CudaOptions? options = null, ServedWeights weights = ServedWeights.Stored) =>
+    public CudaModelRunner Create(
+        CudaOptions? options = null, ServedWeights weights = ServedWeights.Stored, bool shareKv = false) =>
         Own((CudaModelRunner)ModelRunners.Create(
             Model, WorkerDevice.Cuda, kvFormat: null, 16, KvMemoryBytes, threads: 1, weights,
-            cuda: options ?? Options));
+            shareKv: shareKv, cuda: options ?? Options));
 
     public IModelRunner CreateCpu(ServedWeights weights = ServedWeights.Stored) => Own(ModelRunners.Create(
         Model, WorkerDevice.Cpu, kvFormat: null, 16, KvMemoryBytes, threads: 1, weights));

@@ -11,7 +11,7 @@ public abstract class ClusterFixture(params string[] arguments) : IAsyncLifetime
 
     public async Task InitializeAsync() => _cluster = await KreweCluster.StartAsync(arguments);
 
-    public async Task DisposeAsync()
+    public virtual async Task DisposeAsync()
     {
         if (_cluster is not null) await _cluster.DisposeAsync();
     }

@@ -201,6 +201,32 @@ public sealed class TenantTests
     }
 
     [Fact]
+    public async Task A_tenant_cannot_make_the_silo_compile_without_end_and_others_can()
+    {
+        using var keys = KeyFile.OfRoles();
+        await using var harness = await StartAsync(keys);
+        static string Constrained(int number) => string.Create(
+            CultureInfo.InvariantCulture,
+            $$"""{"prompt":[5],"max_tokens":2,"structured_outputs":{"regex":"a{{number}}b*"} }""");
+        HttpResponseMessage? refused = null;
+        var allowed = 0;
+        for (; refused is null; allowed++)
+        {
+            Assert.InRange(allowed, 0, 2000);
+            var answer = await harness.PostAsAsync("user", Completions, Constrained(allowed + 1));
+            if (answer.StatusCode == HttpStatusCode.TooManyRequests) refused = answer;
+            else answer.EnsureSuccessStatusCode();
+        }
+
+        Assert.InRange(allowed, 100, 2000);
+        Assert.Equal("rate_limit_exceeded", (await Json.OfAsync(refused)).Text("error.code"));
+        Assert.True(refused.Headers.RetryAfter!.Delta >= TimeSpan.FromSeconds(1));
+        // What is known costs nothing, and others have a budget of their own.
+        (await harness.PostAsAsync("user", Completions, Constrained(allowed - 1))).EnsureSuccessStatusCode();
+        (await harness.PostAsAsync("other", Completions, Constrained(5000))).EnsureSuccessStatusCode();
+    }
+
+    [Fact]
     public async Task Whoever_leaves_the_line_holds_nothing_of_it()
     {
         using var keys = KeyFile.OfRoles();

@@ -1,7 +1,10 @@
 using System.Net;
 using System.Text;
 using System.Text.Json;
+using Krewe.Abstractions;
 using Krewe.Silo.Tests.Harness;
+using Microsoft.Extensions.DependencyInjection;
+using Orleans;
 
 namespace Krewe.Silo.Tests.Batches;
 
@@ -213,7 +216,31 @@ public sealed class BatchApiTests
         Assert.Equal(40, lines.Count);
     }
 
-    private static bool IsBatch(Krewe.Abstractions.Wire.StartSequence start) => start.Priority < -1000;
+    /// <summary>The silo was paused for longer than its claim, and another has gone on meanwhile.</summary>
+    [Fact]
+    public async Task A_line_that_another_silo_has_written_is_not_written_again()
+    {
+        await using var harness = await SiloHarness.StartPairAsync();
+        var file = await UploadAsync(harness, null, Lines(3));
+        var hold = harness.Decode.Hold = new Hold(3);
+        var batch = await CreateAsync(harness, null, file.Text("id")!);
+        await hold.Reached;
+        var grains = harness.Silo.Services.GetRequiredService<IGrainFactory>();
+        var record = await grains.GetGrain<IBatchGrain>(batch.Text("id")!).GetAsync();
+        var output = grains.GetGrain<IStoredFileGrain>(record!.OutputFileId!);
+        const string Others = """{"custom_id":"r0","response":{"status_code":200}}""" + "\n";
+        Assert.NotNull(await output.AppendAsync(Others, 0));
+        Assert.Null(await output.AppendAsync(Others, 0));
+
+        hold.Release();
+        var done = await UntilAsync(harness, null, batch.Text("id")!, "completed");
+
+        var lines = await ContentAsync(harness, null, done.Text("output_file_id")!);
+        Assert.Equal(["r0", "r1", "r2"], lines.Select(line => line.Text("custom_id")!).Order());
+        Assert.Equal(3, done.Int("request_counts.completed"));
+    }
+
+    private static bool IsBatch(Abstractions.Wire.StartSequence start) => start.Priority < -1000;
 
     private static string Lines(int count) => string.Concat(Enumerable.Range(0, count).Select(i => Line($"r{i}")));
 

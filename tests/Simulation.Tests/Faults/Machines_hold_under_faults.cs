@@ -6,20 +6,23 @@ namespace Krewe.Simulation.Tests.Faults;
 
 public sealed class Machines_hold_under_faults(ITestOutputHelper output)
 {
-    // The long proof runs a million seeds: krewe simulate faults --seed 1 --runs 1000000. This samples it.
+    // A million seeds with KREWE_LONG_TESTS (as krewe simulate faults --seed 1 --runs 1000000 does), else a sample.
     private const ulong SampledSeeds = 1_000_000;
-    private const int Samples = 10_000;
     private const int FewestSamples = 1_000;
 
     private const int Seeds = 2_000;
 
-    private static readonly TimeSpan SamplingTime = TimeSpan.FromSeconds(30);
+    private static readonly bool IsLong = Environment.GetEnvironmentVariable("KREWE_LONG_TESTS") == "1";
+
+    private static readonly int Samples = IsLong ? (int)SampledSeeds : 10_000;
+
+    private static readonly TimeSpan SamplingTime = TimeSpan.FromSeconds(IsLong ? 3600 : 30);
 
     [Fact]
     public void Every_sampled_seed_ends_in_the_right_tokens_or_one_clean_error_and_nothing_is_held()
     {
         var watch = Stopwatch.StartNew();
-        var (runs, finished, failed, cancelled, attempts) = (0, 0, 0, 0, 0);
+        var (runs, finished, failed, cancelled, attempts, migrations) = (0, 0, 0, 0, 0, 0);
         Parallel.For(0, Samples, (sample, loop) =>
         {
             if (watch.Elapsed > SamplingTime)
@@ -35,14 +38,19 @@ public sealed class Machines_hold_under_faults(ITestOutputHelper output)
             Interlocked.Add(ref failed, result.Failed);
             Interlocked.Add(ref cancelled, result.Cancelled);
             Interlocked.Add(ref attempts, result.Attempts);
+            Interlocked.Add(ref migrations, result.Migrations);
         });
 
         output.WriteLine(
-            $"{runs} seeds: {finished} finished, {failed} failed, {cancelled} cancelled, {attempts} attempts");
+            $"{runs} seeds: {finished} finished, {failed} failed, {cancelled} cancelled, {attempts} attempts, "
+            + $"{migrations} migrations");
         Assert.True(runs >= FewestSamples, $"only {runs} seeds in {SamplingTime}");
 
         // The faults must bite, and most requests must survive them: otherwise this proves nothing.
         Assert.True(attempts > (finished + failed + cancelled) * 11 / 10, $"only {attempts} attempts");
+
+        // A wish that finds nothing to move, no room, or a fault on the way comes to nothing.
+        Assert.True(migrations > finished / 20, $"only {migrations} migrations of {finished} requests");
 
         // About one in seven ends in a clean error: a plan may crash, part and stall everything there is.
         Assert.True(finished > 4 * failed, $"{finished} finished, {failed} failed");
@@ -80,6 +88,9 @@ public sealed class Machines_hold_under_faults(ITestOutputHelper output)
     [InlineData(FaultDefect.WorkerKeepsAborted)]
     [InlineData(FaultDefect.LeasesAreKept)]
     [InlineData(FaultDefect.TornBlocksAreServed)]
+    [InlineData(FaultDefect.FrozenSourceComputes)]
+    [InlineData(FaultDefect.GrowingBlockTravels)]
+    [InlineData(FaultDefect.TargetCommitsEarly)]
     public void A_deliberate_defect_is_caught(FaultDefect defect)
     {
         for (var seed = 1UL; seed <= Seeds; seed++)

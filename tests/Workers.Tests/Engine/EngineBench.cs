@@ -9,10 +9,11 @@ internal sealed class EngineBench : IAsyncDisposable
 {
     public EngineBench(
         int blocks = 64, int budget = 512, int maxRunning = 256, bool prefixCache = true,
-        WorkerRole role = WorkerRole.Mixed, IPullStarter? pulls = null, IReadOnlyList<int>? endTokens = null)
+        WorkerRole role = WorkerRole.Mixed, IPullStarter? pulls = null, IReadOnlyList<int>? endTokens = null,
+        Func<IModelRunner, IModelRunner>? wrap = null)
     {
         Runner = new FakeRunner(blocks);
-        Engine = new Engine(Runner, new EngineSettings
+        Engine = new Engine(wrap?.Invoke(Runner) ?? Runner, new EngineSettings
         {
             Role = role,
             ModelFingerprint = "model",

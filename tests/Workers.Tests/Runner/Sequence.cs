@@ -44,6 +44,9 @@ internal sealed class Sequence(IModelRunner runner, IEnumerable<int> prompt, int
     /// <summary>Forgets that the last tokens were computed.</summary>
     public void Rewind(int tokens) => Computed -= tokens;
 
+    /// <summary>Takes its first tokens for computed: their KV is in the arena by another way.</summary>
+    public void Skip(int tokens) => Computed += tokens;
+
     /// <summary>Takes over what another sequence of the same tokens has computed, all but the last token.</summary>
     public void TakeKvFrom(Sequence source)
     {

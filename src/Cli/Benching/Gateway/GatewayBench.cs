@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Net.Http.Json;
-using System.Text.RegularExpressions;
 using Krewe.Models;
 
 namespace Krewe.Cli;
@@ -8,81 +7,107 @@ namespace Krewe.Cli;
 /// <summary>What <c>krewe bench gateway --json</c> prints. Times in ms.</summary>
 /// <param name="Rate">Requests a second that were sent.</param>
 /// <param name="AddedP50">From sending a request to its first token, of a worker that answers at once.</param>
+/// <param name="EchoP50">The same load on a web server that answers at once, in turns: what load and server cost
+/// without a gateway.</param>
 /// <param name="Streams">At once, each a token in 100 ms.</param>
 /// <param name="StreamGapP99">Mean gap of a stream's tokens, the 99th of a hundred streams.</param>
 /// <param name="SiloMiB">Resident memory of the silo with all streams open.</param>
 /// <param name="ProxyTokensPerSecond">NaN = no nginx was given.</param>
 internal sealed record GatewayBenchReport(
-    double Rate, double AddedP50, double AddedP95, double AddedP99, int Streams, int StreamsWhole, double StreamGapP50,
-    double StreamGapP99, double SiloMiB, double TokensPerSecond, double ProxyTokensPerSecond, double OfProxy);
+    double Rate, double AddedP50, double AddedP95, double AddedP99, double EchoP50, double EchoP95, double EchoP99,
+    int Streams, int StreamsWhole, double StreamGapP50, double StreamGapP99,
+    double SiloMiB, double TokensPerSecond, double ProxyTokensPerSecond, double OfProxy);
 
 /// <summary>The gateway alone: a real silo, a worker that computes nothing, a load; a process each.</summary>
-internal sealed partial class GatewayBench(
+internal sealed class GatewayBench(
     ModelFolder model, double rate, int streams, string? nginx, Terminal terminal, TimeProvider time)
 {
     private const int FastStreams = 32;
     private const int FastTokens = 1500;
+    private const int Rounds = 3;
 
     private static readonly TimeSpan RateSpan = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(60);
-    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(50);
 
     public async Task<GatewayBenchReport> RunAsync(CancellationToken cancellationToken)
     {
-        var described = new TaskCompletionSource<Match>(TaskCreationOptions.RunContinuationsAsynchronously);
-        using var silo = Start(
-            OwnProgram.With(["silo", "--port", "0", "--link-port", "0", "--model", model.Directory]),
-            line =>
-            {
-                if (Described().Match(line) is { Success: true } said) described.TrySetResult(said);
-            });
-        Process? worker = null;
-        try
-        {
-            var said = await described.Task.WaitAsync(StartLimit, time, cancellationToken);
-            var (address, link) = (new Uri(said.Groups[1].Value), said.Groups[2].Value);
-            worker = Start(OwnProgram.With(
-                ["bench", "gateway-worker", "--model", model.Directory, "--silo", link]));
-            using var http = new HttpClient { BaseAddress = address, Timeout = Timeout.InfiniteTimeSpan };
-            await ReadyAsync(http, cancellationToken);
-            return await MeasureAsync(http, silo.Id, cancellationToken);
-        }
-        finally
-        {
-            await EndAsync(worker);
-            await EndAsync(silo);
-            worker?.Dispose();
-        }
+        await using var cluster = await MockCluster.StartAsync(model, terminal, time, cancellationToken);
+        return await MeasureAsync(cluster, cancellationToken);
     }
 
-    private async Task<GatewayBenchReport> MeasureAsync(
-        HttpClient http, int siloId, CancellationToken cancellationToken)
+    private async Task<GatewayBenchReport> MeasureAsync(MockCluster cluster, CancellationToken cancellationToken)
     {
+        var http = cluster.Http;
         var load = new OpenLoop(http, time);
         var random = new Random(3);
-        await load.RunAsync(Requests(RateSpan / 4), null, cancellationToken);
-        var rated = await load.RunAsync(Requests(RateSpan), null, cancellationToken);
-        var added = LoadFigures.Sorted(rated.Select(
-            outcome => (outcome.FirstTokenAt - outcome.SentAt)?.TotalMilliseconds));
+        var (added, echoed) = await RatedAsync(http, cancellationToken);
+        if (streams == 0) return OfLatency(added, echoed);
 
         var opening = load.RunAsync(
             [.. Enumerable.Range(0, streams).Select(i => new LoadRequest(
                 TimeSpan.FromMilliseconds(i), [1, 100, random.Next(1000)], 100))],
             null, cancellationToken);
         await Task.Delay(TimeSpan.FromMilliseconds(streams + 2000), time, cancellationToken);
-        var memory = ResidentMiB(siloId);
+        var memory = cluster.SiloMiB;
         var open = await opening;
         var gaps = LoadFigures.Sorted(open.Select(outcome => outcome.TpotMs));
 
         var fast = await FastAsync(load, cancellationToken);
         var proxied = nginx is null ? double.NaN : await ProxyAsync(http, nginx, cancellationToken);
-        return new GatewayBenchReport(
-            rated.Length / RateSpan.TotalSeconds, LoadFigures.Percentile(added, 50), LoadFigures.Percentile(added, 95),
-            LoadFigures.Percentile(added, 99), streams, open.Count(outcome => outcome.IsWhole),
-            LoadFigures.Percentile(gaps, 50), LoadFigures.Percentile(gaps, 99), memory, fast, proxied, fast / proxied);
+        return OfLatency(added, echoed) with
+        {
+            Streams = streams,
+            StreamsWhole = open.Count(outcome => outcome.IsWhole),
+            StreamGapP50 = LoadFigures.Percentile(gaps, 50),
+            StreamGapP99 = LoadFigures.Percentile(gaps, 99),
+            SiloMiB = memory,
+            TokensPerSecond = fast,
+            ProxyTokensPerSecond = proxied,
+            OfProxy = fast / proxied,
+        };
+    }
 
-        List<LoadRequest> Requests(TimeSpan span) => LoadPlan.Poisson(
-            rate, span, promptTokens: 1, outputTokens: 4, vocabularySize: 1000, seed: 1);
+    private static GatewayBenchReport OfLatency(double[] added, double[] echoed) => new(
+        added.Length / (Rounds * RateSpan.TotalSeconds), LoadFigures.Percentile(added, 50),
+        LoadFigures.Percentile(added, 95), LoadFigures.Percentile(added, 99), LoadFigures.Percentile(echoed, 50),
+        LoadFigures.Percentile(echoed, 95), LoadFigures.Percentile(echoed, 99), Streams: 0, StreamsWhole: 0,
+        StreamGapP50: double.NaN, StreamGapP99: double.NaN, SiloMiB: double.NaN, TokensPerSecond: double.NaN,
+        ProxyTokensPerSecond: double.NaN, OfProxy: double.NaN);
+
+    /// <summary>ms from sending to the first token at the rate, of the silo and of the bare server, sorted.</summary>
+    private async Task<(double[] Added, double[] Echoed)> RatedAsync(
+        HttpClient http, CancellationToken cancellationToken)
+    {
+        var port = FreePort();
+        var server = MockCluster.Start(OwnProgram.With(["bench", "gateway-echo", "--port", $"{port}"]), terminal.Say);
+        try
+        {
+            using var bare = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}/") };
+            await MockCluster.ReadyAsync(bare, time, cancellationToken);
+            var (added, echoed) = (new List<double>(), new List<double>());
+            await MeasureAsync(http, RateSpan / 2);
+            await MeasureAsync(bare, RateSpan / 2);
+            for (var round = 0; round < Rounds; round++)
+            {
+                added.AddRange(await MeasureAsync(http, RateSpan));
+                echoed.AddRange(await MeasureAsync(bare, RateSpan));
+            }
+
+            return ([.. added.Order()], [.. echoed.Order()]);
+        }
+        finally
+        {
+            await MockCluster.EndAsync(server);
+        }
+
+        async Task<double[]> MeasureAsync(HttpClient server, TimeSpan span)
+        {
+            var plan = LoadPlan.Poisson(rate, span, promptTokens: 1, outputTokens: 4, vocabularySize: 1000, seed: 1);
+            var outcomes = await new OpenLoop(server, time).RunAsync(plan, null, cancellationToken);
+            if (outcomes.FirstOrDefault(outcome => !outcome.IsWhole) is { } failed)
+                throw new InvalidOperationException($"{server.BaseAddress} failed under load: {failed.Error}");
+            return LoadFigures.Sorted(outcomes.Select(
+                outcome => (outcome.FirstTokenAt - outcome.SentAt)?.TotalMilliseconds));
+        }
     }
 
     /// <summary>Tokens a second of many streams whose tokens come as fast as they can.</summary>
@@ -113,27 +138,27 @@ internal sealed partial class GatewayBench(
                 body, await answer.Content.ReadAsByteArrayAsync(cancellationToken), cancellationToken);
             var settings = Path.Combine(folder.FullName, "nginx.conf");
             await File.WriteAllTextAsync(settings, Nginx(folder.FullName, sourcePort, proxyPort), cancellationToken);
-            source = Start(OwnProgram.With(
-                ["bench", "gateway-source", "--body", body, "--port", $"{sourcePort}"]));
-            proxy = Start(new ProcessStartInfo(program, ["-c", settings, "-p", folder.FullName])
-            {
-                RedirectStandardError = true,
-                RedirectStandardOutput = true,
-            });
+            source = MockCluster.Start(
+                OwnProgram.With(["bench", "gateway-source", "--body", body, "--port", $"{sourcePort}"]), terminal.Say);
+            proxy = MockCluster.Start(
+                new ProcessStartInfo(program, ["-c", settings, "-p", folder.FullName])
+                {
+                    RedirectStandardError = true,
+                    RedirectStandardOutput = true,
+                },
+                terminal.Say);
             using var through = new HttpClient
             {
                 BaseAddress = new Uri($"http://127.0.0.1:{proxyPort}/"),
                 Timeout = Timeout.InfiniteTimeSpan,
             };
-            await ReadyAsync(through, cancellationToken);
+            await MockCluster.ReadyAsync(through, time, cancellationToken);
             return await FastAsync(new OpenLoop(through, time), cancellationToken);
         }
         finally
         {
-            await EndAsync(proxy);
-            await EndAsync(source);
-            proxy?.Dispose();
-            source?.Dispose();
+            await MockCluster.EndAsync(proxy);
+            await MockCluster.EndAsync(source);
             folder.Delete(recursive: true);
         }
     }
@@ -151,62 +176,10 @@ internal sealed partial class GatewayBench(
         }
         """;
 
-    private async Task ReadyAsync(HttpClient http, CancellationToken cancellationToken)
-    {
-        for (var tries = 0; tries < 400; tries++)
-        {
-            try
-            {
-                using var answer = await http.GetAsync("ready", cancellationToken);
-                if (answer.IsSuccessStatusCode) return;
-            }
-            catch (HttpRequestException)
-            {
-                // Not listening yet.
-            }
-
-            await Task.Delay(Look, time, cancellationToken);
-        }
-
-        throw new InvalidOperationException($"{http.BaseAddress} did not become ready.");
-    }
-
-    /// <param name="said">Gets its lines; null = they are said here.</param>
-    private Process Start(ProcessStartInfo start, Action<string>? said = null)
-    {
-        var process = Process.Start(start)!;
-        process.ErrorDataReceived += (_, line) => Take(line.Data);
-        process.OutputDataReceived += (_, line) => Take(line.Data);
-        process.BeginErrorReadLine();
-        process.BeginOutputReadLine();
-        return process;
-
-        void Take(string? line)
-        {
-            if (!string.IsNullOrEmpty(line)) (said ?? terminal.Say)(line);
-        }
-    }
-
-    private static async Task EndAsync(Process? process)
-    {
-        if (process is null) return;
-        if (!process.HasExited) process.Kill(entireProcessTree: true);
-        await process.WaitForExitAsync();
-    }
-
-    private static double ResidentMiB(int process)
-    {
-        using var looked = Process.GetProcessById(process);
-        return looked.WorkingSet64 / (double)(1 << 20);
-    }
-
     private static int FreePort()
     {
         using var listener = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
         listener.Start();
         return ((System.Net.IPEndPoint)listener.LocalEndpoint).Port;
     }
-
-    [GeneratedRegex(@"gateway (http://[\d.:]+/)v1, links ([\d.:]+\d)")]
-    private static partial Regex Described();
 }

@@ -7,20 +7,24 @@ using Krewe.Models;
 namespace Krewe.Cli;
 
 /// <summary>What <c>krewe bench batch --json</c> prints. Rates in requests a second, times in ms.</summary>
-/// <param name="TtftP99Ratio">Online, beside a batch, over the mean of the two runs without.</param>
+/// <param name="Without">Online requests, all rounds without a batch.</param>
+/// <param name="Beside">The same requests beside a batch.</param>
+/// <param name="AgainP99">Of the same requests once more without: the control, what no difference looks like.</param>
 /// <param name="BatchBesideOnline">Batch requests a second that were done beside the online load.</param>
 /// <param name="Ordered">Batch requests a second on shared prefixes, as batches run.</param>
 /// <param name="Arrival">The same in the order of the file.</param>
 internal sealed record BatchBenchReport(
-    string Model, double OnlineRate, LoadFigures Before, LoadFigures Beside, LoadFigures After, double TtftP99Ratio,
-    double BatchBesideOnline, double Ordered, double Arrival, double OrderGain);
+    string Model, double OnlineRate, LoadFigures Without, LoadFigures Beside, PairedTail TtftP50, PairedTail TtftP99,
+    PairedTail AgainP50, PairedTail AgainP99, double BatchBesideOnline, double Ordered, double Arrival,
+    double OrderGain);
 
 /// <param name="OnlineRate">Online requests a second.</param>
-/// <param name="Groups">Shared prefixes of the second part.</param>
+/// <param name="Span">Of a run; a round has one without a batch, one beside one, and one without.</param>
+/// <param name="Groups">Shared prefixes of the second part; 0 = without that part.</param>
 /// <param name="Members">Requests of each.</param>
 internal sealed record BatchBenchSizes(
-    double OnlineRate, int PromptTokens, int OutputTokens, TimeSpan Span, int Groups, int Members, int PrefixTokens,
-    int SuffixTokens, IReadOnlyList<string> ServeArguments);
+    double OnlineRate, int PromptTokens, int OutputTokens, TimeSpan Span, int Rounds, int Groups, int Members,
+    int PrefixTokens, int SuffixTokens, IReadOnlyList<string> BesideArguments, IReadOnlyList<string> PrefixArguments);
 
 /// <summary>
 /// The batch lane: what it does to online requests, and what its order is worth where prompts begin alike and the cache
@@ -28,7 +32,7 @@ internal sealed record BatchBenchSizes(
 /// </summary>
 internal sealed class BatchBench(ModelFolder model, BatchBenchSizes sizes, Terminal terminal, TimeProvider time)
 {
-    private const int FillingLines = 20_000;
+    private const int FillingLines = 12_000;
 
     private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(100);
 
@@ -36,46 +40,67 @@ internal sealed class BatchBench(ModelFolder model, BatchBenchSizes sizes, Termi
 
     public async Task<BatchBenchReport> RunAsync(CancellationToken cancellationToken)
     {
-        var (before, beside, after, done) = await BesideOnlineAsync(cancellationToken);
-        var ordered = await OnPrefixesAsync([], cancellationToken);
-        var arrival = await OnPrefixesAsync(["--batch-arrival-order"], cancellationToken);
+        var (runs, done) = await BesideOnlineAsync(cancellationToken);
+        var ordered = sizes.Groups == 0 ? double.NaN : await OnPrefixesAsync([], cancellationToken);
+        var arrival = sizes.Groups == 0
+            ? double.NaN
+            : await OnPrefixesAsync(["--batch-arrival-order"], cancellationToken);
+        var beside = runs.Select(run => (run.Without, run.Beside)).ToList();
+        var again = runs.Select(run => (run.Without, run.Again)).ToList();
         return new BatchBenchReport(
-            model.Name, sizes.OnlineRate, before, beside, after,
-            beside.TtftP99 / ((before.TtftP99 + after.TtftP99) / 2), done, ordered, arrival, ordered / arrival);
+            model.Name, sizes.OnlineRate, LoadFigures.Of(runs.Select(run => run.Without)),
+            LoadFigures.Of(runs.Select(run => run.Beside)), PairedTail.Of(beside, 50), PairedTail.Of(beside, 99),
+            PairedTail.Of(again, 50), PairedTail.Of(again, 99), done, ordered, arrival, ordered / arrival);
     }
 
-    private async Task<(LoadFigures Before, LoadFigures Beside, LoadFigures After, double Done)> BesideOnlineAsync(
-        CancellationToken cancellationToken)
+    private async Task<(List<OnlineRun> Runs, double Done)> BesideOnlineAsync(CancellationToken cancellationToken)
     {
-        await using var cluster = await StartAsync([], cancellationToken);
+        await using var cluster = await StartAsync(sizes.BesideArguments, cancellationToken);
         var http = cluster.Http;
         var load = new OpenLoop(http, time);
-        var online = LoadPlan.Poisson(
-            sizes.OnlineRate, sizes.Span, sizes.PromptTokens, sizes.OutputTokens, Vocabulary, seed: 21);
-        await load.RunAsync([.. online.Where(request => request.At < sizes.Span / 4)], null, cancellationToken);
-        var before = await load.RunAsync(online, null, cancellationToken);
+        var (runs, done, seconds) = (new List<OnlineRun>(), 0, 0.0);
+        await load.RunAsync([.. Online(0).Where(request => request.At < sizes.Span / 2)], null, cancellationToken);
+        for (var round = 0; round < sizes.Rounds; round++)
+        {
+            var online = Online(round);
+            var without = await load.RunAsync(online, null, cancellationToken);
+            var batch = await BeginBatchAsync(http, round, cancellationToken);
+            var (start, first) = (time.GetTimestamp(), await CompletedAsync(http, batch, cancellationToken));
+            var beside = await load.RunAsync(online, null, cancellationToken);
+            done += await CompletedAsync(http, batch, cancellationToken) - first;
+            seconds += time.GetElapsedTime(start).TotalSeconds;
+            if (await StatusAsync(http, batch, cancellationToken) != "in_progress")
+                throw new InvalidOperationException("The batch ended before the online load did; shorten the runs.");
+            using var cancel = await http.PostAsJsonAsync(
+                $"v1/batches/{batch}/cancel", new JsonObject(), cancellationToken);
+            await UntilAsync(http, batch, status => status == "cancelled", cancellationToken);
+            var again = await load.RunAsync(online, null, cancellationToken);
+            runs.AddRange(without.Zip(beside, again).Select(run => new OnlineRun(run.First, run.Second, run.Third)));
+            terminal.Say($"round {round + 1} of {sizes.Rounds}");
+        }
 
-        var random = new Random(22);
+        return (runs, done / seconds);
+    }
+
+    private List<LoadRequest> Online(int round) => LoadPlan.Poisson(
+        sizes.OnlineRate, sizes.Span, sizes.PromptTokens, sizes.OutputTokens, Vocabulary, seed: 21 + round);
+
+    /// <summary>One that is under way, and longer than a run.</summary>
+    private async Task<string> BeginBatchAsync(HttpClient http, int round, CancellationToken cancellationToken)
+    {
+        var random = new Random(220 + round);
         var batch = await CreateAsync(
             http,
             Enumerable.Range(0, FillingLines).Select(_ => LoadPlan.Prompt(random, 64, Vocabulary)), cancellationToken);
-        await UntilAsync(http, batch, status => status == "in_progress", cancellationToken);
-        var (start, first) = (time.GetTimestamp(), await CompletedAsync(http, batch, cancellationToken));
-        var beside = await load.RunAsync(online, null, cancellationToken);
-        var done = (await CompletedAsync(http, batch, cancellationToken) - first)
-            / time.GetElapsedTime(start).TotalSeconds;
-        using var cancel = await http.PostAsJsonAsync(
-            $"v1/batches/{batch}/cancel", new JsonObject(), cancellationToken);
-        await UntilAsync(http, batch, status => status == "cancelled", cancellationToken);
-
-        var after = await load.RunAsync(online, null, cancellationToken);
-        return (LoadFigures.Of(before), LoadFigures.Of(beside), LoadFigures.Of(after), done);
+        while (await CompletedAsync(http, batch, cancellationToken) == 0)
+            await Task.Delay(LookEvery, time, cancellationToken);
+        return batch;
     }
 
     /// <summary>Requests a second of one batch, from its first request to its last.</summary>
     private async Task<double> OnPrefixesAsync(IEnumerable<string> arguments, CancellationToken cancellationToken)
     {
-        await using var cluster = await StartAsync(arguments, cancellationToken);
+        await using var cluster = await StartAsync([.. sizes.PrefixArguments, .. arguments], cancellationToken);
         var random = new Random(23);
         var prefixes = Enumerable.Range(0, sizes.Groups)
             .Select(_ => LoadPlan.Prompt(random, sizes.PrefixTokens, Vocabulary)).ToArray();
@@ -90,7 +115,7 @@ internal sealed class BatchBench(ModelFolder model, BatchBenchSizes sizes, Termi
 
     private Task<BenchCluster> StartAsync(IEnumerable<string> arguments, CancellationToken cancellationToken) =>
         BenchCluster.StartAsync(
-            ["--model", model.Directory, .. sizes.ServeArguments, .. arguments], terminal, cancellationToken);
+            ["--model", model.Directory, .. arguments], terminal, cancellationToken);
 
     private async Task<string> CreateAsync(
         HttpClient http, IEnumerable<int[]> prompts, CancellationToken cancellationToken)
@@ -142,13 +167,14 @@ internal sealed class BatchBench(ModelFolder model, BatchBenchSizes sizes, Termi
     private async Task UntilAsync(
         HttpClient http, string batch, Func<string, bool> wanted, CancellationToken cancellationToken)
     {
-        while (true)
-        {
-            using var answer = await http.GetAsync($"v1/batches/{batch}", cancellationToken);
-            var status = (await JsonOfAsync(answer, cancellationToken)).GetProperty("status").GetString()!;
-            if (wanted(status)) return;
+        while (!wanted(await StatusAsync(http, batch, cancellationToken)))
             await Task.Delay(LookEvery, time, cancellationToken);
-        }
+    }
+
+    private static async Task<string> StatusAsync(HttpClient http, string batch, CancellationToken cancellationToken)
+    {
+        using var answer = await http.GetAsync($"v1/batches/{batch}", cancellationToken);
+        return (await JsonOfAsync(answer, cancellationToken)).GetProperty("status").GetString()!;
     }
 
     private static async Task<JsonElement> JsonOfAsync(HttpResponseMessage answer, CancellationToken cancellationToken)
@@ -158,4 +184,7 @@ internal sealed class BatchBench(ModelFolder model, BatchBenchSizes sizes, Termi
         using var document = JsonDocument.Parse(text);
         return document.RootElement.Clone();
     }
+
+    /// <summary>One online request, three times.</summary>
+    private sealed record OnlineRun(LoadOutcome Without, LoadOutcome Beside, LoadOutcome Again);
 }

@@ -4,7 +4,9 @@ namespace Krewe.Cli;
 /// <param name="At">When it is due, since the run's start.</param>
 /// <param name="Prompt">Token ids.</param>
 /// <param name="Key">API key; null = none.</param>
-internal sealed record LoadRequest(TimeSpan At, int[] Prompt, int OutputTokens, string? Key = null);
+/// <param name="Id">Its name at the server; null = the server's choice.</param>
+internal sealed record LoadRequest(
+    TimeSpan At, int[] Prompt, int OutputTokens, string? Key = null, string? Id = null);
 
 /// <summary>What became of it. Times since the run's start.</summary>
 /// <param name="SentAt">When it was sent; later than due when the sender was held up.</param>

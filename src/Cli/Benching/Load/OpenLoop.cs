@@ -68,6 +68,7 @@ internal sealed class OpenLoop(HttpClient http, TimeProvider time, int? concurre
                 new CompletionAsked(request.Prompt, request.OutputTokens), ServingJson.Default.CompletionAsked),
         };
         if (request.Key is { } key) message.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key);
+        if (request.Id is { } id) message.Headers.Add("X-Request-Id", id);
         var (status, events) = (0, new EventCounter());
         TimeSpan? first = null;
         string? error = null;

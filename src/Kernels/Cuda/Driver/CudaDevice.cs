@@ -68,6 +68,66 @@ public sealed unsafe class CudaDevice : IDisposable
         return new PinnedMemory(this, address, bytes);
     }
 
+    /// <summary>
+    /// Pins host memory that is there already, page-aligned, so that the GPU copies from and to it without a detour. It
+    /// must be unpinned, by disposing the result, before it is freed.
+    /// </summary>
+    /// <exception cref="CudaException">The system lets no more memory be pinned.</exception>
+    public RegisteredMemory Register(nint address, long bytes)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(bytes);
+        MakeCurrent();
+        // Portable: for every context of the process.
+        const uint Portable = 1;
+        Api.Check(
+            Api.MemHostRegister((void*)address, (nuint)bytes, Portable), "cuMemHostRegister", $"{bytes} bytes");
+        return new RegisteredMemory(this, address, bytes);
+    }
+
+    /// <summary>What other processes of this host open the memory by, 64 bytes.</summary>
+    /// <exception cref="CudaException">This driver or system shares no memory.</exception>
+    public byte[] Export(DeviceMemory memory)
+    {
+        ArgumentNullException.ThrowIfNull(memory);
+        MakeCurrent();
+        IpcHandle handle;
+        Api.Check(Api.IpcGetMemHandle(&handle, memory.Address), "cuIpcGetMemHandle", $"{memory.Bytes} bytes");
+        return new ReadOnlySpan<byte>(handle.Data, IpcHandle.Bytes).ToArray();
+    }
+
+    /// <summary>Opens another process's memory, of this GPU or of one that it can reach.</summary>
+    /// <param name="bytes">What its owner says that it has; checked, because copies follow it.</param>
+    /// <exception cref="CudaException">The driver refuses: another host, the same process, no way between the
+    /// GPUs.</exception>
+    public ImportedMemory Import(ReadOnlySpan<byte> handle, long bytes)
+    {
+        if (handle.Length != IpcHandle.Bytes)
+            throw new CudaException($"A memory handle has {IpcHandle.Bytes} bytes, not {handle.Length}.");
+        // Peer access is enabled where the memory is another GPU's.
+        const uint LazyEnablePeerAccess = 1;
+        MakeCurrent();
+        var copy = default(IpcHandle);
+        handle.CopyTo(new Span<byte>(copy.Data, IpcHandle.Bytes));
+        nint address;
+        Api.Check(Api.IpcOpenMemHandle(&address, copy, LazyEnablePeerAccess), "cuIpcOpenMemHandle");
+        var memory = new ImportedMemory(this, address);
+        try
+        {
+            nint start;
+            nuint size;
+            Api.Check(Api.MemGetAddressRange(&start, &size, address), "cuMemGetAddressRange");
+            var there = start + (nint)size - address;
+            return bytes <= there
+                ? memory
+                : throw new CudaException($"{bytes} bytes of memory are offered, and {there} are there.");
+        }
+        catch
+        {
+            memory.Dispose();
+            throw;
+        }
+    }
+
     public CudaStream CreateStream()
     {
         MakeCurrent();
@@ -104,6 +164,18 @@ public sealed unsafe class CudaDevice : IDisposable
         if (_current == _context) return;
         Api.Check(Api.ContextSetCurrent(_context), "cuCtxSetCurrent");
         _current = _context;
+    }
+
+    internal void Unregister(nint address)
+    {
+        MakeCurrent();
+        Api.Check(Api.MemHostUnregister((void*)address), "cuMemHostUnregister");
+    }
+
+    internal void CloseImport(nint address)
+    {
+        MakeCurrent();
+        Api.Check(Api.IpcCloseMemHandle(address), "cuIpcCloseMemHandle");
     }
 
     internal void Free(nint address, long bytes)

@@ -40,6 +40,27 @@ public sealed class DeviceMemory : IDisposable
     }
 }
 
+/// <summary>Host memory of somebody else that is pinned until this is disposed.</summary>
+public sealed class RegisteredMemory : IDisposable
+{
+    private readonly CudaDevice _device;
+    private bool _disposed;
+
+    internal RegisteredMemory(CudaDevice device, nint address, long bytes) =>
+        (_device, Address, Bytes) = (device, address, bytes);
+
+    public nint Address { get; }
+
+    public long Bytes { get; }
+
+    public void Dispose()
+    {
+        if (_disposed) return;
+        _disposed = true;
+        _device.Unregister(Address);
+    }
+}
+
 /// <summary>Page-locked host memory.</summary>
 public sealed unsafe class PinnedMemory : IDisposable
 {

@@ -29,7 +29,13 @@ internal sealed unsafe class DriverApi
         MemAlloc = (delegate* unmanaged<nint*, nuint, int>)table["cuMemAlloc_v2"];
         MemFree = (delegate* unmanaged<nint, int>)table["cuMemFree_v2"];
         MemHostAlloc = (delegate* unmanaged<nint*, nuint, uint, int>)table["cuMemHostAlloc"];
+        MemHostRegister = (delegate* unmanaged<void*, nuint, uint, int>)table["cuMemHostRegister_v2"];
+        MemHostUnregister = (delegate* unmanaged<void*, int>)table["cuMemHostUnregister"];
         MemFreeHost = (delegate* unmanaged<nint, int>)table["cuMemFreeHost"];
+        MemGetAddressRange = (delegate* unmanaged<nint*, nuint*, nint, int>)table["cuMemGetAddressRange_v2"];
+        IpcGetMemHandle = (delegate* unmanaged<IpcHandle*, nint, int>)table["cuIpcGetMemHandle"];
+        IpcOpenMemHandle = (delegate* unmanaged<nint*, IpcHandle, uint, int>)table["cuIpcOpenMemHandle_v2"];
+        IpcCloseMemHandle = (delegate* unmanaged<nint, int>)table["cuIpcCloseMemHandle"];
         CopyToDevice = (delegate* unmanaged<nint, void*, nuint, nint, int>)table["cuMemcpyHtoDAsync_v2"];
         CopyToHost = (delegate* unmanaged<void*, nint, nuint, nint, int>)table["cuMemcpyDtoHAsync_v2"];
         CopyOnDevice = (delegate* unmanaged<nint, nint, nuint, nint, int>)table["cuMemcpyDtoDAsync_v2"];
@@ -91,7 +97,19 @@ internal sealed unsafe class DriverApi
 
     public delegate* unmanaged<nint*, nuint, uint, int> MemHostAlloc { get; }
 
+    public delegate* unmanaged<void*, nuint, uint, int> MemHostRegister { get; }
+
+    public delegate* unmanaged<void*, int> MemHostUnregister { get; }
+
     public delegate* unmanaged<nint, int> MemFreeHost { get; }
+
+    public delegate* unmanaged<nint*, nuint*, nint, int> MemGetAddressRange { get; }
+
+    public delegate* unmanaged<IpcHandle*, nint, int> IpcGetMemHandle { get; }
+
+    public delegate* unmanaged<nint*, IpcHandle, uint, int> IpcOpenMemHandle { get; }
+
+    public delegate* unmanaged<nint, int> IpcCloseMemHandle { get; }
 
     public delegate* unmanaged<nint, void*, nuint, nint, int> CopyToDevice { get; }
 

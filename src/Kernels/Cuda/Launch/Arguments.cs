@@ -18,6 +18,7 @@ internal struct EmbeddingArguments
 {
     public nint Table;
     public nint Tokens;
+    public nint Drawn;
     public nint Count;
     public nint Residual;
     public int Hidden;

@@ -51,8 +51,10 @@ public sealed partial class CudaKernels : IDisposable
 
     /// <summary>residual = table[tokens] in FP32.</summary>
     /// <param name="table">[vocabulary x tableStride] elements.</param>
+    /// <param name="tokens">[rows] ints; ~i stands for what the step before drew for its logit row i.</param>
+    /// <param name="drawn">These draws; 0 where no token asks for one.</param>
     public void Embed(
-        CudaStream stream, nint table, int tableStride, int vocabulary, nint tokens, nint count, int rows,
+        CudaStream stream, nint table, int tableStride, int vocabulary, nint tokens, nint drawn, nint count, int rows,
         nint residual, int residualStride, int hidden)
     {
         Demand(rows > 0 && hidden > 0 && hidden <= residualStride && hidden <= tableStride, "embedding", rows, hidden);
@@ -62,6 +64,7 @@ public sealed partial class CudaKernels : IDisposable
             {
                 Table = table,
                 Tokens = tokens,
+                Drawn = drawn,
                 Count = count,
                 Residual = residual,
                 Hidden = hidden,

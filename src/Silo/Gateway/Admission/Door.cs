@@ -41,23 +41,12 @@ internal sealed class Door(IClusterView view, ClusterOptions options, KeyRing ke
     /// </summary>
     public Place Enter(GenerationRequest request)
     {
-        var workers = view.Workers.Where(worker => worker.State == WorkerState.Ready).ToList();
+        var workers = ReadyWorkers();
         var tenant = request.Tenant;
         lock (_gate)
         {
             // :: Step 2
-            var decision = AdmissionPolicy.Decide(new AdmissionSnapshot
-            {
-                OpenRequests = _inside,
-                MaxRequests = options.MaxRequestsPerSilo,
-                Draining = _isDraining,
-                PrefillWorkers = workers.Count(worker => worker.Descriptor.Role != WorkerRole.Decode),
-                DecodeWorkers = workers.Count(worker => worker.Descriptor.Role != WorkerRole.Prefill),
-                TenantRequests = keys.IsClosed && !request.IsBatch ? _insideOf.GetValueOrDefault(tenant.Name) : null,
-                TenantMaxRequests = tenant.MaxConcurrent,
-            });
-            if (decision is Refused refused)
-                throw new KreweException(refused.Code, refused.Message) { RetryAfter = refused.RetryAfter };
+            Decide(tenant, workers, request.IsBatch);
             // The batch lane takes what others leave, and nobody's allowance.
             var tokens = request.IsBatch ? 0 : CostOf(request);
             var budget = request.IsBatch ? null : _budgets.Take(tenant, tokens, NowMs());
@@ -66,6 +55,17 @@ internal sealed class Door(IClusterView view, ClusterOptions options, KeyRing ke
             if (!request.IsBatch) _insideOf[tenant.Name] = _insideOf.GetValueOrDefault(tenant.Name) + 1;
             return new Place(this, request, tokens, budget);
         }
+    }
+
+    /// <summary>
+    /// Throws what <see cref="Enter"/> would throw to any request of the tenant: before its body is read, so that one
+    /// that floods costs others headers and a hash for what it is refused. Where there is one tenant nothing is said.
+    /// </summary>
+    public void Glance(TenantPolicy tenant)
+    {
+        if (!keys.IsClosed) return;
+        var workers = ReadyWorkers();
+        lock (_gate) Decide(tenant, workers, isBatch: false);
     }
 
     /// <summary>Lets nobody in any more; completes when the last one has left.</summary>
@@ -95,6 +95,25 @@ internal sealed class Door(IClusterView view, ClusterOptions options, KeyRing ke
 
             SignalWhenEmpty();
         }
+    }
+
+    private List<WorkerView> ReadyWorkers() =>
+        [.. view.Workers.Where(worker => worker.State == WorkerState.Ready)];
+
+    private void Decide(TenantPolicy tenant, List<WorkerView> workers, bool isBatch)
+    {
+        var decision = AdmissionPolicy.Decide(new AdmissionSnapshot
+        {
+            OpenRequests = _inside,
+            MaxRequests = options.MaxRequestsPerSilo,
+            Draining = _isDraining,
+            PrefillWorkers = workers.Count(worker => worker.Descriptor.Role != WorkerRole.Decode),
+            DecodeWorkers = workers.Count(worker => worker.Descriptor.Role != WorkerRole.Prefill),
+            TenantRequests = keys.IsClosed && !isBatch ? _insideOf.GetValueOrDefault(tenant.Name) : null,
+            TenantMaxRequests = tenant.MaxConcurrent,
+        });
+        if (decision is Refused refused)
+            throw new KreweException(refused.Code, refused.Message) { RetryAfter = refused.RetryAfter };
     }
 
     /// <summary>Prompts once each, and all that may come out.</summary>

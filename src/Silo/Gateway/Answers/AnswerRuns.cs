@@ -21,6 +21,9 @@ internal sealed class AnswerRuns(
             ? EnterAsync(request, resumes: false, cancellationToken)
             : kept.JoinAsync(request, () => EnterAsync(request, resumes: false, default), run => run.Vacate());
 
+    /// <inheritdoc cref="Door.Glance"/>
+    public void Glance(Control.Access.TenantPolicy tenant) => door.Glance(tenant);
+
     /// <summary>
     /// Joins a kept answer, or computes it again: its owner is gone or has forgotten it, and the same request gives the
     /// same tokens. Throws <see cref="KreweException"/> when it is refused.

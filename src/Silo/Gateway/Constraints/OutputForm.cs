@@ -16,7 +16,9 @@ internal sealed record OutputForm(string Constraint, ToolUse? Tools)
     /// <param name="tools">What was read of the tools; null where there are none.</param>
     /// <param name="continuesText">The output goes on with a text.</param>
     /// <param name="checks">Of the model.</param>
-    public static OutputForm Read(RequestField root, ToolUse? tools, bool continuesText, ConstraintChecks checks)
+    /// <param name="tenant">Who asks; "" = nobody is told apart.</param>
+    public static OutputForm Read(
+        RequestField root, ToolUse? tools, bool continuesText, ConstraintChecks checks, string tenant)
     {
         var asked = ConstraintFields.Read(root);
         if (tools is null && asked is null) return new OutputForm("", null);
@@ -24,7 +26,7 @@ internal sealed record OutputForm(string Constraint, ToolUse? Tools)
         if (tools is null)
         {
             var spec = asked!.Spec with { ContinuesText = continuesText };
-            checks.Demand(spec, e => Refusal(e, asked.Path));
+            checks.Demand(spec, tenant, e => Refusal(e, asked.Path));
             return new OutputForm(spec.Write(), null);
         }
 
@@ -37,7 +39,7 @@ internal sealed record OutputForm(string Constraint, ToolUse? Tools)
                     asked.Path);
             }
 
-            checks.Demand(asked.Spec, e => Refusal(e, asked.Path));
+            checks.Demand(asked.Spec, tenant, e => Refusal(e, asked.Path));
         }
 
         var whole = new ConstraintSpec
@@ -46,7 +48,7 @@ internal sealed record OutputForm(string Constraint, ToolUse? Tools)
             Tools = tools.Spec with { Answer = tools.Spec.MayAnswer ? asked?.Spec : null },
             ContinuesText = continuesText,
         };
-        checks.Demand(whole, e => Refusal(e, "tools", tools.Places));
+        checks.Demand(whole, tenant, e => Refusal(e, "tools", tools.Places));
         return new OutputForm(whole.Write(), tools);
     }
 

@@ -12,8 +12,10 @@ namespace Krewe.Silo.Gateway.Requests;
 /// <param name="ArrivedAt">UTC.</param>
 /// <param name="Deadline">UTC.</param>
 /// <param name="Answer">For <see cref="RequestSpec.Answer"/>; null for a request that nobody can resume.</param>
+/// <param name="Tenant">Who pays for work that reading it makes; "" = nobody is told apart, or it was paid for.</param>
 internal sealed record Arrival(
-    string RequestId, long DrawnSeed, DateTimeOffset ArrivedAt, DateTimeOffset Deadline, string? Answer = null);
+    string RequestId, long DrawnSeed, DateTimeOffset ArrivedAt, DateTimeOffset Deadline, string? Answer = null,
+    string Tenant = "");
 
 /// <summary>Turns the bodies of the two generating endpoints into checked requests.</summary>
 internal sealed class RequestReader(ServedModel model, TimeProvider time)
@@ -24,7 +26,7 @@ internal sealed class RequestReader(ServedModel model, TimeProvider time)
     private const int CompletionTokensDefault = 16;
 
     private readonly ChatPrompt _chat = new(model, time);
-    private readonly ConstraintChecks _constraints = new(model);
+    private readonly ConstraintChecks _constraints = new(model, time);
 
     public GenerationRequest ReadChat(JsonDocument body, Arrival arrival) => Checked(body, root =>
     {
@@ -33,7 +35,7 @@ internal sealed class RequestReader(ServedModel model, TimeProvider time)
         var tools = ToolFields.Read(root, model.Folder.ChatTemplate);
         var prompt = PromptCut.Read(root, _chat.Read(root, tools?.Shown), model);
         var continues = root.Find("continue_final_message")?.AsBool() ?? false;
-        var form = OutputForm.Read(root, tools, continues, _constraints);
+        var form = OutputForm.Read(root, tools, continues, _constraints, arrival.Tenant);
         return Read(
             root, arrival, [prompt], model.Folder.Defaults.MaxNewTokens, LogprobFields.ReadChat(root), form) with
         {
@@ -46,7 +48,7 @@ internal sealed class RequestReader(ServedModel model, TimeProvider time)
         DemandModel(root);
         LaterFields.RefuseCompletions(root);
         var prompts = CompletionPrompt.Read(root, model).Select(prompt => PromptCut.Read(root, prompt, model));
-        var form = OutputForm.Read(root, tools: null, continuesText: true, _constraints);
+        var form = OutputForm.Read(root, tools: null, continuesText: true, _constraints, arrival.Tenant);
         return Read(root, arrival, [.. prompts], CompletionTokensDefault, LogprobFields.ReadText(root), form) with
         {
             ContinuesText = true,

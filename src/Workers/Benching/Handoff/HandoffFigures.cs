@@ -16,6 +16,12 @@ public sealed record TransportFigures
     public required double LimitBytesPerSecond { get; init; }
 
     public double Ratio => BytesPerSecond / LimitBytesPerSecond;
+
+    /// <summary>
+    /// Median over the rounds of one round's ratio: both were measured right after each other, so that other work on
+    /// the machine met both.
+    /// </summary>
+    public required double MedianRatio { get; init; }
 }
 
 /// <summary>Time to the first token of one prompt with and without a handoff, best of the repeats.</summary>

@@ -14,12 +14,14 @@ internal sealed class PeerMemories : IDisposable
     private readonly Lock _lock = new();
     private readonly Dictionary<ByteString, Entry> _entries = [];
     private readonly TimeProvider _time;
+    private readonly IDeviceKvArena? _device;
     private readonly ITimer _timer;
     private bool _disposed;
 
-    public PeerMemories(TimeProvider time)
+    /// <param name="device">The own arena where it is a GPU's: peers' are opened by the same GPU.</param>
+    public PeerMemories(TimeProvider time, IDeviceKvArena? device = null)
     {
-        _time = time;
+        (_time, _device) = (time, device);
         _timer = time.CreateTimer(_ => DropIdle(), null, IdleMax, IdleMax);
     }
 
@@ -32,8 +34,8 @@ internal sealed class PeerMemories : IDisposable
             if (_disposed) return null;
             if (!_entries.TryGetValue(offer.Nonce, out var entry))
             {
-                if (!PeerMemory.TryMap(offer, out var memory, out reason)) return null;
-                entry = new Entry(memory!);
+                if (Open(offer, out reason) is not { } opened) return null;
+                entry = opened;
                 _entries.Add(offer.Nonce, entry);
             }
 
@@ -60,9 +62,22 @@ internal sealed class PeerMemories : IDisposable
             foreach (var (nonce, entry) in _entries.Where(pair => condition(pair.Value)).ToArray())
             {
                 _entries.Remove(nonce);
+                entry.Device?.Dispose();
                 entry.Memory.Dispose();
             }
         }
+    }
+
+    private Entry? Open(SharedOffer offer, out string reason)
+    {
+        reason = "it lies on a GPU, and this worker's KV does not";
+        if (!offer.Device.IsEmpty && _device is null) return null;
+        // The file first: its nonce says that the peer is on this host.
+        if (!PeerMemory.TryMap(offer, out var memory, out reason)) return null;
+        if (offer.Device.IsEmpty) return new Entry(memory!, null);
+        if (_device!.TryOpen(offer, out reason) is { } device) return new Entry(memory!, device);
+        memory!.Dispose();
+        return null;
     }
 
     private void Release(Entry entry)
@@ -83,15 +98,20 @@ internal sealed class PeerMemories : IDisposable
 
         public PeerMemory Memory => entry.Memory;
 
+        /// <summary>Where the blocks are, if not in <see cref="Memory"/>.</summary>
+        public IPeerDevice? Device => entry.Device;
+
         public void Dispose()
         {
             if (!Interlocked.Exchange(ref _released, true)) owner.Release(entry);
         }
     }
 
-    internal sealed class Entry(PeerMemory memory)
+    internal sealed class Entry(PeerMemory memory, IPeerDevice? device)
     {
         public PeerMemory Memory => memory;
+
+        public IPeerDevice? Device => device;
 
         public int Links { get; set; }
 

@@ -10,15 +10,21 @@ internal sealed class SharedHolderChannel(FrameSocket frames, IKvArena arena, Sh
 {
     private readonly TcpDataChannel _messages = new(frames, arena);
 
-    public string Kind => "shared memory";
+    private readonly IDeviceKvArena? _device = arena as IDeviceKvArena;
+
+    public string Kind => _device is null ? "shared memory" : "CUDA IPC";
 
     public int PieceBytes => HandoffLimits.SharedPieceBytes;
 
     public Task SendAsync(
-        DataMessage message, ReadOnlyMemory<BlockSlice> payload, CancellationToken cancellationToken) => payload.IsEmpty
-        ? frames.SendAsync(message, [], cancellationToken)
-        : frames.SendAsync(
+        DataMessage message, ReadOnlyMemory<BlockSlice> payload, CancellationToken cancellationToken)
+    {
+        if (payload.IsEmpty) return frames.SendAsync(message, [], cancellationToken);
+        // A layer is announced when its kernel is queued, and the peer's stream knows nothing of ours.
+        _device?.WaitUntilStored();
+        return frames.SendAsync(
             message, [SliceList.Write(payload.Span, arena.Geometry.BlockBytes)], cancellationToken);
+    }
 
     public Task<DataMessage?> ReceiveAsync(PayloadRoom room, CancellationToken cancellationToken) =>
         _messages.ReceiveAsync(room, cancellationToken);

@@ -12,7 +12,7 @@ internal sealed class SharedPeerChannel(
 {
     private readonly TcpDataChannel _messages = new(frames, arena);
 
-    public string Kind => "shared memory";
+    public string Kind => hold.Device is null ? "shared memory" : "CUDA IPC";
 
     public int PieceBytes => _messages.PieceBytes;
 
@@ -47,6 +47,14 @@ internal sealed class SharedPeerChannel(
     {
         if (SliceList.Count(list) != room.Length)
             throw new FrameException($"{SliceList.Count(list)} slices for a place of {room.Length}.");
+        if (hold.Device is { } device) device.CopyIn(list, room);
+        else CopyFromHost(list, room);
+        if (!hold.Memory.Stands(fenceSlot, fenceGeneration))
+            throw new IOException("The holder took its blocks back while they were copied.");
+    }
+
+    private void CopyFromHost(ReadOnlySpan<byte> list, ReadOnlySpan<BlockSlice> room)
+    {
         for (var i = 0; i < room.Length; i++)
         {
             var (offset, length) = SliceList.Read(list, i);
@@ -56,8 +64,5 @@ internal sealed class SharedPeerChannel(
                 StreamingCopy.Copy(bytes, block.Span.Slice(room[i].Start, length));
             else arena.CopyIn(room[i].Block, room[i].Start, bytes);
         }
-
-        if (!hold.Memory.Stands(fenceSlot, fenceGeneration))
-            throw new IOException("The holder took its blocks back while they were copied.");
     }
 }

@@ -5,18 +5,21 @@ namespace Krewe.Workers;
 
 /// <summary>
 /// KV blocks in one piece of a GPU's memory. Copies run on a stream of their own, so that they overlap with computing;
-/// a copy out waits for what the compute stream has stored so far (<see cref="MarkWritten"/>), a copy in has arrived
-/// when the call returns. Many slices are one launch and one transfer through pinned memory.
+/// a copy out waits for what the compute stream has stored so far (<see cref="MarkWritten"/>), a copy in for all that
+/// is queued, and has arrived when the call returns. Many slices are one launch and one transfer through pinned memory,
+/// or, where the host's side is pinned itself, a transfer each.
 /// </summary>
-internal sealed unsafe class CudaKvArena : ISliceCopier
+internal sealed unsafe partial class CudaKvArena : ISliceCopier, IDeviceKvArena
 {
     private const int StagingBytes = 4 << 20;
     private const int PiecesMax = 4096;
 
     private readonly Lock _gate = new();
+    private readonly CudaDevice _device;
     private readonly CudaKernels _kernels;
     private readonly CudaStream _stream;
     private readonly CudaEvent _written;
+    private readonly CudaEvent _queued;
     private readonly PinnedMemory _pinned;
     private readonly PinnedMemory _pinnedPieces;
     private readonly DeviceMemory _staging;
@@ -36,7 +39,7 @@ internal sealed unsafe class CudaKvArena : ISliceCopier
                     + $"takes {geometry.BlockBytes} bytes, so give at least that, and at most {int.MaxValue} blocks.");
         }
 
-        (_kernels, Geometry, BlockCount) = (kernels, geometry, (int)blocks);
+        (_device, _kernels, Geometry, BlockCount) = (device, kernels, geometry, (int)blocks);
         try
         {
             _memory = Own(device.Allocate(blocks * geometry.BlockBytes, "KV blocks"));
@@ -45,6 +48,7 @@ internal sealed unsafe class CudaKvArena : ISliceCopier
             _pinned = Own(device.AllocatePinned(StagingBytes));
             _pinnedPieces = Own(device.AllocatePinned(PiecesMax * (long)sizeof(CopyPiece)));
             _written = Own(device.CreateEvent());
+            _queued = Own(device.CreateEvent());
             _stream = Own(device.CreateStream());
         }
         catch
@@ -62,7 +66,17 @@ internal sealed unsafe class CudaKvArena : ISliceCopier
     public nint Address => _memory.Address;
 
     /// <summary>What <paramref name="compute"/> has queued so far must have run before any later copy out.</summary>
-    public void MarkWritten(CudaStream compute) => _written.Record(compute);
+    public void MarkWritten(CudaStream compute)
+    {
+        _written.Record(compute);
+        _queued.Record(compute);
+    }
+
+    /// <summary>
+    /// A step ahead was queued: what it stores is nobody's to copy out before the host has waited for it. So copies of
+    /// finished blocks do not wait for it; a copy in does.
+    /// </summary>
+    public void MarkQueued(CudaStream compute) => _queued.Record(compute);
 
     public bool TryGetMemory(BlockId block, out Memory<byte> bytes)
     {
@@ -90,6 +104,15 @@ internal sealed unsafe class CudaKvArena : ISliceCopier
         lock (_gate)
         {
             _stream.WaitFor(_written);
+            fixed (byte* target = destination)
+            {
+                if (IsPinned(target, destination.Length))
+                {
+                    CopyOutStraight(slices, target);
+                    return;
+                }
+            }
+
             var at = 0;
             var batch = new CopyBatch(slices);
             while (batch.Next(StagingBytes, PiecesMax, (CopyPiece*)_pinnedPieces.Data, Geometry.BlockBytes, true))
@@ -108,7 +131,16 @@ internal sealed unsafe class CudaKvArena : ISliceCopier
         lock (_gate)
         {
             // A block that was just given up may still be read by work under way.
-            _stream.WaitFor(_written);
+            _stream.WaitFor(_queued);
+            fixed (byte* first = source)
+            {
+                if (IsPinned(first, source.Length))
+                {
+                    CopyInStraight(slices, first);
+                    return;
+                }
+            }
+
             var at = 0;
             var batch = new CopyBatch(slices);
             while (batch.Next(StagingBytes, PiecesMax, (CopyPiece*)_pinnedPieces.Data, Geometry.BlockBytes, false))
@@ -124,6 +156,7 @@ internal sealed unsafe class CudaKvArena : ISliceCopier
 
     public void Dispose()
     {
+        _shared?.Dispose();
         for (var i = _owned.Count - 1; i >= 0; i--) _owned[i].Dispose();
         _owned.Clear();
     }

@@ -9,7 +9,7 @@ namespace Krewe.Workers;
 /// Runs a Llama-like transformer on NVIDIA GPUs: one, or several that have some of the heads each and exchange their
 /// sums (<see cref="CudaRank"/>). Weights, activations and KV in BF16 or F16, sums in FP32.
 /// </summary>
-internal sealed class CudaModelRunner : ISamplingRunner
+internal sealed partial class CudaModelRunner : IAheadRunner
 {
     private readonly ModelConfig _config;
     private readonly List<CudaRank> _ranks = [];
@@ -17,7 +17,8 @@ internal sealed class CudaModelRunner : ISamplingRunner
     private readonly ComputeThreads? _threads;
 
     private CudaModelRunner(
-        ModelFolder model, KvGeometry geometry, long kvMemoryBytes, ServedWeights form, CudaOptions options)
+        ModelFolder model, KvGeometry geometry, long kvMemoryBytes, ServedWeights form, CudaOptions options,
+        bool shareKv)
     {
         _config = model.Config;
         var libraries = LibrariesOf(options);
@@ -51,6 +52,8 @@ internal sealed class CudaModelRunner : ISamplingRunner
                     options.Graphs)));
             }
 
+            if (shareKv)
+                ShareRefusal = ranks > 1 ? "a block lies on several GPUs" : _ranks[0].Arena.Share();
             Kv = ranks == 1 ? _ranks[0].Arena : new ShardedKvArena([.. _ranks.Select(rank => rank.Arena)], geometry);
             var path = places[0].Kernels.Target
                 + (places[0].Library is { } library ? $"/cublaslt{library.Version}" : "")
@@ -73,16 +76,20 @@ internal sealed class CudaModelRunner : ISamplingRunner
 
     public IKvArena Kv { get; }
 
+    /// <summary>Why other workers of the host cannot open the KV memory; null: they can, or were not to.</summary>
+    public string? ShareRefusal { get; }
+
     /// <summary>Recorded graphs of the first GPU.</summary>
     internal int GraphCount => _ranks[0].GraphCount;
 
     /// <exception cref="KreweException">A GPU or library is missing, or an option does not fit the model.</exception>
     public static CudaModelRunner Create(
-        ModelFolder model, KvGeometry geometry, long kvMemoryBytes, ServedWeights form, CudaOptions options)
+        ModelFolder model, KvGeometry geometry, long kvMemoryBytes, ServedWeights form, CudaOptions options,
+        bool shareKv = false)
     {
         try
         {
-            return new CudaModelRunner(model, geometry, kvMemoryBytes, form, options);
+            return new CudaModelRunner(model, geometry, kvMemoryBytes, form, options, shareKv);
         }
         catch (CudaException error)
         {
@@ -97,6 +104,7 @@ internal sealed class CudaModelRunner : ISamplingRunner
 
     public void Run(StepBatch batch)
     {
+        if (_underWay.Count > 0) throw new InvalidOperationException("A step while others are under way.");
         StepChecks.Demand(batch, VocabularySize, MaxContextTokens, Kv);
         if (batch.RowCount == 0) return;
         var wantsLogits = batch.WantsLogits;
@@ -108,11 +116,13 @@ internal sealed class CudaModelRunner : ISamplingRunner
         }
         catch (CudaException error) when (IsLost(error.Status))
         {
-            throw new DeviceLostException($"A GPU is lost: {error.Message}", error);
+            throw Lost(error);
         }
     }
 
     public void Dispose() => Release();
+
+    private static DeviceLostException Lost(CudaException error) => new($"A GPU is lost: {error.Message}", error);
 
     /// <summary>Statuses after which a context is of no use any more.</summary>
     private static bool IsLost(int status) => status is 214 or (>= 700 and < 720 and not 704 and not 705);
@@ -176,10 +186,11 @@ internal sealed class CudaModelRunner : ISamplingRunner
                 .CopyTo(batch.ReserveLogits(size));
         }
 
+        var sampled = first.Sampled(older: false, batch.LogitRowCount);
         for (var row = 0; row < batch.LogitRowCount; row++)
         {
             if (batch.DrawOf(row) is null) continue;
-            var token = first.Memory.PinnedSampled[row];
+            var token = sampled[row];
             if (token >= 0) batch.SetSampled(row, token);
             else if (!wantsLogits) first.Fetch(row, batch.ReserveLogits(size).Slice(row * size, size));
         }

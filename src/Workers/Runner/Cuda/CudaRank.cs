@@ -21,12 +21,13 @@ internal sealed class CudaRank : IDisposable
     private readonly NcclRank? _others;
     private readonly CudaWeights _weights;
     private readonly CudaStream _stream;
-    private readonly CudaEvent _done;
+    private readonly CudaEvent[] _done;
     private readonly AttentionHeads _heads;
     private readonly bool _records;
     private readonly List<(CudaStepPlan Plan, CudaGraph Graph)> _graphs = [];
     private readonly List<IDisposable> _owned = [];
     private int _graphGeneration;
+    private int _turn;
 
     public CudaRank(
         ModelFolder model, CudaDevice device, CudaKernels kernels, CublasLt? library, NcclRank? others,
@@ -41,7 +42,7 @@ internal sealed class CudaRank : IDisposable
         try
         {
             _stream = Own(device.CreateStream());
-            _done = Own(device.CreateEvent());
+            _done = [Own(device.CreateEvent()), Own(device.CreateEvent())];
             Arena = Own(new CudaKvArena(device, kernels, geometry, kvMemoryBytes));
             _weights = Own(CudaWeightLoader.Load(model, device, kernels.Options.Format, form, shard));
             Memory = Own(new CudaStepMemory(device, _config, _weights, shard));
@@ -67,23 +68,40 @@ internal sealed class CudaRank : IDisposable
     public void Queue(StepBatch batch, bool wantsLogits) => Queue(batch, wantsLogits, batch.Gate, batch.Observer);
 
     /// <summary>The same with the batch's gate and observer as this rank sees them.</summary>
-    public unsafe void Queue(StepBatch batch, bool wantsLogits, ILayerGate? gate, ILayerObserver? observer)
+    public void Queue(StepBatch batch, bool wantsLogits, ILayerGate? gate, ILayerObserver? observer)
     {
         Memory.Reserve(batch.RowCount, batch.LogitRowCount, batch.BlockTableCount);
-        var plan = CudaStepPlan.Write(batch, Memory.Host, _heads.Group);
-        var recorded = _records && plan.IsDecode && observer is null && gate is null;
-        var extents = recorded ? plan.Rounded() : plan;
-        Memory.ReservePartial(_kernels.PartialFloats(extents.Decodes, _heads.Heads, extents.Partitions));
-        _stream.CopyToDevice(Memory.Device.Counts, (void*)Memory.Host.Counts, Memory.NumberBytes);
-        if (recorded) _stream.Launch(GraphOf(extents));
-        else Forward(extents, gate, observer);
+        var (plan, extents) = Write(batch, gate, observer);
+        Memory.ReservePartial(PartialFloats(extents));
+        Queue(plan, extents, wantsLogits, gate, observer);
         Arena.MarkWritten(_stream);
-        if (_shard.Rank == 0 && plan.LogitRows > 0) QueueResults(plan, wantsLogits);
-        _done.Record(_stream);
     }
 
-    /// <summary>Returns when the step has run.</summary>
-    public void Wait() => _done.Synchronize($"a step on GPU {_device.Info.Ordinal}");
+    /// <summary>
+    /// Queues a step without gate, observer or logits for the host; unless <paramref name="isFirst"/>, behind one that
+    /// is under way. False, and nothing is queued: making room for it would free memory that is in use.
+    /// </summary>
+    public bool TryQueueAhead(StepBatch batch, bool isFirst)
+    {
+        if (isFirst) Memory.Reserve(batch.RowCount, batch.LogitRowCount, batch.BlockTableCount);
+        if (!Memory.HasRoom(batch.RowCount, batch.LogitRowCount, batch.BlockTableCount)) return false;
+        var (plan, extents) = Write(batch, gate: null, observer: null);
+        if (isFirst) Memory.ReservePartial(PartialFloats(extents));
+        if (!Memory.HasRoom(PartialFloats(extents))) return false;
+        Queue(plan, extents, wantsLogits: false, gate: null, observer: null);
+        Arena.MarkQueued(_stream);
+        return true;
+    }
+
+    /// <summary>Returns when the step that was queued last has run.</summary>
+    public void Wait() => WaitOf(_turn ^ 1);
+
+    /// <summary>Returns when the step queued last but one has run.</summary>
+    public void WaitForOlder() => WaitOf(_turn);
+
+    /// <summary>Tokens of the step queued last, or of the one before, by logit rows; it was waited for.</summary>
+    public unsafe ReadOnlySpan<int> Sampled(bool older, int rows) =>
+        new(Memory.PinnedSampled(older ? _turn : _turn ^ 1), rows);
 
     /// <summary>Brings one row's logits over, after <see cref="Wait"/>.</summary>
     public unsafe void Fetch(int logitRow, Span<float> target)
@@ -100,10 +118,37 @@ internal sealed class CudaRank : IDisposable
     /// <summary>Gives everything back; nothing is under way.</summary>
     public void Dispose() => Release();
 
+    private void WaitOf(int turn) => _done[turn].Synchronize($"a step on GPU {_device.Info.Ordinal}");
+
+    /// <summary>Writes the step's numbers where they are copied from; the second plan is the launches'.</summary>
+    private (CudaStepPlan Plan, CudaStepPlan Extents) Write(
+        StepBatch batch, ILayerGate? gate, ILayerObserver? observer)
+    {
+        var plan = CudaStepPlan.Write(batch, Memory.Host(_turn), _heads.Group);
+        return (plan, IsRecorded(plan, gate, observer) ? plan.Rounded() : plan);
+    }
+
+    private bool IsRecorded(in CudaStepPlan plan, ILayerGate? gate, ILayerObserver? observer) =>
+        _records && plan.IsDecode && observer is null && gate is null;
+
+    private long PartialFloats(in CudaStepPlan extents) =>
+        _kernels.PartialFloats(extents.Decodes, _heads.Heads, extents.Partitions);
+
+    private unsafe void Queue(
+        in CudaStepPlan plan, in CudaStepPlan extents, bool wantsLogits, ILayerGate? gate, ILayerObserver? observer)
+    {
+        _stream.CopyToDevice(Memory.Device.Counts, (void*)Memory.Host(_turn).Counts, Memory.NumberBytes);
+        if (IsRecorded(plan, gate, observer)) _stream.Launch(GraphOf(extents));
+        else Forward(extents, gate, observer);
+        if (_shard.Rank == 0 && plan.LogitRows > 0) QueueResults(plan, wantsLogits);
+        _done[_turn].Record(_stream);
+        _turn ^= 1;
+    }
+
     private unsafe void QueueResults(in CudaStepPlan plan, bool wantsLogits)
     {
         if (plan.Draws > 0)
-            _stream.CopyToHost(Memory.PinnedSampled, Memory.Sampled, plan.LogitRows * sizeof(int));
+            _stream.CopyToHost(Memory.PinnedSampled(_turn), Memory.Sampled, plan.LogitRows * sizeof(int));
         if (wantsLogits)
         {
             _stream.CopyToHost(
@@ -138,7 +183,7 @@ internal sealed class CudaRank : IDisposable
         var (memory, numbers) = (Memory, Memory.Device);
         _kernels.Embed(
             _stream, _weights.Embedding, _weights.EmbeddingStride, _config.VocabularySize, numbers.Tokens,
-            numbers.RowCount, plan.Rows, memory.Residual, _config.HiddenSize, _config.HiddenSize);
+            memory.Sampled, numbers.RowCount, plan.Rows, memory.Residual, _config.HiddenSize, _config.HiddenSize);
         var addend = Partials.None;
         for (var layer = 0; layer < _config.Layers; layer++)
         {

@@ -7,7 +7,8 @@ namespace Krewe.Workers;
 /// <summary>
 /// Activations and the step's numbers on one GPU, for a number of rows; it only ever grows. The numbers (tokens,
 /// positions, block tables, work lists) lie at fixed places of one piece of memory, so that one copy brings a step and
-/// recorded launches stay valid until <see cref="Generation"/> changes.
+/// recorded launches stay valid until <see cref="Generation"/> changes. What the host writes and reads is there twice,
+/// for steps in turn: one may be filled while the other's copy is still to run.
 /// </summary>
 internal sealed unsafe class CudaStepMemory : IDisposable
 {
@@ -15,11 +16,16 @@ internal sealed unsafe class CudaStepMemory : IDisposable
     private const int Counts = 8;
     private const int DrawInts = 8;
 
+    /// <summary>Steps that may be under way at once.</summary>
+    public const int Turns = 2;
+
     private readonly CudaDevice _device;
     private readonly ModelConfig _config;
     private readonly CudaWeights _weights;
     private readonly CudaShard _shard;
     private readonly List<IDisposable> _owned = [];
+    private readonly StepNumbers[] _host = new StepNumbers[Turns];
+    private readonly nint[] _pinnedSampled = new nint[Turns];
     private PinnedMemory? _pinnedLogits;
     private DeviceMemory? _partial;
     private long _partialFloats;
@@ -75,11 +81,7 @@ internal sealed unsafe class CudaStepMemory : IDisposable
 
     public byte* PinnedLogits => _pinnedLogits!.Data;
 
-    public int* PinnedSampled { get; private set; }
-
-    /// <summary>The step's numbers on the host and on the device.</summary>
-    public StepNumbers Host { get; private set; }
-
+    /// <summary>The step's numbers on the device.</summary>
     public StepNumbers Device { get; private set; }
 
     /// <summary>Bytes of them.</summary>
@@ -87,10 +89,23 @@ internal sealed unsafe class CudaStepMemory : IDisposable
 
     public nint Partial => _partial?.Address ?? 0;
 
-    /// <summary>Makes room; returns at once when there is.</summary>
+    /// <summary>The numbers of the step of this turn on the host.</summary>
+    public StepNumbers Host(int turn) => _host[turn];
+
+    /// <summary>[LogitRows] tokens that the step of this turn drew.</summary>
+    public int* PinnedSampled(int turn) => (int*)_pinnedSampled[turn];
+
+    /// <summary>Whether such a step needs no more memory than there is.</summary>
+    public bool HasRoom(int rows, int logitRows, int tables) =>
+        rows <= Rows && logitRows <= LogitRows && tables <= Tables;
+
+    /// <summary>The same for the partial sums of long contexts.</summary>
+    public bool HasRoom(long floats) => floats <= _partialFloats;
+
+    /// <summary>Makes room; returns at once when there is. Nothing is under way, or all of it is lost.</summary>
     public void Reserve(int rows, int logitRows, int tables)
     {
-        if (rows <= Rows && logitRows <= LogitRows && tables <= Tables) return;
+        if (HasRoom(rows, logitRows, tables)) return;
         // Whole powers of two: a growing batch settles after a few steps.
         rows = Math.Max(RowsMin, (int)uint.Max((uint)Rows, RoundUp(rows)));
         logitRows = Math.Max(RowsMin, (int)uint.Max((uint)LogitRows, RoundUp(logitRows)));
@@ -112,7 +127,7 @@ internal sealed unsafe class CudaStepMemory : IDisposable
     /// <summary>Makes room for the partial sums of long contexts.</summary>
     public void ReservePartial(long floats)
     {
-        if (floats <= _partialFloats) return;
+        if (HasRoom(floats)) return;
         _partial?.Dispose();
         (_partial, _partialFloats) = (null, 0);
         Generation++;
@@ -144,7 +159,6 @@ internal sealed unsafe class CudaStepMemory : IDisposable
         Gated = Elements(rows * (long)GatedStride, "gates");
         Logits = Floats(logitRows * (long)_config.VocabularySize, "logits");
         Sampled = Own(_device.Allocate(logitRows * sizeof(int), "tokens")).Address;
-        PinnedSampled = (int*)Own(_device.AllocatePinned(logitRows * sizeof(int))).Data;
         _pinnedLogits = Own(_device.AllocatePinned(logitRows * (long)_config.VocabularySize * sizeof(float)));
 
         // Rows of all sequences, each in pieces of 64 packed queries; a piece begun for each sequence.
@@ -153,8 +167,13 @@ internal sealed unsafe class CudaStepMemory : IDisposable
         var layout = StepNumbers.Layout(rows, logitRows, prefillItems, tables, Counts, DrawInts, out var ints);
         NumberBytes = ints * sizeof(int);
         Device = layout.From(Own(_device.Allocate(NumberBytes, "step")).Address);
-        Host = layout.From((nint)Own(_device.AllocatePinned(NumberBytes)).Data);
-        NativeMemory.Clear((void*)Host.Counts, (nuint)NumberBytes);
+        for (var turn = 0; turn < Turns; turn++)
+        {
+            _pinnedSampled[turn] = (nint)Own(_device.AllocatePinned(logitRows * sizeof(int))).Data;
+            _host[turn] = layout.From((nint)Own(_device.AllocatePinned(NumberBytes)).Data);
+            NativeMemory.Clear((void*)_host[turn].Counts, (nuint)NumberBytes);
+        }
+
         ClearPadding();
     }
 
