@@ -27,6 +27,11 @@ internal sealed class BenchMigrateCommand : Command
         "--link-mbit", "KV travels by TCP at this many Mbit a second, as between hosts. Default: as fast as it can.",
         1, 10_000_000);
 
+    private readonly Option<bool> _noRecompute = new("--no-recompute")
+    {
+        Description = "Leave recomputing out, which takes most of the time.",
+    };
+
     private readonly Option<bool> _json = new("--json") { Description = "Print JSON." };
 
     private readonly Terminal _terminal;
@@ -35,7 +40,8 @@ internal sealed class BenchMigrateCommand : Command
         : base("migrate", "The pause of a live migration beside a blocking copy and beside recomputing.")
     {
         _terminal = terminal;
-        foreach (var option in (Option[])[_model, _contexts, _repeats, _threads, _linkMbit, _json]) Add(option);
+        foreach (var option in (Option[])[_model, _contexts, _repeats, _threads, _linkMbit, _noRecompute, _json])
+            Add(option);
         SetAction(RunAsync);
     }
 
@@ -52,6 +58,7 @@ internal sealed class BenchMigrateCommand : Command
         if (result.GetValue(_linkMbit) is { } mbit) limit = Math.Min(limit, mbit * 1e6 / 8);
         foreach (var kind in Enum.GetValues<MigrateKind>())
         {
+            if (kind == MigrateKind.Recompute && result.GetValue(_noRecompute)) continue;
             await using var cluster = await BenchCluster.StartAsync(
                 folder, result.GetValue(_threads) ?? 1, kind == MigrateKind.Blocking, result.GetValue(_linkMbit),
                 _terminal, cancellationToken);

@@ -130,7 +130,14 @@ internal sealed class MockWorker : IAsyncDisposable
             {
                 Aborted.Enqueue(abort.Key);
                 if (_running.TryGetValue(abort.Key, out var aborted)) await aborted.CancelAsync();
-                await ReleaseAsync(abort.Key);
+                try
+                {
+                    await ReleaseAsync(abort.Key);
+                }
+                catch (Exception e) when (e is IOException or ObjectDisposedException)
+                {
+                    // A silo that ends aborts all and closes: the link is over.
+                }
             }
         }
 
