@@ -29,7 +29,7 @@ public sealed class LinkProxy : IAsyncDisposable
     /// <summary>Links that broke so far.</summary>
     public int Broken => Volatile.Read(ref _broken);
 
-    /// <summary>Links that came and went, broken ones too.</summary>
+    /// <summary>Links that came and went, but not those that went silent.</summary>
     public int Ended => Volatile.Read(ref _ended);
 
     /// <summary>
@@ -37,6 +37,9 @@ public sealed class LinkProxy : IAsyncDisposable
     /// stays open and silent.
     /// </summary>
     public void BreakAfter(long bytes, bool silent) => Volatile.Write(ref _next, new Break(bytes, silent));
+
+    /// <summary>No link breaks any more.</summary>
+    public void BreakNone() => Volatile.Write(ref _next, null);
 
     public async ValueTask DisposeAsync()
     {
