@@ -74,6 +74,7 @@ internal sealed class TcpBlockListener : IBlockListener
             catch
             {
                 fence?.Return();
+                frames.Dispose();
                 throw;
             }
 

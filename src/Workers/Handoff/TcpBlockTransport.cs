@@ -35,7 +35,7 @@ internal sealed partial class TcpBlockTransport(
             if (limits.Proxy is { } proxy)
                 await ConnectThroughAsync(proxy, socket, address, cancellationToken);
             else
-                await socket.ConnectAsync(address.Host, (int)address.Port, cancellationToken);
+                await ConnectAsync(socket, address.Host, (int)address.Port, cancellationToken);
             var secured = tls is null
                 ? null
                 : await tls.ConnectAsync(new NetworkStream(socket), address.Host, cancellationToken);
@@ -63,20 +63,42 @@ internal sealed partial class TcpBlockTransport(
     private static async Task ConnectThroughAsync(
         IPEndPoint proxy, Socket socket, DataAddress address, CancellationToken cancellationToken)
     {
-        await socket.ConnectAsync(proxy, cancellationToken);
-        var line = Encoding.ASCII.GetBytes($"{address.Host}:{address.Port}\n");
-        await socket.SendAsync(line, cancellationToken);
+        await ConnectAsync(socket, proxy.Address.ToString(), proxy.Port, cancellationToken);
+        socket.Send(Encoding.ASCII.GetBytes($"{address.Host}:{address.Port}\n"));
+    }
+
+    /// <summary>
+    /// On a thread of its own and not by the runtime's ConnectAsync, which would leave the socket with the runtime's
+    /// poller for good (see <see cref="VectoredSocket"/>).
+    /// </summary>
+    private static async Task ConnectAsync(Socket socket, string host, int port, CancellationToken cancellationToken)
+    {
+        await using var abort = cancellationToken.Register(socket.Dispose);
+        try
+        {
+            await Task.Factory.StartNew(
+                () => socket.Connect(host, port), cancellationToken, TaskCreationOptions.LongRunning,
+                TaskScheduler.Default);
+        }
+        catch (Exception e) when (
+            e is SocketException or ObjectDisposedException && cancellationToken.IsCancellationRequested)
+        {
+            throw new OperationCanceledException("The connection was given up.", e, cancellationToken);
+        }
     }
 
     private async Task<IDataChannel> AttachAsync(
         FrameSocket frames, DataAddress address, CancellationToken cancellationToken)
     {
-        if (await frames.ReceiveAsync(cancellationToken) is not { Message.Greeting: { } greeting })
-            throw new FrameException("A data link began without a greeting.");
-        var reason = "it offers no shared memory";
-        var hold = choice != KvTransport.Tcp && greeting.Shared is { } offer ? _peers.TryHold(offer, out reason) : null;
+        PeerMemories.Hold? hold = null;
+        Greeting greeting;
         try
         {
+            if (await frames.ReceiveAsync(cancellationToken) is not { Message.Greeting: { } greeted })
+                throw new FrameException("A data link began without a greeting.");
+            greeting = greeted;
+            var reason = "it offers no shared memory";
+            if (choice != KvTransport.Tcp && greeting.Shared is { } offer) hold = _peers.TryHold(offer, out reason);
             if (hold is null && (choice == KvTransport.Shared || greeting.SharedOnly))
             {
                 throw new IOException($"The memory of {address.WorkerId} cannot be used: {reason}. One of the two "
@@ -89,6 +111,7 @@ internal sealed partial class TcpBlockTransport(
         }
         catch
         {
+            frames.Dispose();
             hold?.Dispose();
             throw;
         }
