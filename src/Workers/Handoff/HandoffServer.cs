@@ -78,6 +78,7 @@ internal sealed partial class HandoffServer(IBlockListener listener, TimeProvide
         try
         {
             channel = await link.OpenAsync(patience.Token);
+            if (channel is null) return null;
             if (await channel.ReceiveAsync(patience.Token) is { } first)
                 return open(channel, first) ?? throw new FrameException($"A data link began with {first.BodyCase}.");
         }

@@ -6,8 +6,9 @@ namespace Krewe.Workers;
 
 /// <summary>What the TCP data links of a worker are held to; the default is nothing.</summary>
 /// <param name="BytesPerSecond">Most that one link sends; the kernel paces it, whatever its congestion control.</param>
+/// <param name="Connections">Most that one link has; 0 as 1. A link that is paced has one.</param>
 /// <param name="Proxy">See <see cref="WorkerOptions.TestDataProxy"/>.</param>
-internal readonly record struct TcpLinkLimits(long? BytesPerSecond, IPEndPoint? Proxy)
+internal readonly record struct TcpLinkLimits(long? BytesPerSecond, int Connections, IPEndPoint? Proxy)
 {
     /// <summary>SOL_SOCKET and SO_MAX_PACING_RATE of Linux.</summary>
     private const int SocketLevel = 1;
@@ -15,7 +16,9 @@ internal readonly record struct TcpLinkLimits(long? BytesPerSecond, IPEndPoint? 
     private const int PacingRateMax = 47;
 
     public static TcpLinkLimits Of(WorkerOptions options) =>
-        new(options.DataLinkBytesPerSecond, options.TestDataProxy);
+        options.DataLinkBytesPerSecond is { } rate
+            ? new(rate, 1, options.TestDataProxy)
+            : new(null, options.DataConnections, options.TestDataProxy);
 
     public void ApplyTo(Socket socket)
     {

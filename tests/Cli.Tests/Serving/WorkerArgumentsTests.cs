@@ -47,6 +47,7 @@ public sealed class WorkerArgumentsTests
             DataPort = 7100,
             KvTransport = KvTransport.Tcp,
             DataLinkBytesPerSecond = 37 * 125_000,
+            DataConnections = 3,
             DrainGrace = TimeSpan.FromSeconds(7.5),
             BlockingMigration = true,
             TestRowTime = TimeSpan.FromMicroseconds(12.5),
