@@ -100,7 +100,7 @@ internal sealed partial class TcpBlockTransport(
         return hold;
     }
 
-    private int FurtherConnections(Greeting greeting, long bytes) => bytes < HandoffLimits.LanesFromBytes
+    private int FurtherConnections(Greeting greeting, long bytes) => bytes < limits.LanesFromBytes
         ? 0
         : Math.Max(1, (int)Math.Min(greeting.Connections, (uint)limits.Connections)) - 1;
 

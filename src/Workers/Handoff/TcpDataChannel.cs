@@ -30,7 +30,7 @@ internal sealed class TcpDataChannel(FrameSocket frames, IKvArena arena, params 
         message.PayloadBytes = (uint)total;
         return TogetherAsync(
             () => frames.SendAsync(message, cuts[0], cancellationToken),
-            lane => lanes[lane].SendAsync(new DataMessage(), cuts[lane + 1], cancellationToken));
+            lane => lanes[lane].SendAsync(message, cuts[lane + 1], cancellationToken));
     }
 
     public async Task<DataMessage?> ReceiveAsync(PayloadRoom room, CancellationToken cancellationToken)
@@ -78,25 +78,26 @@ internal sealed class TcpDataChannel(FrameSocket frames, IKvArena arena, params 
     {
         if (head.Message.PayloadBytes == 0) return frames.FillAsync(head, parts, cancellationToken);
         var cuts = PayloadCut.Of(parts, total, lanes.Length + 1);
-        Demand(head, cuts[0]);
+        Demand(head, head.Message, cuts[0]);
         return TogetherAsync(
             () => frames.FillAsync(head, cuts[0], cancellationToken),
-            lane => FillLaneAsync(lanes[lane], cuts[lane + 1], cancellationToken));
+            lane => FillLaneAsync(lanes[lane], head.Message, cuts[lane + 1], cancellationToken));
     }
 
     private static async Task FillLaneAsync(
-        FrameSocket lane, List<Memory<byte>> parts, CancellationToken cancellationToken)
+        FrameSocket lane, DataMessage message, List<Memory<byte>> parts, CancellationToken cancellationToken)
     {
         var head = await lane.ReceiveAsync(cancellationToken)
             ?? throw new IOException("A connection of the data link closed.");
-        Demand(head, parts);
+        Demand(head, message, parts);
         await lane.FillAsync(head, parts, cancellationToken);
     }
 
-    private static void Demand(FrameHead head, List<Memory<byte>> parts)
+    /// <summary>Each part names its payload: one that comes twice or late is never taken for another's.</summary>
+    private static void Demand(FrameHead head, DataMessage message, List<Memory<byte>> parts)
     {
-        if (head.PayloadBytes != parts.Sum(part => part.Length))
-            throw new FrameException($"A part of a payload has {head.PayloadBytes} bytes.");
+        if (!head.Message.Equals(message) || head.PayloadBytes != parts.Sum(part => part.Length))
+            throw new FrameException($"{head.Message} with {head.PayloadBytes} bytes came as a part of {message}.");
     }
 
     /// <summary>

@@ -8,7 +8,9 @@ namespace Krewe.Workers;
 /// <param name="BytesPerSecond">Most that one link sends; the kernel paces it, whatever its congestion control.</param>
 /// <param name="Connections">Most that one link has; 0 as 1. A link that is paced has one.</param>
 /// <param name="Proxy">See <see cref="WorkerOptions.TestDataProxy"/>.</param>
-internal readonly record struct TcpLinkLimits(long? BytesPerSecond, int Connections, IPEndPoint? Proxy)
+/// <param name="LanesFromBytes">What a transfer must have for more than one connection.</param>
+internal readonly record struct TcpLinkLimits(
+    long? BytesPerSecond, int Connections, IPEndPoint? Proxy, long LanesFromBytes = HandoffLimits.LanesFromBytes)
 {
     /// <summary>SOL_SOCKET and SO_MAX_PACING_RATE of Linux.</summary>
     private const int SocketLevel = 1;
