@@ -150,8 +150,8 @@ public sealed record WorkerOptions
     public long? DataLinkBytesPerSecond { get; init; }
 
     /// <summary>
-    /// Most connections of one TCP data link, 1 to <see cref="DataConnectionsMax"/>. Large transfers use as many as both
-    /// ends allow, each with a thread of its own on either side.
+    /// Most connections of one TCP data link, 1 to <see cref="DataConnectionsMax"/>. Large transfers use as many as
+    /// both ends allow, each with a thread of its own on either side.
     /// </summary>
     public int DataConnections { get; init; } = DataConnectionsUsual;
 

@@ -3,8 +3,8 @@ using System.Net.Sockets;
 namespace Krewe.Workers;
 
 /// <summary>
-/// Waits until a socket can be read or written, through <see cref="SocketPoller"/>: each wait is one event, and a socket
-/// that nobody waits for costs nothing. One reader and one writer at a time.
+/// Waits until a socket can be read or written, through <see cref="SocketPoller"/>: each wait is one event, and a
+/// socket that nobody waits for costs nothing. One reader and one writer at a time.
 /// </summary>
 internal sealed class SocketReadiness(Socket socket) : IDisposable
 {
