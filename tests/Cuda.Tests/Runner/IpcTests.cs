@@ -184,7 +184,7 @@ public sealed class IpcTests : IDisposable
             var accepting = link.AcceptAsync();
             link.Puller = await link._pulling.ConnectAsync(
                 new DataAddress { WorkerId = "holder", Host = "127.0.0.1", Port = (uint)link._listener.Port },
-                CancellationToken.None);
+                bytes: 0, CancellationToken.None);
             link.Holder = await accepting;
             return link;
         }
@@ -213,7 +213,7 @@ public sealed class IpcTests : IDisposable
         private async Task<IDataChannel> AcceptAsync()
         {
             using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-            return await (await _listener.AcceptAsync(limit.Token)).OpenAsync(limit.Token);
+            return (await (await _listener.AcceptAsync(limit.Token)).OpenAsync(limit.Token))!;
         }
     }
 
