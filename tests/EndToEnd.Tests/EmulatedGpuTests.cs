@@ -28,6 +28,16 @@ public sealed class EmulatedGpuTests
         Assert.Contains("9137", answer);
     }
 
+    [LongEmulatedFact]
+    public async Task With_KV_in_INT8_blocks_go_from_GPU_to_GPU_too()
+    {
+        await using var gpu = await KreweCluster.StartAsync(
+            "--device", "cuda", "--kv-format", "int8", "--cuda-libraries", EmulatedLibraries.Directory, "--cuda-cache",
+            EmulatedLibraries.CacheDirectory, "--kv-memory", "4MiB");
+
+        Assert.Contains("9137", await AskAsync(gpu));
+    }
+
     private static async Task<string> AskAsync(KreweCluster cluster)
     {
         var response = await cluster.Http.PostAsJsonAsync(

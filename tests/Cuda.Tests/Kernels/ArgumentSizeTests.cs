@@ -25,7 +25,6 @@ public sealed unsafe class ArgumentSizeTests
             ["attention_prefill"] = Unsafe.SizeOf<AttentionArguments>(),
             ["block_copy"] = Unsafe.SizeOf<BlockCopyArguments>(),
             ["embedding"] = Unsafe.SizeOf<EmbeddingArguments>(),
-            ["kv_quantise"] = Unsafe.SizeOf<KvInt8Arguments>(),
             ["linear_rows_8"] = Unsafe.SizeOf<LinearArguments>(),
             ["rms_norm"] = Unsafe.SizeOf<RmsNormArguments>(),
             ["rope_kv_write"] = Unsafe.SizeOf<RopeKvWriteArguments>(),

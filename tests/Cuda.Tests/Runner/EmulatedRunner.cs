@@ -32,9 +32,10 @@ internal sealed class EmulatedRunner : IDisposable
     public ModelFolder Model { get; }
 
     public CudaModelRunner Create(
-        CudaOptions? options = null, ServedWeights weights = ServedWeights.Stored, bool shareKv = false) =>
+        CudaOptions? options = null, ServedWeights weights = ServedWeights.Stored, bool shareKv = false,
+        KvFormat? kvFormat = null) =>
         Own((CudaModelRunner)ModelRunners.Create(
-            Model, WorkerDevice.Cuda, kvFormat: null, 16, KvMemoryBytes, threads: 1, weights,
+            Model, WorkerDevice.Cuda, kvFormat, 16, KvMemoryBytes, threads: 1, weights,
             shareKv: shareKv, cuda: options ?? Options));
 
     public IModelRunner CreateCpu(ServedWeights weights = ServedWeights.Stored) => Own(ModelRunners.Create(

@@ -23,11 +23,14 @@ public sealed class IpcTests : IDisposable
 
     public void Dispose() => _it.Dispose();
 
-    [EmulatedFact]
-    public async Task Layers_arrive_as_they_are_stored_and_nothing_is_left_open()
+    [EmulatedTheory]
+    [InlineData(null)]
+    [InlineData(KvFormat.Int8)]
+    public async Task Layers_arrive_as_they_are_stored_and_nothing_is_left_open(KvFormat? format)
     {
         _it.Emulator.AllowOwnHandles();
-        var (source, target) = (_it.Create(shareKv: true), _it.Create(shareKv: true));
+        var source = _it.Create(shareKv: true, kvFormat: format);
+        var target = _it.Create(shareKv: true, kvFormat: format);
         Assert.Null(source.ShareRefusal);
         // Work memory is taken at the first step.
         new Sequence(source, _prompt, Blocks(source, 3)).Prefill();

@@ -150,16 +150,3 @@ internal struct BlockCopyArguments
     public nint Source;
     public nint Target;
 }
-
-internal struct KvInt8Arguments
-{
-    public nint Arena;
-    public nint Packed;
-    public nint Blocks;
-    public long BlockStride;
-    public long PackedStride;
-    public int Layers;
-    public int KvHeads;
-    public int BlockTokens;
-    public int Padding;
-}

@@ -4,7 +4,6 @@
 #include "attention_prefill.cu"
 #include "block_copy.cu"
 #include "embedding.cu"
-#include "kv_int8.cu"
 #include "linear.cu"
 #include "linear_int8.cu"
 #include "rms_norm.cu"

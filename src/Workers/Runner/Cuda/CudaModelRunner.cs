@@ -37,9 +37,9 @@ internal sealed partial class CudaModelRunner : IAheadRunner
             {
                 var device = Own(driver.Open(options.Devices[rank]));
                 var kernels = Own(new CudaKernels(
-                    device, compiler, cache, new KernelOptions(_config.HeadDim, geometry.Format)));
+                    device, compiler, cache, ModelRunners.CudaKernelsFor(_config, geometry.Format)));
                 places[rank] = new Place(device, kernels, options.Products == CudaProducts.CublasLt
-                    ? Own(new CublasLt(device, libraries, geometry.Format))
+                    ? Own(new CublasLt(device, libraries, kernels.Options.Format))
                     : null);
             }
 
