@@ -81,7 +81,10 @@ public sealed class Int8KvTests(ITestOutputHelper output) : IDisposable
         foreach (var sample in TinyModel.Samples())
         {
             var text = _it.Prompt(sample.Question);
-            var answer = new Sequence(plain, text, Blocks(plain, 1)).Decode(24, [.. _it.Model.StopTokenIds]);
+            int[] answer =
+            [
+                .. new Sequence(plain, text, Blocks(plain, 1)).Decode(24, [.. _it.Model.StopTokenIds]),
+            ];
             for (var i = 0; i < answer.Length; i++)
             {
                 int[] prompt = [.. text, .. answer[..i]];

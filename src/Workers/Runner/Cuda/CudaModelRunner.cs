@@ -114,7 +114,7 @@ internal sealed partial class CudaModelRunner : IAheadRunner
             else RunRanks(batch, wantsLogits);
             TakeResults(batch, wantsLogits);
         }
-        catch (CudaException error) when (IsLost(error.Status))
+        catch (CudaException error) when (error.IsContextLost)
         {
             throw Lost(error);
         }
@@ -123,9 +123,6 @@ internal sealed partial class CudaModelRunner : IAheadRunner
     public void Dispose() => Release();
 
     private static DeviceLostException Lost(CudaException error) => new($"A GPU is lost: {error.Message}", error);
-
-    /// <summary>Statuses after which a context is of no use any more.</summary>
-    private static bool IsLost(int status) => status is 214 or (>= 700 and < 720 and not 704 and not 705);
 
     private static void Step(CudaRank rank, StepBatch batch, bool wantsLogits)
     {
