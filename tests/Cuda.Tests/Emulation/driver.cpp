@@ -592,6 +592,11 @@ EXPORT emulated_settings(int fiber_order, int run_at_once, int device_count, int
     return Success;
 }
 
+bool emulated_inside(const void* at, size_t bytes)
+{
+    Hold held;
+    return is_inside((uintptr_t)at, bytes);
+}
 int emulated_call(const char* call)
 {
     Hold held;

@@ -24,6 +24,7 @@ public sealed unsafe class ArgumentSizeTests
             ["attention_merge"] = Unsafe.SizeOf<AttentionArguments>(),
             ["attention_prefill"] = Unsafe.SizeOf<AttentionArguments>(),
             ["block_copy"] = Unsafe.SizeOf<BlockCopyArguments>(),
+            ["crc32c"] = Unsafe.SizeOf<Crc32cArguments>(),
             ["embedding"] = Unsafe.SizeOf<EmbeddingArguments>(),
             ["linear_rows_8"] = Unsafe.SizeOf<LinearArguments>(),
             ["rms_norm"] = Unsafe.SizeOf<RmsNormArguments>(),

@@ -1,3 +1,4 @@
+using Krewe.Abstractions;
 using Krewe.Kernels.Cuda;
 
 namespace Krewe.Cuda.Tests.Kernels;
@@ -38,5 +39,19 @@ public sealed class CopyTests : IDisposable
         }
 
         Assert.True(expected.AsSpan().SequenceEqual(scattered));
+    }
+
+    [EmulatedTheory]
+    [InlineData(16, 1)]
+    [InlineData(16 * 255, 3)]
+    [InlineData(16 * 1031, 5)]
+    public void Checksums_are_the_CPUs(int bytes, int pieces)
+    {
+        var memory = new byte[pieces * bytes];
+        _random.NextBytes(memory);
+        var checksums = _gpu.Poisoned<uint>(pieces);
+        _gpu.Kernels().Crc32C(_gpu.Stream, _gpu.Upload(memory), pieces, bytes, checksums);
+
+        Assert.Equal(memory.Chunk(bytes).Select(piece => Crc32C.Compute(piece)), _gpu.Download<uint>(checksums, pieces));
     }
 }

@@ -150,3 +150,10 @@ internal struct BlockCopyArguments
     public nint Source;
     public nint Target;
 }
+
+internal struct Crc32cArguments
+{
+    public nint Memory;
+    public nint Checksums;
+    public long Bytes;
+}

@@ -17,4 +17,16 @@ public sealed partial class CudaKernels
             new BlockCopyArguments { Pieces = pieces, Source = source, Target = target },
             $"{count} pieces of up to {longestPiece} bytes");
     }
+
+    /// <summary>CRC-32C of pieces that lie one after the other.</summary>
+    /// <param name="bytes">Of each piece, a multiple of 16.</param>
+    /// <param name="checksums">[pieces] ints.</param>
+    public void Crc32C(CudaStream stream, nint memory, int pieces, long bytes, nint checksums)
+    {
+        Demand(pieces > 0 && bytes > 0 && bytes % 16 == 0 && memory % 16 == 0, "crc32c", pieces, (int)bytes);
+        _module.Launch(
+            "crc32c", new Extent(pieces), new Extent(RowThreads), 0, stream,
+            new Crc32cArguments { Memory = memory, Checksums = checksums, Bytes = bytes },
+            $"{pieces} pieces of {bytes} bytes");
+    }
 }

@@ -3,6 +3,7 @@
 #include "attention_merge.cu"
 #include "attention_prefill.cu"
 #include "block_copy.cu"
+#include "crc32c.cu"
 #include "embedding.cu"
 #include "linear.cu"
 #include "linear_int8.cu"

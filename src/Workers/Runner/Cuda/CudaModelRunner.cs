@@ -12,6 +12,7 @@ namespace Krewe.Workers;
 internal sealed partial class CudaModelRunner : IAheadRunner
 {
     private readonly ModelConfig _config;
+    private readonly CudaOptions _options;
     private readonly List<CudaRank> _ranks = [];
     private readonly List<IDisposable> _owned = [];
     private readonly ComputeThreads? _threads;
@@ -20,7 +21,7 @@ internal sealed partial class CudaModelRunner : IAheadRunner
         ModelFolder model, KvGeometry geometry, long kvMemoryBytes, ServedWeights form, CudaOptions options,
         bool shareKv)
     {
-        _config = model.Config;
+        (_config, _options) = (model.Config, options);
         var libraries = LibrariesOf(options);
         var ranks = options.Devices.Count;
         CudaShard.Demand(_config, ranks);
@@ -101,6 +102,23 @@ internal sealed partial class CudaModelRunner : IAheadRunner
     /// <summary>Where the options say that NVIDIA's libraries are.</summary>
     public static CudaLibraries LibrariesOf(CudaOptions options) => new(
         options.LibraryDirectories.Count > 0 ? options.LibraryDirectories : CudaLibraries.FromEnvironment());
+
+    /// <summary>
+    /// Has KV objects come from disk past the host, where the options and the machine allow it. Why they do not; null:
+    /// they do.
+    /// </summary>
+    /// <exception cref="KreweException">It was demanded and cannot be.</exception>
+    public string? OpenDirect()
+    {
+        if (_options.DirectStorage == DirectStorage.Off) return "--cuda-direct-storage is off";
+        var refusal = _ranks.Count > 1 ? "a block lies on several GPUs"
+            : _options.DirectStorage == DirectStorage.Auto && !CuFile.HasKernelDriver
+                ? "the kernel driver nvidia-fs is not there"
+                : _ranks[0].Arena.OpenDirect(LibrariesOf(_options));
+        return refusal is null || _options.DirectStorage == DirectStorage.Auto
+            ? refusal
+            : throw new KreweException(ErrorCode.DeviceUnavailable, $"--cuda-direct-storage on: {refusal}");
+    }
 
     public void Run(StepBatch batch)
     {
