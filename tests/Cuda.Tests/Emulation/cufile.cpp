@@ -52,9 +52,15 @@ EXPORT Status cuFileHandleRegister(void** handle, const Description* description
     // A descriptor of its own, through the page cache: direct I/O would ask for aligned memory.
     int fd = open(("/proc/self/fd/" + std::to_string(description->file.fd)).c_str(), O_RDONLY | O_CLOEXEC);
     if (fd < 0) return {InvalidValue, 0};
+    Status status = answer("cuFileHandleRegister", Success);
+    if (status.error)
+    {
+        close(fd);
+        return status;
+    }
     *handle = new char;
     files[*handle] = fd;
-    return answer("cuFileHandleRegister", Success);
+    return status;
 }
 EXPORT void cuFileHandleDeregister(void* handle)
 {
