@@ -3,8 +3,8 @@ namespace Krewe.Abstractions;
 /// <summary>
 /// Shape of one KV block: all layers of <see cref="BlockTokens"/> token slots. Two workers may exchange blocks only
 /// when their geometries are equal. Layout inside a block, contiguous: layer → K then V. K is [kvHead][dim][slot]
-/// (slots are the lanes of a score), V is [kvHead][slot][dim] (dims are the lanes of an output). In INT8 a head's numbers
-/// are followed by its slots' scales, so that heads stay whole runs of bytes.
+/// (slots are the lanes of a score), V is [kvHead][slot][dim] (dims are the lanes of an output). In INT8 a head's
+/// numbers are followed by its slots' scales, so that heads stay whole runs of bytes.
 /// </summary>
 public readonly record struct KvGeometry(int Layers, int KvHeads, int HeadDim, int BlockTokens, KvFormat Format)
 {

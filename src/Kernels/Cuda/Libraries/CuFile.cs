@@ -4,8 +4,8 @@ using Microsoft.Win32.SafeHandles;
 namespace Krewe.Kernels.Cuda;
 
 /// <summary>
-/// NVIDIA's GPUDirect Storage: files read into a GPU's memory without the host's. Without the kernel driver nvidia-fs the
-/// library copies through host memory of its own, which gains nothing; <see cref="HasKernelDriver"/> tells.
+/// NVIDIA's GPUDirect Storage: files read into a GPU's memory without the host's. Without the kernel driver nvidia-fs
+/// the library copies through host memory of its own, which gains nothing; <see cref="HasKernelDriver"/> tells.
 /// </summary>
 public sealed unsafe class CuFile : IDisposable
 {
@@ -87,7 +87,7 @@ public sealed unsafe class CuFile : IDisposable
         var what = $"{bytes} bytes at {offset}";
         // -1: a system call failed. Below: minus a status of the library.
         if (moved < -1) throw new CudaException("cuFileRead", (int)-moved, "a cuFile status", what);
-        throw new CudaException(moved < 0 ? $"cuFileRead failed: {what}." : $"cuFileRead came short: {moved} of {what}.");
+        throw new CudaException(moved < 0 ? $"cuFileRead failed: {what}." : $"cuFileRead: {moved} of {what}.");
     }
 
     public void Dispose()

@@ -76,6 +76,7 @@ internal sealed class GpuModelChecks(ModelFolder model, CudaOptions options, Tim
         using var gpu = Create(options.Products, kvMemoryBytes);
         foreach (var tokens in prompts.Where(tokens => tokens < model.Config.MaxPositions))
         {
+            if (gpu.Kv.Geometry.BlocksFor(tokens) > gpu.Kv.BlockCount) continue;
             var seconds = Best(3, () => new Stream(gpu, tokens, 0).Prefill(512));
             yield return new GpuRow(
                 $"{model.Name}: prompt of {tokens}", null, $"{seconds * 1000:0.0} ms in chunks of 512");

@@ -11,20 +11,19 @@ namespace Krewe.Workers.Benching.Gpu;
 /// the weights are, and a machine for checks needs no download.
 /// </summary>
 public sealed record RandomModel(
-    string Name, int Hidden, int Layers, int Heads, int KvHeads, int HeadDim, int Intermediate, int Vocabulary)
+    string Name, int Hidden, int Layers, int Heads, int KvHeads, int HeadDim, int Intermediate, int Vocabulary,
+    int MaxPositions)
 {
-    private const int MaxPositions = 16384;
-
     private static readonly string[] Architectures = ["LlamaForCausalLM"];
 
     /// <summary>The shape of Llama 3.2 1B.</summary>
-    public static RandomModel OneBillion { get; } = new("random-1b", 2048, 16, 32, 8, 64, 8192, 128256);
+    public static RandomModel OneBillion { get; } = new("random-1b", 2048, 16, 32, 8, 64, 8192, 128256, 16384);
 
     /// <summary>The shape of Llama 3.1 8B.</summary>
-    public static RandomModel EightBillion { get; } = new("random-8b", 4096, 32, 32, 8, 128, 14336, 128256);
+    public static RandomModel EightBillion { get; } = new("random-8b", 4096, 32, 32, 8, 128, 14336, 128256, 16384);
 
     /// <summary>To see that it works.</summary>
-    public static RandomModel Small { get; } = new("random-small", 128, 2, 2, 1, 64, 256, 1024);
+    public static RandomModel Small { get; } = new("random-small", 128, 2, 2, 1, 64, 256, 1024, 1024);
 
     /// <summary>Of the weights.</summary>
     public long Bytes => Tensors().Sum(tensor => tensor.Elements) * sizeof(ushort);
