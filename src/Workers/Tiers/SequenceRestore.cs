@@ -140,27 +140,27 @@ internal sealed class SequenceRestore : ILayerGate
 
     private async Task RunDirectAsync(IReadOnlyList<IBlockSource> sources, IDirectMemory[] memories)
     {
-        var results = new ReadResult[sources.Count];
         try
         {
+            var results = new ReadResult[sources.Count];
             await Parallel.ForEachAsync(
                 Enumerable.Range(0, results.Length), new ParallelOptions { MaxDegreeOfParallelism = DirectReadsMax },
                 async (i, _) => results[i] = await ((ObjectReader)sources[i]).ReadAsync(memories[i]));
+            var bad = Array.FindIndex(results, result => !result.IsHit);
+            GoodBlocks = bad < 0 ? results.Length : bad;
         }
         catch (IOException error)
         {
             // The objects may be as good as ever: once more, by way of the host.
             DirectFailure = error.Message;
             ((IDirectKvArena)_arena).GiveUpDirect();
-            await RunAsync(sources);
-            return;
+        }
+        finally
+        {
+            if (DirectFailure is null) End(sources);
         }
 
-        var bad = Array.FindIndex(results, result => !result.IsHit);
-        GoodBlocks = bad < 0 ? results.Length : bad;
-        foreach (var source in sources) source.Dispose();
-        Duration = _time.GetElapsedTime(_started);
-        Announce(_arena.Geometry.Layers);
+        if (DirectFailure is not null) await RunAsync(sources);
     }
 
     private Task RunStraightAsync(IReadOnlyList<IBlockSource> sources)
@@ -176,12 +176,17 @@ internal sealed class SequenceRestore : ILayerGate
         }
         finally
         {
-            foreach (var source in sources) source.Dispose();
-            Duration = _time.GetElapsedTime(_started);
-            Announce(_arena.Geometry.Layers);
+            End(sources);
         }
 
         return Task.CompletedTask;
+    }
+
+    private void End(IReadOnlyList<IBlockSource> sources)
+    {
+        foreach (var source in sources) source.Dispose();
+        Duration = _time.GetElapsedTime(_started);
+        Announce(_arena.Geometry.Layers);
     }
 
     private void Announce(int layers)
