@@ -223,9 +223,11 @@ EXPORT cuDevicePrimaryCtxRetain(void** context, int device)
 }
 EXPORT cuDevicePrimaryCtxRelease_v2(int device)
 {
+    Hold all;
+    retained[device]--;
     ENTER("cuDevicePrimaryCtxRelease_v2");
     // The last one takes the context's memory along; what was exported stays for whoever has it open.
-    if (--retained[device] > 0) return Success;
+    if (retained[device] > 0) return Success;
     for (auto next = allocations.begin(); next != allocations.end();)
     {
         auto each = next++;

@@ -45,7 +45,7 @@ public sealed unsafe class CopyFaultTests : IDisposable
     {
         var runner = _it.Create();
         var (arena, bytes) = ((CudaKvArena)runner.Kv, runner.Kv.Geometry.BlockBytes);
-        new Sequence(runner, _prompt, Blocks(runner, 1)).Prefill();
+        Fill(runner, 0, 1, 5);
         BlockSlice[] two = [Whole(0), Whole(1)];
         var memory = (byte*)NativeMemory.AlignedAlloc((nuint)(2 * bytes), 4096);
         var host = new Span<byte>(memory, 2 * bytes);
@@ -88,8 +88,8 @@ public sealed unsafe class CopyFaultTests : IDisposable
             IPeerDevice peer;
             using (var source = Unowned())
             {
-                new Sequence(source, _prompt, Blocks(source, 1)).Prefill();
-                expected = Bytes(source, Blocks(source, 1)[0]);
+                Fill(source, 7);
+                expected = Bytes(source, 7);
                 peer = ((IDeviceKvArena)target.Kv).TryOpen(
                     new SharedOffer
                     {
@@ -99,7 +99,7 @@ public sealed unsafe class CopyFaultTests : IDisposable
                     out _)!;
             }
 
-            BlockSlice[] from = [new(new BlockId(Blocks(target, 1)[0]), 0, expected.Length)];
+            BlockSlice[] from = [new(new BlockId(7), 0, expected.Length)];
             peer.CopyIn(SliceList.Write(from, expected.Length), [from[0] with { Block = new BlockId(3) }]);
             Assert.Equal(expected, Bytes(target, 3));
             peer.Dispose();
@@ -116,7 +116,12 @@ public sealed unsafe class CopyFaultTests : IDisposable
         var runner = Unowned();
         var memory = NativeMemory.AlignedAlloc(4096, 4096);
         var pin = ((CudaKvArena)runner.Kv).TryPin((nint)memory, 4096, out _)!;
-        foreach (var call in new[] { "cuMemHostUnregister", "cuMemFree_v2", "cuStreamDestroy_v2", "cuEventDestroy_v2" })
+        string[] calls =
+        [
+            "cuMemHostUnregister", "cuMemFree_v2", "cuStreamDestroy_v2", "cuEventDestroy_v2",
+            "cuDevicePrimaryCtxRelease_v2",
+        ];
+        foreach (var call in calls)
             _it.Emulator.Fail(call, 0, 719);
 
         pin.Dispose();
@@ -136,13 +141,6 @@ public sealed unsafe class CopyFaultTests : IDisposable
 
     private CudaModelRunner Unowned() => (CudaModelRunner)ModelRunners.Create(
         _it.Model, WorkerDevice.Cuda, null, 16, 2 << 20, 1, shareKv: true, cuda: Options);
-
-    private static byte[] Bytes(IModelRunner runner, int block)
-    {
-        var bytes = new byte[runner.Kv.Geometry.BlockBytes];
-        runner.Kv.CopyOut(new BlockId(block), bytes);
-        return bytes;
-    }
 
     private static bool IsPoison(ReadOnlySpan<byte> bytes) => bytes.IndexOfAnyExcept((byte)0xff) < 0;
 

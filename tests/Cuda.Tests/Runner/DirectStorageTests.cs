@@ -6,7 +6,6 @@ using Krewe.KvStore.Host;
 using Krewe.Workers;
 using Microsoft.Extensions.Logging.Abstractions;
 using static Krewe.Cuda.Tests.Runner.EmulatedRunner;
-using Sequence = Krewe.Workers.Tests.Runner.Sequence;
 
 namespace Krewe.Cuda.Tests.Runner;
 
@@ -100,7 +99,7 @@ public sealed class DirectStorageTests : IDisposable
     /// <summary>Three blocks on disk and nowhere else; their bytes.</summary>
     private async Task<byte[][]> FillAsync(CudaModelRunner runner)
     {
-        new Sequence(runner, Enumerable.Range(30, 48), [0, 1, 2]).Prefill();
+        Fill(runner, 0, 1, 2);
         await using var tiers = await OpenAsync(runner);
         for (var i = 0; i < Hashes.Length; i++)
             Assert.True(tiers.Spill(Hashes[i], new BlockId(i), recomputeSeconds: 1));
@@ -146,10 +145,6 @@ public sealed class DirectStorageTests : IDisposable
         Assert.Fail("The block is in no file.");
     }
 
-    private static byte[][] Bytes(CudaModelRunner runner, int[] blocks) => Array.ConvertAll(blocks, block =>
-    {
-        var bytes = new byte[runner.Kv.Geometry.BlockBytes];
-        runner.Kv.CopyOut(new BlockId(block), bytes);
-        return bytes;
-    });
+    private static byte[][] Bytes(CudaModelRunner runner, int[] blocks) =>
+        Array.ConvertAll(blocks, block => EmulatedRunner.Bytes(runner, block));
 }

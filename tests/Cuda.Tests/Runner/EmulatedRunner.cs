@@ -50,6 +50,24 @@ internal sealed class EmulatedRunner : IDisposable
         return [.. Enumerable.Range(0, runner.Kv.BlockCount).OrderBy(_ => random.Next())];
     }
 
+    /// <summary>Any bytes in these blocks: what a test moves need not have been computed.</summary>
+    public static void Fill(IModelRunner runner, params int[] blocks)
+    {
+        var (bytes, random) = (new byte[runner.Kv.Geometry.BlockBytes], new Random(blocks.Length));
+        foreach (var block in blocks)
+        {
+            random.NextBytes(bytes);
+            runner.Kv.CopyIn(new BlockId(block), bytes);
+        }
+    }
+
+    public static byte[] Bytes(IModelRunner runner, int block)
+    {
+        var bytes = new byte[runner.Kv.Geometry.BlockBytes];
+        runner.Kv.CopyOut(new BlockId(block), bytes);
+        return bytes;
+    }
+
     public static uint[] Bits(float[] values) => Array.ConvertAll(values, BitConverter.SingleToUInt32Bits);
 
     public void Dispose()

@@ -87,11 +87,4 @@ public sealed class PinnedTierTests : IDisposable
             await TieredStore.CreateAsync(host, disk: null), runner.Kv, checkpoints: false, hostIsBuffer: false,
             TimeProvider.System, NullLogger.Instance);
     }
-
-    private static byte[] Bytes(CudaModelRunner runner, int block)
-    {
-        var bytes = new byte[runner.Kv.Geometry.BlockBytes];
-        runner.Kv.CopyOut(new BlockId(block), bytes);
-        return bytes;
-    }
 }

@@ -157,7 +157,14 @@ public sealed unsafe class CudaDevice : IDisposable
             throw new InvalidOperationException($"{Allocations} pieces of GPU {Info.Ordinal}'s memory are still out.");
         _disposed = true;
         if (_current == _context) _current = 0;
-        Api.Check(Api.ContextRelease(Info.Ordinal), "cuDevicePrimaryCtxRelease");
+        try
+        {
+            Api.Check(Api.ContextRelease(Info.Ordinal), "cuDevicePrimaryCtxRelease");
+        }
+        catch (CudaException lost) when (lost.IsContextLost)
+        {
+            // The call that lost it has told.
+        }
     }
 
     internal void MakeCurrent()

@@ -114,23 +114,15 @@ public sealed unsafe class CudaEvent : DriverHandle
     }
 
     /// <summary>Whether the work has run.</summary>
-    public bool HasRun()
-    {
-        Device.MakeCurrent();
-        return Api.CheckReady(Api.EventQuery(Handle), "cuEventQuery");
-    }
+    public bool HasRun() => Api.CheckReady(Api.EventQuery(Handle), "cuEventQuery");
 
-    public void Synchronize(string what = "")
-    {
-        Device.MakeCurrent();
+    public void Synchronize(string what = "") =>
         Api.Check(Api.EventSynchronize(Handle), "cuEventSynchronize", what);
-    }
 
     public float MillisecondsSince(CudaEvent start)
     {
         ArgumentNullException.ThrowIfNull(start);
         float ms;
-        Device.MakeCurrent();
         Api.Check(Api.EventElapsedTime(&ms, start.Handle, Handle), "cuEventElapsedTime");
         return ms;
     }
