@@ -18,15 +18,12 @@ internal sealed class SequenceRestore : ILayerGate
     /// </summary>
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(10);
 
-    /// <summary>Smaller reads cost the device more than they bring.</summary>
-    private const int ReadBytesMin = 128 << 10;
-
     private readonly IKvArena _arena;
     private readonly BlockId[] _blocks;
     private readonly object _gate = new();
     private readonly NativeBuffer[] _staging;
 
-    /// <summary>From host memory into device memory: a copy each, and no staging between.</summary>
+    /// <summary>All from host memory: a copy for each run of neighbours, and no staging between.</summary>
     private readonly bool _isStraight;
     private readonly TimeProvider _time;
     private readonly long _started;
@@ -42,7 +39,7 @@ internal sealed class SequenceRestore : ILayerGate
     {
         (_arena, _blocks, FirstBlock, Expected, _time) = (arena, blocks, firstBlock, expected, time);
         IsInPlace = arena.TryGetMemory(blocks[0], out _);
-        _isStraight = !IsInPlace && sources.All(source => source is HostHold);
+        _isStraight = sources.All(source => source is HostHold);
         _staging = IsInPlace || _isStraight ? [] : [.. blocks.Select(_ => new NativeBuffer(arena.Geometry.BlockBytes))];
         _started = time.GetTimestamp();
         Completion = Task.Run(() => _isStraight ? RunStraightAsync(sources) : RunAsync(sources));
@@ -61,6 +58,9 @@ internal sealed class SequenceRestore : ILayerGate
 
     /// <summary>Leading blocks that are whole; final after <see cref="Completion"/>.</summary>
     public int GoodBlocks { get; private set; }
+
+    /// <summary>Copies and reads that it takes; final after <see cref="Completion"/>.</summary>
+    public int Copies { get; private set; }
 
     /// <summary>Ends when no read touches the blocks any more; never faulted by a bad block.</summary>
     public Task Completion { get; }
@@ -100,7 +100,7 @@ internal sealed class SequenceRestore : ILayerGate
     private async Task RunAsync(IReadOnlyList<IBlockSource> sources)
     {
         var geometry = _arena.Geometry;
-        var restore = LayerRestore.Start(sources, geometry.Layers, Destination, LayersPerRead(geometry));
+        var restore = LayerRestore.Start(sources, geometry.Layers, Destination, LayerRestore.LayersPerRead(geometry));
         try
         {
             await using (restore)
@@ -112,7 +112,7 @@ internal sealed class SequenceRestore : ILayerGate
                 }
             }
 
-            GoodBlocks = restore.GoodBlocks;
+            (GoodBlocks, Copies) = (restore.GoodBlocks, restore.Reads);
             for (var i = 0; i < GoodBlocks && !IsInPlace; i++) _arena.CopyIn(_blocks[i], _staging[i].GetSpan());
         }
         finally
@@ -127,11 +127,16 @@ internal sealed class SequenceRestore : ILayerGate
     {
         try
         {
-            for (var i = 0; i < sources.Count; i++)
+            for (var start = 0; start < sources.Count; Copies++)
             {
-                ((HostHold)sources[i]).Lend(
-                    (_arena, Block: _blocks[i]), static (bytes, to) => to._arena.CopyIn(to.Block, bytes));
-                GoodBlocks = i + 1;
+                var end = start + 1;
+                while (end < sources.Count && _blocks[end].Value == _blocks[end - 1].Value + 1
+                    && ((HostHold)sources[end - 1]).IsFollowedBy((HostHold)sources[end]))
+                    end++;
+                ((HostHold)sources[start]).Lend(
+                    end - start, (_arena, Block: _blocks[start], Count: end - start),
+                    static (bytes, to) => to._arena.CopyRunIn(to.Block, to.Count, bytes));
+                GoodBlocks = start = end;
             }
         }
         finally
@@ -161,8 +166,4 @@ internal sealed class SequenceRestore : ILayerGate
         else _arena.TryGetMemory(_blocks[block], out memory);
         return memory.Slice(firstLayer * layerBytes, count * layerBytes);
     }
-
-    /// <summary>Halves at least, where there are two layers: the second half hides behind the first's use.</summary>
-    private static int LayersPerRead(KvGeometry geometry) => Math.Clamp(
-        (ReadBytesMin + geometry.LayerBytes - 1) / geometry.LayerBytes, 1, Math.Max(1, (geometry.Layers + 1) / 2));
 }
