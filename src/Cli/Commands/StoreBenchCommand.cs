@@ -84,7 +84,8 @@ internal sealed class StoreBenchCommand : Command
         ansi.WriteLine($"{report.Objects} objects of {ByteSize.Format(report.ObjectBytes)}; {report.Store}");
         ansi.WriteLine(string.Create(
             CultureInfo.InvariantCulture, $"opened, index rebuilt from the headers: {report.RebuildSeconds:0.00} s"));
-        var table = new Table().AddColumns("work", "store MB/s", "raw io_uring MB/s", "ratio", "by I/Os of that size", "ratio");
+        var table = new Table().AddColumns(
+            "work", "store MB/s", "raw io_uring MB/s", "ratio", "by I/Os of that size", "ratio");
         foreach (var row in report.Results)
         {
             table.AddRow(

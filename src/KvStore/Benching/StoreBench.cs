@@ -71,9 +71,9 @@ public sealed class StoreBench(StoreBenchSizes sizes, TimeProvider time)
 
                 description = store.Description;
                 results.Add(await MeasureWritesAsync(store, options, cancellationToken));
-                results.Add(await MeasureReadsAsync(
-                    options, store, "read", sizes.Geometry.Layers, order => ReadAllAsync(store, order, cancellationToken)));
                 var (layers, all) = (LayerRestore.LayersPerRead(sizes.Geometry), sizes.Geometry.Layers);
+                results.Add(await MeasureReadsAsync(
+                    options, store, "read", all, order => ReadAllAsync(store, order, cancellationToken)));
                 foreach (var (name, perRead) in ((string, int)[])[("restore", layers), ("read_layers", 1)])
                 {
                     results.Add(await MeasureReadsAsync(

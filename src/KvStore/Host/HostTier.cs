@@ -37,7 +37,8 @@ public sealed class HostTier : IDisposable
     /// <param name="time">Measures the copies; null for the system's time.</param>
     /// <param name="packed">No gap between blocks: they need not begin on a page, since no disk reads them.</param>
     /// <exception cref="KvStoreException">The capacity holds no block.</exception>
-    public HostTier(KvGeometry geometry, long capacityBytes, int evictionSample = 1, TimeProvider? time = null, bool packed = false)
+    public HostTier(
+        KvGeometry geometry, long capacityBytes, int evictionSample = 1, TimeProvider? time = null, bool packed = false)
     {
         _meter = new BandwidthMeter(AssumedBytesPerSecond, time ?? TimeProvider.System);
         Geometry = geometry;
