@@ -1,8 +1,8 @@
 namespace Krewe.Cli;
 
 /// <summary>
-/// Whether memory stayed flat after its first minutes, in which caches and kept records fill. A managed heap goes up and
-/// down with its collections, so the question has two parts: how wide is the band, and is its end higher than its
+/// Whether memory stayed flat after its first minutes, in which caches and kept records fill. A managed heap goes up
+/// and down with its collections, so the question has two parts: how wide is the band, and is its end higher than its
 /// beginning?
 /// </summary>
 /// <param name="LowMiB">Least resident memory of the samples after the first minutes.</param>
