@@ -1,3 +1,5 @@
+using Krewe.KvStore.Disk;
+
 namespace Krewe.KvStore;
 
 /// <summary>
@@ -14,6 +16,9 @@ public delegate Memory<byte> LayerDestination(int block, int firstLayer, int cou
 /// </summary>
 public sealed class LayerRestore : IAsyncDisposable
 {
+    /// <summary>Reads that end together: many, but not so many that their checking holds the next ones up.</summary>
+    private const int BatchMax = 32;
+
     private readonly IReadOnlyList<IBlockSource> _sources;
     private readonly LayerDestination _destination;
     private readonly int _layers;
@@ -87,13 +92,42 @@ public sealed class LayerRestore : IAsyncDisposable
         var first = round * _layersPerRead;
         var count = Math.Min(_layersPerRead, _layers - first);
         // Behind a block that failed nothing is of use.
-        var reads = new Task<ReadResult>[GoodBlocks];
-        for (var block = 0; block < reads.Length; block++)
-            reads[block] = _sources[block].ReadAsync(first, count, _destination(block, first, count)).AsTask();
-        var results = await Task.WhenAll(reads);
+        var (good, reads) = (GoodBlocks, new List<Task<ReadResult[]>>());
+        for (var block = 0; block < good;)
+        {
+            var end = EndOfBatch(block, good);
+            reads.Add(ReadBatchAsync(block, end, first, count));
+            block = end;
+        }
+
+        var results = (await Task.WhenAll(reads)).SelectMany(batch => batch).ToArray();
         var bad = Array.FindIndex(results, result => !result.IsHit);
         if (bad < 0) return new ReadResult(ReadOutcome.Hit);
         lock (_gate) _good = Math.Min(_good, bad);
         return results[bad];
+    }
+
+    /// <summary>Neighbours in one store on disk are read together; any other block by itself.</summary>
+    private int EndOfBatch(int block, int limit)
+    {
+        var end = block + 1;
+        if (_sources[block] is not ObjectReader first) return end;
+        limit = Math.Min(limit, block + BatchMax);
+        while (end < limit && _sources[end] is ObjectReader next && next.Store == first.Store) end++;
+        return end;
+    }
+
+    private async Task<ReadResult[]> ReadBatchAsync(int block, int end, int first, int count)
+    {
+        if (end == block + 1) return [await _sources[block].ReadAsync(first, count, _destination(block, first, count))];
+        var readers = new ObjectReader[end - block];
+        var destinations = new Memory<byte>[readers.Length];
+        for (var i = 0; i < readers.Length; i++)
+        {
+            readers[i] = (ObjectReader)_sources[block + i];
+            destinations[i] = _destination(block + i, first, count);
+        }
+
+        return await readers[0].Store.ReadLayersAsync(readers, first, destinations);
     }
 }

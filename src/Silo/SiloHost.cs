@@ -180,6 +180,7 @@ public static class SiloHost
         services.AddSingleton(new PoolPolicy());
         services.AddSingleton<DecisionEndpoints>();
         services.AddSingleton<KubernetesScaler>();
+        services.AddSingleton<RoleSwitcher>();
         services.AddHostedService<PoolAdvisor>();
         GrainHost.Add(builder, options);
         services.AddSingleton(RoutingPolicies.Create(

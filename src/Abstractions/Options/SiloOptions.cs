@@ -115,6 +115,10 @@ public sealed record SiloOptions
     /// <summary>Which workers this cluster scales by itself; null = none.</summary>
     public ScaleOptions? Scale { get; init; }
 
+    /// <summary>Makes a prefill worker a decode worker, or the reverse, when one phase is late and the other has a
+    /// worker to spare; else that is only advised.</summary>
+    public bool SwitchRoles { get; init; }
+
     public ClusterOptions Cluster { get; init; } = new();
 
     /// <summary>Every error of these settings at once, the cluster's included.</summary>

@@ -73,6 +73,12 @@ public enum KvTransport
 /// <summary>Settings of one worker process.</summary>
 public sealed record WorkerOptions
 {
+    /// <summary>More threads than that copy no faster.</summary>
+    public const int DataConnectionsMax = 8;
+
+    /// <summary>Two are a fifth faster than a raw copy over one, on two cores (docs/BENCHMARKS.md).</summary>
+    public const int DataConnectionsUsual = 2;
+
     /// <summary>Stable name, unique in the cluster; a restarted worker keeps it.</summary>
     public required string WorkerId { get; init; }
 
@@ -142,6 +148,12 @@ public sealed record WorkerOptions
     /// takes. Shared memory knows no such limit.
     /// </summary>
     public long? DataLinkBytesPerSecond { get; init; }
+
+    /// <summary>
+    /// Most connections of one TCP data link, 1 to <see cref="DataConnectionsMax"/>. Large transfers use as many as
+    /// both ends allow, each with a thread of its own on either side.
+    /// </summary>
+    public int DataConnections { get; init; } = DataConnectionsUsual;
 
     /// <summary>Where GET /metrics and the health checks are answered; null = nowhere.</summary>
     public IPEndPoint? Metrics { get; init; }
@@ -216,6 +228,8 @@ public sealed record WorkerOptions
             yield return $"DrainGrace is {DrainGrace.TotalSeconds} s; it must not be negative.";
         if (DataLinkBytesPerSecond is not null && KvTransport != KvTransport.Tcp)
             yield return "--data-link-mbit limits TCP links only; give --kv-transport tcp with it.";
+        if (DataConnections is < 1 or > DataConnectionsMax)
+            yield return $"DataConnections is {DataConnections}; it must be 1 to {DataConnectionsMax}.";
         if (DataLinkBytesPerSecond is not null && !OperatingSystem.IsLinux())
             yield return "--data-link-mbit takes Linux, whose kernel paces the links.";
         if (DataPort is < 0 or > 65535) yield return $"DataPort is {DataPort}; it must be 0 to 65535.";

@@ -73,6 +73,10 @@ internal sealed class EngineSettings
     private readonly Option<int?> _dataLinkMbit = Setting.OptionalCount(
         "--data-link-mbit", "Most Mbit a second that one TCP data link may send. Default: no limit.", 1, 10_000_000);
 
+    private readonly UsualOption<int> _dataConnections = Setting.Count(
+        "--data-connections", "Connections of one TCP data link, for large transfers; each takes a thread on either "
+        + "side.", Usual.DataConnections, 1, WorkerOptions.DataConnectionsMax);
+
     private readonly Option<IPEndPoint?> _metrics = Setting.OptionalEndpoint(
         "--metrics", "Where a worker answers GET /metrics and its health checks; of several workers the first, the "
         + "others take the next ports. Default: nowhere.");
@@ -89,8 +93,8 @@ internal sealed class EngineSettings
     public void AddTo(Command command)
     {
         foreach (var option in (Option[])[_device, _threads, _pin, _weights, _kvMemory, _kvFormat, _stepTokens, _sloItl,
-            _maxRunning, _eviction, _noPrefixCache, _kvTransport, _dataLinkMbit, _drainGrace, _metrics,
-            _blockingMigration, _holdFile, _dataProxy, _rowMicroseconds])
+            _maxRunning, _eviction, _noPrefixCache, _kvTransport, _dataLinkMbit, _dataConnections, _drainGrace,
+            _metrics, _blockingMigration, _holdFile, _dataProxy, _rowMicroseconds])
             command.Add(option);
         _dataProxy.Hidden = true;
         _cuda.AddTo(command);
@@ -117,6 +121,7 @@ internal sealed class EngineSettings
         BlockingMigration = result.GetValue(_blockingMigration),
         KvTransport = _kvTransport.Read(result),
         DataLinkBytesPerSecond = result.GetValue(_dataLinkMbit) is { } mbit ? mbit * BytesPerMbit : null,
+        DataConnections = _dataConnections.Read(result),
         KvTiers = _tiers.Read(result),
         Metrics = result.GetValue(_metrics) is { } first ? new IPEndPoint(first.Address, first.Port + index) : null,
         TestHoldFile = result.GetValue(_holdFile),
@@ -138,6 +143,7 @@ internal sealed class EngineSettings
             "--eviction", Setting.Name(options.Eviction),
             "--drain-grace", options.DrainGrace.TotalSeconds.ToString(CultureInfo.InvariantCulture),
             "--kv-transport", Setting.Name(options.KvTransport),
+            "--data-connections", Text(options.DataConnections),
         ];
         if (options.PinnedCores.Count > 0) arguments.AddRange(["--pin", string.Join(',', options.PinnedCores)]);
         if (options.KvFormat is { } format) arguments.AddRange(["--kv-format", Setting.Name(format)]);

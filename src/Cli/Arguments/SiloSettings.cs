@@ -72,6 +72,12 @@ internal sealed class SiloSettings(int usualLinkPort)
     private readonly Option<TimeSpan?> _tpotSlo = Setting.OptionalSeconds(
         "--slo-tpot", "Mean time of each further token to aim at. Default: none.");
 
+    private readonly Option<bool> _switchRoles = new("--switch-roles")
+    {
+        Description = "Let a worker change between prefill and decode when one phase is late and the other has one to "
+            + "spare. Default: it is only advised.",
+    };
+
     private readonly ClusterSettings _cluster = new();
     private readonly RedisSettings _redis = new();
     private readonly ScaleSettings _scale = new();
@@ -79,7 +85,7 @@ internal sealed class SiloSettings(int usualLinkPort)
     public void AddTo(Command command)
     {
         foreach (var option in (Option[])[_port, _linkPort, _host, _model, _servedName, _data, _id, _drain,
-            _recordKeep, _resumeWindow, _policy, _ttftSlo, _tpotSlo,
+            _recordKeep, _resumeWindow, _policy, _ttftSlo, _tpotSlo, _switchRoles,
             _apiKeys, _auditLog, _tlsCertificate, _tlsKey, _corsOrigins, _record, _batchArrivalOrder])
             command.Add(option);
         _linkTls.AddTo(command);
@@ -112,6 +118,7 @@ internal sealed class SiloSettings(int usualLinkPort)
         TtftSlo = result.GetValue(_ttftSlo),
         TpotSlo = result.GetValue(_tpotSlo),
         Scale = _scale.Read(result),
+        SwitchRoles = result.GetValue(_switchRoles),
         Cluster = _cluster.Read(result),
     });
 }

@@ -25,6 +25,10 @@ internal sealed class HandoffSettings
     private readonly UsualOption<int> _repeats = Setting.Count(
         "--repeats", "Rounds of each measurement; the best counts.", Usual.Repeats, 1, 1000);
 
+    private readonly UsualOption<int> _connections = Setting.Count(
+        "--data-connections", "Connections of a TCP data link.", Usual.Connections, 1,
+        WorkerOptions.DataConnectionsMax);
+
     private readonly UsualOption<KvTransport> _transport = Setting.Choice(
         "--kv-transport", "What to measure; auto measures both.", KvTransport.Auto);
 
@@ -32,7 +36,8 @@ internal sealed class HandoffSettings
 
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[_model, _threads, _promptTokens, _stepTokens, _repeats, _transport, _json])
+        foreach (var option in (Option[])
+            [_model, _threads, _promptTokens, _stepTokens, _repeats, _connections, _transport, _json])
             command.Add(option);
     }
 
@@ -47,6 +52,7 @@ internal sealed class HandoffSettings
         PromptTokens = _promptTokens.Read(result),
         StepTokens = _stepTokens.Read(result),
         Repeats = _repeats.Read(result),
+        Connections = _connections.Read(result),
     };
 
     public static IEnumerable<string> ToArguments(HandoffBenchSettings settings, KvTransport transport)
@@ -60,6 +66,7 @@ internal sealed class HandoffSettings
         "--threads", Text(settings.Threads),
         "--prompt-tokens", Text(settings.PromptTokens),
         "--step-tokens", Text(settings.StepTokens),
+        "--data-connections", Text(settings.Connections),
         "--kv-transport", Setting.Name(transport),
     ];
 

@@ -55,9 +55,10 @@ internal static class PlanFiles
         var apart = best.Options.Mode == CellMode.Disagg;
         var text = new StringBuilder();
         void Add(FormattableString line) => text.Append(line.ToString(CultureInfo.InvariantCulture)).Append('\n');
-        Add($"# krewe plan: {planned.Options.Hardware.Model.Name} at {planned.Options.TargetRate:0.###} requests/s on");
-        Add($"# {best.Gpus} x {planned.Options.Hardware.Gpu.Name}; P{100 * planned.Options.Attainment:0.##} TTFT");
-        Add($"# {planned.Options.Slo.TtftSeconds} s, TPOT {planned.Options.Slo.TpotSeconds} s.");
+        var (hardware, slo) = (planned.Options.Hardware, planned.Options.Slo);
+        Add($"# krewe plan: {hardware.Model.Name} at {planned.Options.TargetRate:0.###} requests/s");
+        Add($"# {best.Gpus} x {hardware.Gpu.Name}");
+        Add($"# for P{100 * planned.Options.Attainment:0.##}: TTFT {slo.TtftSeconds} s, TPOT {slo.TpotSeconds} s");
         Add($"silo:");
         Add($"  replicas: {Math.Max(1, (int)Math.Ceiling(planned.Options.TargetRate / GatewayRate))}");
         AddPool(Add, "prefill", apart ? best.Options.PrefillWorkers : 0, best.Options.Deployment.Gpus);

@@ -5,7 +5,7 @@ namespace Krewe.Control.Kv;
 /// <summary>
 /// Bookkeeping of one device's KV blocks. Invariant: every block is exactly one of
 /// <list type="bullet">
-/// <item>free: no reference, not in the prefix cache; on the free list;</item>
+/// <item>free: no reference, not in the prefix cache; in a run of <see cref="FreeRuns"/>;</item>
 /// <item>evictable: no reference, kept by the prefix cache; in the <see cref="IEvictionOrder"/>;</item>
 /// <item>pinned: one reference for each <see cref="BlockTable"/> entry that names it.</item>
 /// </list>
@@ -15,7 +15,7 @@ public sealed class BlockPool
 {
     private readonly int[] _references;
     private readonly bool[] _cached;
-    private readonly Stack<int> _free;
+    private readonly FreeRuns _free;
     private readonly IEvictionOrder _order;
 
     /// <param name="order">Who goes first; null: least recently released.</param>
@@ -26,8 +26,7 @@ public sealed class BlockPool
         _references = new int[blocks];
         _cached = new bool[blocks];
         _order = order ?? new LruOrder(blocks);
-        _free = new Stack<int>(blocks);
-        for (var block = blocks - 1; block >= 0; block--) _free.Push(block);
+        _free = new FreeRuns(blocks);
     }
 
     public int TotalBlocks { get; }
@@ -54,18 +53,27 @@ public sealed class BlockPool
     }
 
     /// <summary>
-    /// Makes the table hold <paramref name="blocks"/> blocks, or, with too few available, changes nothing.
+    /// Makes the table hold <paramref name="blocks"/> blocks, or, with too few available, changes nothing. New ones are
+    /// neighbours, in the table's order, of the last one and of each other wherever that can be had.
     /// </summary>
     public bool TryGrow(BlockTable table, int blocks)
     {
         var missing = blocks - table.Count;
         if (missing > AvailableBlocks) return false;
-        for (; missing > 0; missing--)
+
+        // All first: what is evicted together often lies together.
+        while (_free.Count < missing) EvictNext();
+        while (missing > 0)
         {
-            if (_free.Count == 0) EvictNext();
-            var block = new BlockId(_free.Pop());
-            _references[block.Value] = 1;
-            table.Append(block);
+            var behind = table.Count == 0 ? TotalBlocks : table[table.Count - 1].Value + 1;
+            var (start, count) = IsFree(behind) ? (behind, _free.TakeFrom(behind, missing)) : _free.Take(missing);
+            for (var block = start; block < start + count; block++)
+            {
+                _references[block] = 1;
+                table.Append(new BlockId(block));
+            }
+
+            missing -= count;
         }
 
         return true;
@@ -158,24 +166,37 @@ public sealed class BlockPool
         IntegrityException.Check(_references[block.Value] > 0, $"{block} is released twice.");
         if (--_references[block.Value] > 0) return;
         if (_cached[block.Value]) _order.Add(block.Value);
-        else _free.Push(block.Value);
+        else Free(block.Value);
     }
 
     private void EvictNext()
     {
         var block = _order.TakeNext();
         Evicting?.Invoke(new BlockId(block));
+        Free(block);
+    }
+
+    /// <summary>False for what is no block, too.</summary>
+    private bool IsFree(int block) =>
+        (uint)block < (uint)TotalBlocks && _references[block] == 0 && !_cached[block];
+
+    private void Free(int block)
+    {
+        _free.Add(block, IsFree(block - 1), IsFree(block + 1));
         _cached[block] = false;
-        _free.Push(block);
     }
 
     private void CheckLists(List<string> problems)
     {
         var listed = new int[TotalBlocks];
-        foreach (var block in _free)
+        foreach (var (start, length) in _free.Runs())
         {
-            listed[block]++;
-            if (_references[block] != 0 || _cached[block]) problems.Add($"b{block} is on the free list but in use");
+            if (IsFree(start - 1) || IsFree(start + length)) problems.Add($"The free run at b{start} could be longer");
+            for (var block = start; block < start + length; block++)
+            {
+                listed[block]++;
+                if (!IsFree(block)) problems.Add($"b{block} is in a free run but in use");
+            }
         }
 
         var evictable = 0;

@@ -24,6 +24,43 @@ public interface IBlockDevice : IAsyncDisposable
     /// <summary>Makes I/O on this memory cheaper where the device can. The memory must outlive the device.</summary>
     /// <returns>False when the device has no such thing, or no room for it; I/O works all the same.</returns>
     ValueTask<bool> RegisterMemoryAsync(NativeBuffer memory);
+
+    /// <summary>
+    /// Submits all reads at once and returns when the last has ended. One that failed says so in its
+    /// <see cref="BlockRead.Error"/>; the others do not suffer from it.
+    /// </summary>
+    /// <param name="reads">Of segments of this device.</param>
+    async ValueTask ReadAllAsync(IReadOnlyList<BlockRead> reads)
+    {
+        await Task.WhenAll(reads.Select(ReadAsync));
+
+        static async Task ReadAsync(BlockRead read)
+        {
+            try
+            {
+                await read.File.ReadAsync(read.Offset, read.Buffer);
+            }
+            catch (BlockIoException error)
+            {
+                read.Error = error;
+            }
+        }
+    }
+}
+
+/// <summary>One of several reads that are submitted together. Offset, length and address as in
+/// <see cref="ISegmentFile"/>.</summary>
+public sealed class BlockRead(ISegmentFile file, long offset, Memory<byte> buffer)
+{
+    public ISegmentFile File { get; } = file;
+
+    public long Offset { get; } = offset;
+
+    /// <summary>Filled whole, unless there is an <see cref="Error"/>.</summary>
+    public Memory<byte> Buffer { get; } = buffer;
+
+    /// <summary>Why it failed; null when it did not.</summary>
+    public BlockIoException? Error { get; set; }
 }
 
 /// <summary>

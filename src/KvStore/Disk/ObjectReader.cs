@@ -6,18 +6,20 @@ namespace Krewe.KvStore.Disk;
 /// </summary>
 public sealed class ObjectReader : IBlockSource
 {
-    private readonly SsdObjectStore _store;
-    private readonly int _slot;
     private bool _released;
 
     internal ObjectReader(SsdObjectStore store, BlockKey key, int slot)
     {
-        _store = store;
-        _slot = slot;
+        Store = store;
+        Slot = slot;
         Key = key;
     }
 
     public BlockKey Key { get; }
+
+    internal SsdObjectStore Store { get; }
+
+    internal int Slot { get; }
 
     /// <summary>Reads K and V of one layer, <c>LayerBytes</c> long, and verifies them.</summary>
     public ValueTask<ReadResult> ReadLayerAsync(
@@ -30,7 +32,7 @@ public sealed class ObjectReader : IBlockSource
         int firstLayer, int count, Memory<byte> destination, CancellationToken cancellationToken = default)
     {
         ObjectDisposedException.ThrowIf(_released, this);
-        var geometry = _store.Geometry;
+        var geometry = Store.Geometry;
         ArgumentOutOfRangeException.ThrowIfNegative(firstLayer);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(count);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(firstLayer + count, geometry.Layers, nameof(count));
@@ -41,7 +43,16 @@ public sealed class ObjectReader : IBlockSource
                 nameof(destination));
         }
 
-        return _store.ReadLayersAsync(Key, _slot, firstLayer, destination, cancellationToken);
+        return Store.ReadLayersAsync(Key, Slot, firstLayer, destination, cancellationToken);
+    }
+
+    /// <summary>Reads the whole block past the host and verifies it.</summary>
+    /// <exception cref="IOException">It cannot be read this way; another may do.</exception>
+    public ValueTask<ReadResult> ReadAsync(IDirectMemory destination)
+    {
+        ObjectDisposedException.ThrowIf(_released, this);
+        ArgumentNullException.ThrowIfNull(destination);
+        return _store.ReadDirectAsync(Key, _slot, destination);
     }
 
     /// <summary>Ends the hold. No read may be under way.</summary>
@@ -49,6 +60,6 @@ public sealed class ObjectReader : IBlockSource
     {
         if (_released) return;
         _released = true;
-        _store.Release(_slot);
+        Store.Release(Slot);
     }
 }

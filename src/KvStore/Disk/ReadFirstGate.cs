@@ -21,16 +21,16 @@ internal sealed class ReadFirstGate(int writesInFlightMax, TimeSpan writeDelayMa
         }
     }
 
-    public void BeginRead()
+    public void BeginReads(int count)
     {
-        lock (_gate) _reads++;
+        lock (_gate) _reads += count;
     }
 
-    public void EndRead()
+    public void EndReads(int count)
     {
         lock (_gate)
         {
-            _reads--;
+            _reads -= count;
             LetGo();
         }
     }

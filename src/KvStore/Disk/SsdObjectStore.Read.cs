@@ -49,22 +49,100 @@ public sealed partial class SsdObjectStore
         BlockKey key, int slot, int firstLayer, Memory<byte> destination, CancellationToken cancellationToken)
     {
         var start = firstLayer * Geometry.LayerBytes;
+        BlockIoException? failure = null;
         try
         {
-            if (Page.IsAligned(start) && DirectMemory.IsUsable(destination))
+            if (IsDirect(start, destination))
                 await ReadBodyAsync(slot, start, destination);
             else
                 await ReadStagedAsync(slot, start, destination, cancellationToken);
         }
         catch (BlockIoException error)
         {
-            StoreCounters.Add(ref _counters.ReadErrors);
-            await TryDropAsync(key, slot);
-            return new ReadResult(ReadOutcome.Failed, ReadFailure(key, slot, error));
+            failure = error;
         }
 
-        if (FirstWrongLayer(slot, firstLayer, destination.Span) is not { } wrong)
-            return new ReadResult(ReadOutcome.Hit);
+        return await ConcludeReadAsync(key, slot, firstLayer, destination, failure);
+    }
+
+    /// <summary>
+    /// As above for many held objects: one submission and one completion, so that small layers cost the device's time
+    /// and not ours. Results and destinations are in the readers' order.
+    /// </summary>
+    internal async Task<ReadResult[]> ReadLayersAsync(
+        IReadOnlyList<ObjectReader> readers, int firstLayer, IReadOnlyList<Memory<byte>> destinations)
+    {
+        var start = firstLayer * Geometry.LayerBytes;
+        var results = new ReadResult[readers.Count];
+        if (!destinations.All(destination => IsDirect(start, destination)))
+        {
+            return await Task.WhenAll(readers.Select((reader, i) => ReadLayersAsync(
+                reader.Key, reader.Slot, firstLayer, destinations[i], CancellationToken.None).AsTask()));
+        }
+
+        var reads = new BlockRead[readers.Count];
+        for (var i = 0; i < reads.Length; i++)
+        {
+            var (file, index) = _segments.Locate(readers[i].Slot);
+            reads[i] = new BlockRead(file, _segments.Layout.BodyOffset(index) + start, destinations[i]);
+        }
+
+        await ReadCountedAsync(
+            reads.Length, reads.Sum(read => (long)read.Buffer.Length), () => _device.ReadAllAsync(reads));
+        for (var i = 0; i < reads.Length; i++)
+        {
+            results[i] = await ConcludeReadAsync(
+                readers[i].Key, readers[i].Slot, firstLayer, destinations[i], reads[i].Error);
+        }
+
+        return results;
+    }
+
+    private static bool IsDirect(int start, Memory<byte> destination) =>
+        Page.IsAligned(start) && DirectMemory.IsUsable(destination);
+
+    /// <summary>Drops an object that could not be read or is not what was put.</summary>
+    private async ValueTask<ReadResult> ConcludeReadAsync(
+        BlockKey key, int slot, int firstLayer, Memory<byte> destination, BlockIoException? failure)
+    {
+        if (failure is not null)
+        {
+            StoreCounters.Add(ref _counters.ReadErrors);
+            await TryDropAsync(key, slot);
+            return new ReadResult(ReadOutcome.Failed, ReadFailure(key, slot, failure));
+        }
+
+        return await EndReadAsync(key, slot, FirstWrongLayer(slot, firstLayer, destination.Span));
+    }
+
+    /// <summary>Reads and verifies a held slot past the host.</summary>
+    /// <exception cref="IOException">It cannot be read this way.</exception>
+    internal async ValueTask<ReadResult> ReadDirectAsync(BlockKey key, int slot, IDirectMemory destination)
+    {
+        var (file, index) = _segments.Locate(slot);
+        var checksums = new uint[Geometry.Layers];
+        var moved = 0;
+        _gate.BeginRead();
+        _meter.Begin();
+        try
+        {
+            await Task.Run(() => destination.Read(file.Path, _segments.Layout.BodyOffset(index), checksums));
+            moved = PayloadBytes;
+            StoreCounters.Add(ref _counters.BytesRead, moved);
+        }
+        finally
+        {
+            _meter.End(moved);
+            _gate.EndRead();
+        }
+
+        var wrong = _records.LayerChecksums(slot).CommonPrefixLength(checksums);
+        return await EndReadAsync(key, slot, wrong < checksums.Length ? wrong : null);
+    }
+
+    private async ValueTask<ReadResult> EndReadAsync(BlockKey key, int slot, int? wrongLayer)
+    {
+        if (wrongLayer is not { } wrong) return new ReadResult(ReadOutcome.Hit);
         await DropCorruptAsync(key, slot);
         return new ReadResult(ReadOutcome.Corrupt, Corruption(key, slot, $"layer {wrong} fails its checksum"));
     }
@@ -86,22 +164,29 @@ public sealed partial class SsdObjectStore
         }
     }
 
-    private async ValueTask ReadBodyAsync(int slot, int start, Memory<byte> pages)
+    private ValueTask ReadBodyAsync(int slot, int start, Memory<byte> pages)
     {
         var (file, index) = _segments.Locate(slot);
-        var moved = 0;
-        _gate.BeginRead();
+        return ReadCountedAsync(
+            1, pages.Length, () => file.ReadAsync(_segments.Layout.BodyOffset(index) + start, pages));
+    }
+
+    /// <summary>Writes wait meanwhile, and the read counts for the tier's bandwidth.</summary>
+    private async ValueTask ReadCountedAsync(int reads, long bytes, Func<ValueTask> read)
+    {
+        var moved = 0L;
+        _gate.BeginReads(reads);
         _meter.Begin();
         try
         {
-            await file.ReadAsync(_segments.Layout.BodyOffset(index) + start, pages);
-            moved = pages.Length;
+            await read();
+            moved = bytes;
             StoreCounters.Add(ref _counters.BytesRead, moved);
         }
         finally
         {
             _meter.End(moved);
-            _gate.EndRead();
+            _gate.EndReads(reads);
         }
     }
 

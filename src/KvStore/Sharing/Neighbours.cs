@@ -87,7 +87,7 @@ public sealed class Neighbours : IAsyncDisposable
     {
         _guard.Enter();
         var moved = 0;
-        _own.Gate.BeginRead();
+        _own.Gate.BeginReads(1);
         _own.Meter.Begin();
         try
         {
@@ -97,7 +97,7 @@ public sealed class Neighbours : IAsyncDisposable
         finally
         {
             _own.Meter.End(moved);
-            _own.Gate.EndRead();
+            _own.Gate.EndReads(1);
             _guard.Leave();
         }
     }

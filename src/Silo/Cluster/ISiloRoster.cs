@@ -14,6 +14,12 @@ internal interface ISiloRoster
     /// <summary>The silos that live, this one among them; empty for a silo that is alone.</summary>
     ImmutableArray<SiloPeer> Silos { get; }
 
+    /// <summary>
+    /// Whether this silo is the one that acts for the cluster: the first by name, so that every silo comes to the same
+    /// answer, and when it dies the next one does.
+    /// </summary>
+    bool IsFirst(string siloId) => Silos is not [var first, ..] || first.SiloId == siloId;
+
     /// <summary>Completes when <see cref="Silos"/> has changed since this call.</summary>
     Task WhenChangedAsync(CancellationToken cancellationToken);
 }

@@ -25,7 +25,7 @@ internal sealed partial class KubernetesScaler(
     public async Task ScaleAsync(ScalePhase advice)
     {
         var target = advice.Phase == PoolPhase.Prefill ? options.Scale?.Prefill : options.Scale?.Decode;
-        if (target is null || !IsChosen) return;
+        if (target is null || !roster.IsFirst(options.SiloId)) return;
         try
         {
             var path = await PathAsync(target);
@@ -48,9 +48,6 @@ internal sealed partial class KubernetesScaler(
     {
         if (_http.IsValueCreated) _http.Value.Dispose();
     }
-
-    /// <summary>The first by name: every silo comes to the same answer, and when it dies the next one does.</summary>
-    private bool IsChosen => roster.Silos is not [var first, ..] || first.SiloId == options.SiloId;
 
     /// <summary>
     /// Advice counts workers that are linked. Pods that still start are replicas already: more are wanted only when the

@@ -8,12 +8,12 @@ namespace Krewe.Silo.Cluster;
 
 /// <summary>
 /// Watches this silo's pools and writes into the decision log what they need: more or fewer workers of a phase, a
-/// worker of the other role. Whoever runs the machines carries it out, a <see cref="KubernetesScaler"/> for instance;
-/// refusals for the limits are told here too.
+/// worker of the other role. A <see cref="KubernetesScaler"/> and a <see cref="RoleSwitcher"/> carry it out where they
+/// are asked to, else whoever runs the machines; refusals for the limits are told here too.
 /// </summary>
 internal sealed class PoolAdvisor(
     IClusterView view, IRouteTally tally, PoolPolicy policy, DecisionLog log, TimeProvider time,
-    KubernetesScaler? scaler = null) : BackgroundService
+    KubernetesScaler? scaler = null, RoleSwitcher? switcher = null) : BackgroundService
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
 
@@ -67,7 +67,12 @@ internal sealed class PoolAdvisor(
             _ => throw new InvalidOperationException($"The pool advisor does not know {action}."),
         };
         log.Add(now, kind, what);
-        if (action is ScalePhase advice) _ = scaler?.ScaleAsync(advice);
+        _ = action switch
+        {
+            ScalePhase scale => scaler?.ScaleAsync(scale),
+            SwitchRole change => switcher?.SwitchAsync(change),
+            _ => null,
+        };
     }
 
     /// <summary>Steps since the last look times what a step takes.</summary>

@@ -19,7 +19,7 @@ internal sealed class CellLane(CellWorker worker, int index)
     /// <summary>Most rows of one step.</summary>
     public required int BudgetTokens { get; init; }
 
-    /// <summary>Parts that compute here.</summary>
+    /// <summary>Parts that compute here, in the order of arrival: then the planner need not sort them in each step.</summary>
     public List<CellPart> Running { get; } = [];
 
     /// <summary>Parts of the step that runs now.</summary>
@@ -36,4 +36,12 @@ internal sealed class CellLane(CellWorker worker, int index)
     public long BusyNs { get; set; }
 
     public long Steps { get; set; }
+
+    /// <summary>Takes the part into <see cref="Running"/>.</summary>
+    public void Enter(CellPart part)
+    {
+        var place = Running.Count;
+        while (place > 0 && Running[place - 1].Arrival > part.Arrival) place--;
+        Running.Insert(place, part);
+    }
 }

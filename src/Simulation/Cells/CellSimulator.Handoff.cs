@@ -52,7 +52,7 @@ public sealed partial class CellSimulator
         target.Worker.ContextTokens += source.KnownTokens - target.KnownTokens;
         target.KnownTokens = source.KnownTokens;
         InsertFull(target);
-        target.Worker.Lanes[^1].Running.Add(target);
+        target.Worker.Lanes[^1].Enter(target);
         Wake(target.Worker);
     }
 

@@ -161,7 +161,7 @@ public sealed partial class CellSimulator
             worker.HitTokens += part.ComputedTokens;
         }
 
-        lane.Running.Add(part);
+        lane.Enter(part);
         Include(lane, part, rows, ref load);
     }
 
@@ -193,9 +193,11 @@ public sealed partial class CellSimulator
     {
         lane.Busy = false;
         var left = false;
+
+        // A loop of its own, with nothing in it that waits: the processor fetches many parts at once from memory.
+        foreach (var part in lane.Step) part.ComputedTokens += part.Rows;
         foreach (var part in lane.Step)
         {
-            part.ComputedTokens += part.Rows;
             Computed(part, part.Rows);
             part.Rows = 0;
             InsertFull(part);
@@ -219,7 +221,7 @@ public sealed partial class CellSimulator
         {
             var part = lane.Running[i];
             if (part.Stage != PartStage.Running || part.Worker != lane.Worker) continue;
-            if (lane != decodes && IsDecode(part)) decodes.Running.Add(part);
+            if (lane != decodes && IsDecode(part)) decodes.Enter(part);
             else lane.Running[kept++] = part;
         }
 

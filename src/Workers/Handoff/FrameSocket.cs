@@ -22,6 +22,7 @@ internal readonly record struct FrameHead(DataMessage Message, DataFrame Frame, 
 internal sealed class FrameSocket(Socket socket, Stream? secured = null) : IDisposable
 {
     private readonly SemaphoreSlim _sending = new(1, 1);
+    private readonly VectoredSocket? _plain = secured is null ? new VectoredSocket(socket) : null;
     private readonly byte[] _received = new byte[DataFrame.HeaderBytes + DataFrame.MessageBytesMax];
 
     /// <summary>
@@ -35,10 +36,7 @@ internal sealed class FrameSocket(Socket socket, Stream? secured = null) : IDisp
         await _sending.WaitAsync(cancellationToken);
         try
         {
-            if (secured is null)
-                await socket.SendAllAsync(parts, cancellationToken);
-            else
-                await secured.SendAllAsync(parts, cancellationToken);
+            await (_plain?.SendAllAsync(parts, cancellationToken) ?? secured!.SendAllAsync(parts, cancellationToken));
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
@@ -107,6 +105,7 @@ internal sealed class FrameSocket(Socket socket, Stream? secured = null) : IDisp
     {
         // The socket first: a secured stream would say goodbye, and wait for a peer that may not read.
         socket.Dispose();
+        _plain?.Dispose();
         secured?.Dispose();
     }
 
@@ -122,9 +121,8 @@ internal sealed class FrameSocket(Socket socket, Stream? secured = null) : IDisp
     {
         try
         {
-            return secured is null
-                ? await socket.FillAsync(parts, arrived, cancellationToken)
-                : await secured.FillAsync(parts, arrived, cancellationToken);
+            return await (_plain?.FillAsync(parts, arrived, cancellationToken)
+                ?? secured!.FillAsync(parts, arrived, cancellationToken));
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {

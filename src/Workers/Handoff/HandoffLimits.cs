@@ -15,6 +15,15 @@ internal static class HandoffLimits
     /// </summary>
     public const int PieceBytes = 256 << 10;
 
+    /// <summary>
+    /// The same for each connection of a link that has several: the two sides meet after each piece, so that it must be
+    /// worth the meeting.
+    /// </summary>
+    public const int LanePieceBytes = 512 << 10;
+
+    /// <summary>What a transfer must have for several connections: opening them costs about a millisecond.</summary>
+    public const long LanesFromBytes = 16 << 20;
+
     /// <summary>The same where a piece is only named: few enough that copying starts early.</summary>
     public const int SharedPieceBytes = 2 << 20;
 

@@ -74,17 +74,21 @@ internal sealed partial class HandoffServer(IBlockListener listener, TimeProvide
         IAcceptedLink link, Func<IDataChannel, DataMessage, ILinkHandler?> open)
     {
         using var patience = new Patience(HandoffLimits.HelloLimit, time, _stopping.Token);
+        IDataChannel? channel = null;
         try
         {
-            var channel = await link.OpenAsync(patience.Token);
-            if (await channel.ReceiveAsync(patience.Token) is not { } first) return null;
-            return open(channel, first) ?? throw new FrameException($"A data link began with {first.BodyCase}.");
+            channel = await link.OpenAsync(patience.Token);
+            if (channel is null) return null;
+            if (await channel.ReceiveAsync(patience.Token) is { } first)
+                return open(channel, first) ?? throw new FrameException($"A data link began with {first.BodyCase}.");
         }
         catch (Exception e) when (e is FrameException or IOException or OperationCanceledException)
         {
             LogNotBegun(logger, e.Message);
-            return null;
         }
+
+        channel?.Dispose();
+        return null;
     }
 
     [LoggerMessage(LogLevel.Warning, "Step 5: a data link could not be accepted: {Reason}")]

@@ -12,7 +12,8 @@ internal interface IBlockTransport
     /// <summary>
     /// Opens a channel to a worker that holds blocks. Throws <see cref="IOException"/> when nobody listens.
     /// </summary>
-    Task<IDataChannel> ConnectAsync(DataAddress address, CancellationToken cancellationToken);
+    /// <param name="bytes">How much is expected to travel, at most.</param>
+    Task<IDataChannel> ConnectAsync(DataAddress address, long bytes, CancellationToken cancellationToken);
 
     /// <summary>
     /// Begins to listen. Throws <see cref="Krewe.Abstractions.KreweException"/> when the port is in use.
@@ -32,8 +33,11 @@ internal interface IBlockListener : IDisposable
 /// <summary>A connection whose ends have not yet agreed on how payloads travel.</summary>
 internal interface IAcceptedLink : IDisposable
 {
-    /// <summary>Greets the peer and takes its answer; the channel then owns the connection.</summary>
-    Task<IDataChannel> OpenAsync(CancellationToken cancellationToken);
+    /// <summary>
+    /// Greets the peer and takes its answer; the channel then owns the connection. Null when the connection was a
+    /// further one of another link, which has it now.
+    /// </summary>
+    Task<IDataChannel?> OpenAsync(CancellationToken cancellationToken);
 }
 
 /// <summary>

@@ -58,7 +58,8 @@ internal sealed partial class Pull : IActivePull
             using var patience = new Patience(_request.LeaseLife, _time, _cancelled.Token);
             try
             {
-                channel = await _transport.ConnectAsync(_request.Source, patience.Renewed());
+                var bytes = (long)_state.Missing * _arena.Geometry.BlockBytes;
+                channel = await _transport.ConnectAsync(_request.Source, bytes, patience.Renewed());
                 await MoveAsync(channel, patience);
             }
             catch (Exception e) when (Explain(e, patience) is not null)

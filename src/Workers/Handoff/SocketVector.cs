@@ -6,9 +6,8 @@ namespace Krewe.Workers;
 
 /// <summary>
 /// sendmsg and recvmsg over native memory, which the runtime's sockets take only one piece at a time. When nothing can
-/// move they wait in the kernel, <see cref="WaitMs"/> at most: waking up through the runtime costs more than the other
-/// end takes to move a buffer. 0 says that the runtime's socket must be asked, be it to wait longer, for the end of the
-/// stream or for an error's name.
+/// move they may wait in the kernel, <see cref="WaitMs"/> at most: any other way to wake up costs more than the other
+/// end takes to move a buffer. 64-bit Linux only.
 /// </summary>
 internal static unsafe partial class SocketVector
 {
@@ -28,15 +27,26 @@ internal static unsafe partial class SocketVector
     private const short Writable = 0x4;
     private const int NoSignal = 0x4000;
 
-    private static readonly bool IsSupported = OperatingSystem.IsLinux() && Environment.Is64BitProcess;
+    private const int Interrupted = 4;
+    private const int TryAgain = 11;
 
-    public static int TrySend(SafeSocketHandle socket, in PartCursor from) => Move(socket, from, send: true);
+    public static bool IsSupported { get; } = OperatingSystem.IsLinux() && Environment.Is64BitProcess;
 
-    public static int TryReceive(SafeSocketHandle socket, in PartCursor into) => Move(socket, into, send: false);
+    /// <summary>Bytes that the kernel took; null when it takes none now.</summary>
+    /// <param name="waits">For a moment, until it does.</param>
+    /// <exception cref="IOException">The link broke.</exception>
+    public static int? Send(SafeSocketHandle socket, in PartCursor from, bool waits) =>
+        Move(socket, from, send: true, waits);
 
-    private static int Move(SafeSocketHandle socket, in PartCursor at, bool send)
+    /// <summary>
+    /// Bytes that came, 0 at the end of the stream; null when none are there, after waiting a moment.
+    /// </summary>
+    /// <exception cref="IOException">The link broke.</exception>
+    public static int? Receive(SafeSocketHandle socket, in PartCursor into) =>
+        Move(socket, into, send: false, waits: true);
+
+    private static int? Move(SafeSocketHandle socket, in PartCursor at, bool send, bool waits)
     {
-        if (!IsSupported) return 0;
         var left = send ? int.MaxValue : ReceiveBytesMax;
         var count = 0;
         var vectors = stackalloc IoVector[PartsMax];
@@ -55,8 +65,9 @@ internal static unsafe partial class SocketVector
 
             var message = new MessageHeader { Vectors = vectors, VectorCount = (nuint)count };
             var moved = Move(socket, &message, send);
-            if (moved < 0 && Wait(socket, send ? Writable : Readable)) moved = Move(socket, &message, send);
-            return (int)Math.Max(0, moved);
+            if (moved is null && waits && Wait(socket, send ? Writable : Readable))
+                moved = Move(socket, &message, send);
+            return moved;
         }
         finally
         {
@@ -64,9 +75,17 @@ internal static unsafe partial class SocketVector
         }
     }
 
-    private static nint Move(SafeSocketHandle socket, MessageHeader* message, bool send) => send
-        ? SendMessage(socket, message, DoNotWait | NoSignal)
-        : ReceiveMessage(socket, message, DoNotWait);
+    private static int? Move(SafeSocketHandle socket, MessageHeader* message, bool send)
+    {
+        var moved = send
+            ? SendMessage(socket, message, DoNotWait | NoSignal)
+            : ReceiveMessage(socket, message, DoNotWait);
+        if (moved >= 0) return (int)moved;
+        var error = Marshal.GetLastPInvokeError();
+        return error is TryAgain or Interrupted
+            ? null
+            : throw new IOException($"The data link broke: {Marshal.GetPInvokeErrorMessage(error)}.");
+    }
 
     private static bool Wait(SafeSocketHandle socket, short events)
     {
@@ -79,7 +98,7 @@ internal static unsafe partial class SocketVector
         }
         catch (ObjectDisposedException)
         {
-            return false; // closed meanwhile: the runtime's socket says so
+            return false; // closed meanwhile: the next call says so
         }
         finally
         {
@@ -91,11 +110,11 @@ internal static unsafe partial class SocketVector
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial int Poll(PollDescriptor* descriptors, nuint count, int timeoutMs);
 
-    [LibraryImport("libc", EntryPoint = "sendmsg")]
+    [LibraryImport("libc", EntryPoint = "sendmsg", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial nint SendMessage(SafeSocketHandle socket, MessageHeader* message, int flags);
 
-    [LibraryImport("libc", EntryPoint = "recvmsg")]
+    [LibraryImport("libc", EntryPoint = "recvmsg", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial nint ReceiveMessage(SafeSocketHandle socket, MessageHeader* message, int flags);
 

@@ -14,6 +14,7 @@ internal sealed class TcpBlockListener : IBlockListener
     private readonly KvTransport _choice;
     private readonly LinkTls? _tls;
     private readonly TcpLinkLimits _limits;
+    private readonly LaneMeetings _meetings = new();
 
     /// <param name="tls">Null: plain TCP.</param>
     /// <param name="limits">What a link may be held to.</param>
@@ -46,14 +47,18 @@ internal sealed class TcpBlockListener : IBlockListener
         var socket = await _socket.AcceptAsync(cancellationToken);
         socket.NoDelay = true;
         _limits.ApplyTo(socket);
-        return new Link(socket, _arena, _choice, _tls);
+        return new Link(socket, _arena, _choice, _tls, Math.Max(1, _limits.Connections), _meetings);
     }
 
     public void Dispose() => _socket.Dispose();
 
-    private sealed class Link(Socket socket, IKvArena arena, KvTransport choice, LinkTls? tls) : IAcceptedLink
+    private sealed class Link(
+        Socket socket, IKvArena arena, KvTransport choice, LinkTls? tls, int connectionsMax, LaneMeetings meetings)
+        : IAcceptedLink
     {
-        public async Task<IDataChannel> OpenAsync(CancellationToken cancellationToken)
+        private bool _joined;
+
+        public async Task<IDataChannel?> OpenAsync(CancellationToken cancellationToken)
         {
             var secured = tls is null
                 ? null
@@ -61,27 +66,48 @@ internal sealed class TcpBlockListener : IBlockListener
             var frames = new FrameSocket(socket, secured);
             var memory = choice == KvTransport.Tcp ? null : (arena as ISharedKvArena)?.Shared;
             var fence = memory?.RaiseFence();
+            using var meeting = meetings.Open(connectionsMax);
             try
             {
-                var greeting = new Greeting { SharedOnly = choice == KvTransport.Shared };
+                var greeting = new Greeting
+                {
+                    SharedOnly = choice == KvTransport.Shared,
+                    Connections = (uint)connectionsMax,
+                    Link = meeting.Link,
+                };
                 if (fence is not null) greeting.Shared = Offer(memory!, fence, arena);
                 await frames.SendAsync(new DataMessage { Greeting = greeting }, [], cancellationToken);
                 if (await frames.ReceiveAsync(cancellationToken) is not { Message.Attach: { } attach })
                     throw new FrameException("A greeting was not answered.");
                 if (attach.Shared && fence is null) throw new FrameException("A peer took what it was not offered.");
+                if (attach.Connections > connectionsMax)
+                    throw new FrameException($"A peer wants {attach.Connections} connections of {connectionsMax}.");
                 if (attach.Shared) return new SharedHolderChannel(frames, arena, fence!);
+                if (attach.Joins == 0)
+                {
+                    var lanes = await meeting.GatherAsync((int)attach.Connections - 1, cancellationToken);
+                    fence?.Return();
+                    return new TcpDataChannel(frames, arena, lanes);
+                }
+
+                meetings.Join(attach.Joins, (int)attach.Lane, frames);
+                _joined = true;
             }
             catch
             {
                 fence?.Return();
+                frames.Dispose();
                 throw;
             }
 
             fence?.Return();
-            return new TcpDataChannel(frames, arena);
+            return null;
         }
 
-        public void Dispose() => socket.Dispose();
+        public void Dispose()
+        {
+            if (!_joined) socket.Dispose();
+        }
 
         private static SharedOffer Offer(SharedMemory memory, SharedMemory.Fence fence, IKvArena arena)
         {

@@ -26,7 +26,85 @@ internal sealed partial class TcpBlockTransport(
     private readonly PeerMemories _peers = new(time, arena as IDeviceKvArena);
     private readonly ConcurrentDictionary<string, bool> _told = new();
 
-    public async Task<IDataChannel> ConnectAsync(DataAddress address, CancellationToken cancellationToken)
+    public async Task<IDataChannel> ConnectAsync(
+        DataAddress address, long bytes, CancellationToken cancellationToken)
+    {
+        var frames = await OpenAsync(address, cancellationToken);
+        PeerMemories.Hold? hold = null;
+        FrameSocket[] lanes = [];
+        try
+        {
+            var greeting = await GreetedAsync(frames, cancellationToken);
+            hold = TakeOffer(address, greeting);
+            if (hold is null) lanes = new FrameSocket[FurtherConnections(greeting, bytes)];
+            var attach = new Attach { Shared = hold is not null, Connections = (uint)lanes.Length + 1 };
+            await frames.SendAsync(new DataMessage { Attach = attach }, [], cancellationToken);
+            for (var i = 0; i < lanes.Length; i++)
+                lanes[i] = await JoinAsync(address, greeting.Link, i + 1, cancellationToken);
+            return hold is null
+                ? new TcpDataChannel(frames, arena, lanes)
+                : new SharedPeerChannel(
+                    frames, arena, hold, (int)greeting.Shared!.FenceSlot, greeting.Shared.FenceGeneration);
+        }
+        catch
+        {
+            frames.Dispose();
+            hold?.Dispose();
+            foreach (var lane in lanes) lane?.Dispose();
+            throw;
+        }
+    }
+
+    public IBlockListener Listen(string host, int port) =>
+        new TcpBlockListener(host, port, arena, choice, tls, limits);
+
+    /// <summary>To be called when all links have ended.</summary>
+    public void Dispose() => _peers.Dispose();
+
+    /// <summary>A further connection of a link.</summary>
+    private async Task<FrameSocket> JoinAsync(
+        DataAddress address, ulong link, int lane, CancellationToken cancellationToken)
+    {
+        var frames = await OpenAsync(address, cancellationToken);
+        try
+        {
+            await GreetedAsync(frames, cancellationToken);
+            var attach = new Attach { Joins = link, Lane = (uint)lane };
+            await frames.SendAsync(new DataMessage { Attach = attach }, [], cancellationToken);
+            return frames;
+        }
+        catch
+        {
+            frames.Dispose();
+            throw;
+        }
+    }
+
+    private static async Task<Greeting> GreetedAsync(FrameSocket frames, CancellationToken cancellationToken) =>
+        await frames.ReceiveAsync(cancellationToken) is { Message.Greeting: { } greeting }
+            ? greeting
+            : throw new FrameException("A data link began without a greeting.");
+
+    /// <summary>The holder's memory, where it offers it and it can be mapped.</summary>
+    private PeerMemories.Hold? TakeOffer(DataAddress address, Greeting greeting)
+    {
+        var reason = "it offers no shared memory";
+        var hold = choice != KvTransport.Tcp && greeting.Shared is { } offer ? _peers.TryHold(offer, out reason) : null;
+        if (hold is null && (choice == KvTransport.Shared || greeting.SharedOnly))
+        {
+            throw new IOException($"The memory of {address.WorkerId} cannot be used: {reason}. One of the two "
+                + "workers has --kv-transport shared; use auto or tcp.");
+        }
+
+        if (hold is null && choice != KvTransport.Tcp && greeting.Shared is not null) Tell(address, reason);
+        return hold;
+    }
+
+    private int FurtherConnections(Greeting greeting, long bytes) => bytes < limits.LanesFromBytes
+        ? 0
+        : Math.Max(1, (int)Math.Min(greeting.Connections, (uint)limits.Connections)) - 1;
+
+    private async Task<FrameSocket> OpenAsync(DataAddress address, CancellationToken cancellationToken)
     {
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
@@ -35,11 +113,11 @@ internal sealed partial class TcpBlockTransport(
             if (limits.Proxy is { } proxy)
                 await ConnectThroughAsync(proxy, socket, address, cancellationToken);
             else
-                await socket.ConnectAsync(address.Host, (int)address.Port, cancellationToken);
+                await ConnectAsync(socket, address.Host, (int)address.Port, cancellationToken);
             var secured = tls is null
                 ? null
                 : await tls.ConnectAsync(new NetworkStream(socket), address.Host, cancellationToken);
-            return await AttachAsync(new FrameSocket(socket, secured), address, cancellationToken);
+            return new FrameSocket(socket, secured);
         }
         catch (SocketException e)
         {
@@ -54,49 +132,31 @@ internal sealed partial class TcpBlockTransport(
         }
     }
 
-    public IBlockListener Listen(string host, int port) =>
-        new TcpBlockListener(host, port, arena, choice, tls, limits);
-
-    /// <summary>To be called when all links have ended.</summary>
-    public void Dispose() => _peers.Dispose();
-
     private static async Task ConnectThroughAsync(
         IPEndPoint proxy, Socket socket, DataAddress address, CancellationToken cancellationToken)
     {
-        await socket.ConnectAsync(proxy, cancellationToken);
-        var line = Encoding.ASCII.GetBytes($"{address.Host}:{address.Port}\n");
-        await socket.SendAsync(line, cancellationToken);
+        await ConnectAsync(socket, proxy.Address.ToString(), proxy.Port, cancellationToken);
+        socket.Send(Encoding.ASCII.GetBytes($"{address.Host}:{address.Port}\n"));
     }
 
-    private async Task<IDataChannel> AttachAsync(
-        FrameSocket frames, DataAddress address, CancellationToken cancellationToken)
+    /// <summary>
+    /// On a thread of its own and not by the runtime's ConnectAsync, which would leave the socket with the runtime's
+    /// poller for good (see <see cref="VectoredSocket"/>).
+    /// </summary>
+    private static async Task ConnectAsync(Socket socket, string host, int port, CancellationToken cancellationToken)
     {
-        if (await frames.ReceiveAsync(cancellationToken) is not { Message.Greeting: { } greeting })
-            throw new FrameException("A data link began without a greeting.");
-        var reason = "it offers no shared memory";
-        var hold = choice != KvTransport.Tcp && greeting.Shared is { } offer ? _peers.TryHold(offer, out reason) : null;
+        await using var abort = cancellationToken.Register(socket.Dispose);
         try
         {
-            if (hold is null && (choice == KvTransport.Shared || greeting.SharedOnly))
-            {
-                throw new IOException($"The memory of {address.WorkerId} cannot be used: {reason}. One of the two "
-                    + "workers has --kv-transport shared; use auto or tcp.");
-            }
-
-            if (hold is null && choice != KvTransport.Tcp && greeting.Shared is not null) Tell(address, reason);
-            var attach = new Attach { Shared = hold is not null };
-            await frames.SendAsync(new DataMessage { Attach = attach }, [], cancellationToken);
+            await Task.Factory.StartNew(
+                () => socket.Connect(host, port), cancellationToken, TaskCreationOptions.LongRunning,
+                TaskScheduler.Default);
         }
-        catch
+        catch (Exception e) when (
+            e is SocketException or ObjectDisposedException && cancellationToken.IsCancellationRequested)
         {
-            hold?.Dispose();
-            throw;
+            throw new OperationCanceledException("The connection was given up.", e, cancellationToken);
         }
-
-        return hold is null
-            ? new TcpDataChannel(frames, arena)
-            : new SharedPeerChannel(
-                frames, arena, hold, (int)greeting.Shared!.FenceSlot, greeting.Shared.FenceGeneration);
     }
 
     private void Tell(DataAddress address, string reason)

@@ -3,22 +3,31 @@ using System.Net.Sockets;
 namespace Krewe.Workers;
 
 /// <summary>
-/// Gathers many pieces of memory into one send and scatters one receive over many. Where the kernel can (Linux) one
-/// system call takes up to <see cref="SocketVector.PartsMax"/> of them; the runtime's own socket waits when nothing can
-/// move, and takes over elsewhere.
+/// Gathers many pieces of memory into one send and scatters one receive over many. On Linux one system call takes up to
+/// <see cref="SocketVector.PartsMax"/> of them and no wait is the runtime's: a socket that once waited there wakes a
+/// thread with every packet for the rest of its life, which cost a handoff a fifth of its speed.
 /// </summary>
-internal static class VectoredSocket
+/// <param name="socket">Not owned. One that has never waited through the runtime (see
+/// <see cref="TcpBlockTransport"/>), or this is only slower.</param>
+internal sealed class VectoredSocket(Socket socket) : IDisposable
 {
+    private readonly SocketReadiness? _readiness = SocketVector.IsSupported ? new SocketReadiness(socket) : null;
+
     /// <summary>Sends all parts, in order.</summary>
-    public static async ValueTask SendAllAsync(
-        this Socket socket, IReadOnlyList<Memory<byte>> parts, CancellationToken cancellationToken)
+    public async ValueTask SendAllAsync(IReadOnlyList<Memory<byte>> parts, CancellationToken cancellationToken)
     {
         var at = new PartCursor(parts);
         while (!at.IsAtEnd)
         {
+            if (_readiness is null)
+            {
+                at = at.Past(await socket.SendAsync(at.Current, cancellationToken));
+                continue;
+            }
+
             // A message alone is not worth the thread that would wait for room.
-            var moved = parts.Count == 1 ? 0 : SocketVector.TrySend(socket.SafeHandle, at);
-            at = at.Past(moved > 0 ? moved : await socket.SendAsync(at.Current, cancellationToken));
+            if (SocketVector.Send(socket.SafeHandle, at, waits: parts.Count > 1) is { } moved) at = at.Past(moved);
+            else await _readiness.WhenWritableAsync(cancellationToken);
         }
     }
 
@@ -26,23 +35,36 @@ internal static class VectoredSocket
     /// Fills all parts, in order; each arrival is shown to <paramref name="arrived"/> while it is warm. False when the
     /// peer closed before the first byte.
     /// </summary>
-    public static async ValueTask<bool> FillAsync(
-        this Socket socket, IReadOnlyList<Memory<byte>> parts, Action<PartCursor, int>? arrived,
-        CancellationToken cancellationToken)
+    public async ValueTask<bool> FillAsync(
+        IReadOnlyList<Memory<byte>> parts, Action<PartCursor, int>? arrived, CancellationToken cancellationToken)
     {
         var at = new PartCursor(parts);
         while (!at.IsAtEnd)
         {
-            var moved = SocketVector.TryReceive(socket.SafeHandle, at);
-            if (moved == 0) moved = await socket.ReceiveAsync(at.Current, cancellationToken);
-            if (moved == 0 && at.IsAtStart) return false;
-            if (moved == 0) throw new IOException("The data link closed in the middle of a frame.");
-            arrived?.Invoke(at, moved);
-            at = at.Past(moved);
+            var moved = _readiness is null
+                ? await socket.ReceiveAsync(at.Current, cancellationToken)
+                : SocketVector.Receive(socket.SafeHandle, at);
+            switch (moved)
+            {
+                case null:
+                    await _readiness!.WhenReadableAsync(cancellationToken);
+                    break;
+                case 0:
+                    return at.IsAtStart
+                        ? false
+                        : throw new IOException("The data link closed in the middle of a frame.");
+                case { } bytes:
+                    arrived?.Invoke(at, bytes);
+                    at = at.Past(bytes);
+                    break;
+            }
         }
 
         return true;
     }
+
+    /// <summary>To be called after the socket was closed: whoever waits finds it so.</summary>
+    public void Dispose() => _readiness?.Dispose();
 }
 
 /// <summary>A place in a list of memory: part and byte in it.</summary>

@@ -72,7 +72,8 @@ internal sealed partial class MigrationPull(
             using var patience = new Patience(request.LeaseLife, time, _cancelled.Token);
             try
             {
-                channel = await transport.ConnectAsync(request.Source, patience.Renewed());
+                var bytes = (long)(request.Blocks.Length - request.PresentBlocks) * arena.Geometry.BlockBytes;
+                channel = await transport.ConnectAsync(request.Source, bytes, patience.Renewed());
                 await MoveAsync(channel, patience);
             }
             catch (Exception e) when (Explain(e, patience) is not null)

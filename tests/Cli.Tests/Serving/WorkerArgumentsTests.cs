@@ -45,6 +45,12 @@ public sealed class WorkerArgumentsTests
             },
             DataHost = "10.0.0.7",
             DataPort = 7100,
+            KvTransport = KvTransport.Tcp,
+            DataLinkBytesPerSecond = 37 * 125_000,
+            DataConnections = 3,
+            DrainGrace = TimeSpan.FromSeconds(7.5),
+            BlockingMigration = true,
+            TestRowTime = TimeSpan.FromMicroseconds(12.5),
             TestHoldFile = "hold",
         };
 

@@ -116,10 +116,12 @@ public sealed class CudaRunnerTests : IDisposable
         var runner = _it.Create();
         using var sampler = new Sampler(runner.VocabularySize);
         var settings = new SamplerSettings { Temperature = 1.2f, TopP = 0.9f, Seed = 77 };
-        var logits = new Sequence(runner, _prompt, Blocks(runner, 1)).Prefill();
+        var sequence = new Sequence(runner, _prompt, Blocks(runner, 1));
+        var logits = sequence.Prefill();
         for (var position = 0; position < 3; position++)
         {
-            var sequence = new Sequence(runner, _prompt, Blocks(runner, 1));
+            // The last token once more: its logits are the same bits.
+            sequence.Rewind(1);
             var batch = new StepBatch();
             var row = sequence.AddTo(batch)!.Value;
             batch.SetDraw(row, SampleDraw.Of(settings, position)!.Value);

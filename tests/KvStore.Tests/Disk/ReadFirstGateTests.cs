@@ -11,13 +11,13 @@ public sealed class ReadFirstGateTests
     public async Task A_write_waits_until_the_last_read_has_ended()
     {
         using var gate = new ReadFirstGate(4, TimeSpan.FromSeconds(1), _time);
-        gate.BeginRead();
-        gate.BeginRead();
+        gate.BeginReads(1);
+        gate.BeginReads(1);
         var write = gate.BeginWriteAsync(default).AsTask();
-        gate.EndRead();
+        gate.EndReads(1);
         Assert.Equal((1, 0, 1), gate.Load);
 
-        gate.EndRead();
+        gate.EndReads(1);
         await write;
 
         Assert.Equal((0, 1, 0), gate.Load);
@@ -39,7 +39,7 @@ public sealed class ReadFirstGateTests
     public async Task Under_endless_reads_one_write_goes_through_each_time_its_patience_ends()
     {
         using var gate = new ReadFirstGate(4, TimeSpan.FromSeconds(1), _time);
-        gate.BeginRead();
+        gate.BeginReads(1);
         var first = gate.BeginWriteAsync(default).AsTask();
         var second = gate.BeginWriteAsync(default).AsTask();
 
@@ -57,13 +57,13 @@ public sealed class ReadFirstGateTests
     {
         using var gate = new ReadFirstGate(4, TimeSpan.FromSeconds(1), _time);
         using var cancel = new CancellationTokenSource();
-        gate.BeginRead();
+        gate.BeginReads(1);
         var cancelled = gate.BeginWriteAsync(cancel.Token).AsTask();
         var next = gate.BeginWriteAsync(default).AsTask();
 
         await cancel.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => cancelled);
-        gate.EndRead();
+        gate.EndReads(1);
         await next;
 
         Assert.Equal((0, 1, 0), gate.Load);

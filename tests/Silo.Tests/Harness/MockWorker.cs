@@ -26,6 +26,9 @@ internal sealed class MockWorker : IAsyncDisposable
     /// <summary>Everything the silo asked this worker to abort.</summary>
     public ConcurrentQueue<SequenceKey> Aborted { get; } = [];
 
+    /// <summary>Every role the silo told this worker to take.</summary>
+    public ConcurrentQueue<WorkerRole> Roles { get; } = [];
+
     /// <summary>Where the next sequences wait; null = nowhere.</summary>
     public Hold? Hold { get; set; }
 
@@ -125,6 +128,10 @@ internal sealed class MockWorker : IAsyncDisposable
                 var aborted = CancellationTokenSource.CreateLinkedTokenSource(_closed.Token);
                 _running[start.Key] = aborted;
                 work.Add(ServeAsync(start, aborted.Token));
+            }
+            else if (message.SetRole is { } change)
+            {
+                Roles.Enqueue(change.Role);
             }
             else if (message.Abort is { } abort)
             {

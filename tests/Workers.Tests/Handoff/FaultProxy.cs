@@ -6,7 +6,7 @@ using Krewe.Control.Links;
 
 namespace Krewe.Workers.Tests;
 
-/// <summary>What a <see cref="FaultProxy"/> does to one direction of a data link.</summary>
+/// <summary>What a <see cref="FaultProxy"/> does to one direction of each connection of a data link.</summary>
 internal sealed record LinkFault
 {
     /// <summary>Closes both ends after so many bytes.</summary>
@@ -64,9 +64,24 @@ internal sealed class FaultProxy : IAsyncDisposable
 
     private async Task ServeAsync()
     {
+        List<Task> links = [];
         try
         {
-            using var target = await _listener.AcceptAsync(_stopping.Token);
+            while (true) links.Add(ServeAsync(await _listener.AcceptAsync(_stopping.Token)));
+        }
+        catch (Exception e) when (e is OperationCanceledException or SocketException or ObjectDisposedException)
+        {
+            // The test is over.
+        }
+
+        await Task.WhenAll(links);
+    }
+
+    private async Task ServeAsync(Socket accepted)
+    {
+        try
+        {
+            using var target = accepted;
             using var source = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
             target.NoDelay = true;
             await source.ConnectAsync(_source.Host, (int)_source.Port, _stopping.Token);

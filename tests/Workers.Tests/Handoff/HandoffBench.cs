@@ -19,11 +19,12 @@ internal sealed class HandoffBench : IAsyncDisposable
     public HandoffBench(
         WorkerRole role, TimeProvider? time = null, int blocks = 64, int budget = 16, bool hostMemory = true,
         string model = "model", PhaseHold? hold = null, TimeSpan? pullerWait = null,
-        KvTransport transport = KvTransport.Tcp)
+        KvTransport transport = KvTransport.Tcp, int connections = 1)
     {
         time ??= TimeProvider.System;
         Runner = new FakeRunner(blocks, hostMemory, shared: transport != KvTransport.Tcp);
-        _transport = new TcpBlockTransport(Runner.Kv, transport, time);
+        _transport = new TcpBlockTransport(
+            Runner.Kv, transport, time, limits: new TcpLinkLimits(null, connections, null, LanesFromBytes: 0));
         _server = new HandoffServer(_transport.Listen("127.0.0.1", 0), time, NullLogger.Instance);
         Identity = new WorkerIdentity
         {

@@ -11,18 +11,20 @@ public sealed class HandoffTests
     public static TheoryData<KvTransport> Transports => [KvTransport.Tcp, KvTransport.Shared];
 
     [Theory]
-    [InlineData(true, 16, KvTransport.Tcp)]
-    [InlineData(true, 512, KvTransport.Tcp)]
-    [InlineData(false, 16, KvTransport.Tcp)]
-    [InlineData(true, 16, KvTransport.Shared)]
-    [InlineData(true, 512, KvTransport.Shared)]
+    [InlineData(true, 16, KvTransport.Tcp, 1)]
+    [InlineData(true, 512, KvTransport.Tcp, 1)]
+    [InlineData(false, 16, KvTransport.Tcp, 1)]
+    [InlineData(true, 512, KvTransport.Tcp, 2)]
+    [InlineData(false, 512, KvTransport.Tcp, 3)]
+    [InlineData(true, 16, KvTransport.Shared, 1)]
+    [InlineData(true, 512, KvTransport.Shared, 1)]
     public async Task Prefill_and_decode_on_two_workers_give_the_answer_of_one(
-        bool hostMemory, int budget, KvTransport transport)
+        bool hostMemory, int budget, KvTransport transport, int connections)
     {
         await using var prefill = new HandoffBench(
-            WorkerRole.Prefill, budget: budget, hostMemory: hostMemory, transport: transport);
+            WorkerRole.Prefill, budget: budget, hostMemory: hostMemory, transport: transport, connections: connections);
         await using var decode = new HandoffBench(
-            WorkerRole.Decode, budget: budget, hostMemory: hostMemory, transport: transport);
+            WorkerRole.Decode, budget: budget, hostMemory: hostMemory, transport: transport, connections: connections);
         int[] lengths = [1, 15, 16, 17, 31, 32, 33, 100, 300];
         foreach (var length in lengths) StartPair(prefill, decode, $"p{length}", Prompt(length, length), 20);
         foreach (var length in lengths)

@@ -21,36 +21,40 @@ public sealed class LinkFaultTests
         ErrorCode.HandoffTargetLost, ErrorCode.LeaseExpired,
     ];
 
-    public static TheoryData<KvTransport> Transports => [KvTransport.Tcp, KvTransport.Shared];
+    /// <summary>Transport and connections of a link.</summary>
+    public static TheoryData<KvTransport, int> Links => new()
+    {
+        { KvTransport.Tcp, 1 }, { KvTransport.Tcp, 3 }, { KvTransport.Shared, 1 },
+    };
 
     [Theory]
-    [MemberData(nameof(Transports))]
-    public async Task A_link_cut_at_any_byte_costs_an_attempt_at_most(KvTransport transport)
+    [MemberData(nameof(Links))]
+    public async Task A_link_cut_at_any_byte_costs_an_attempt_at_most(KvTransport transport, int connections)
     {
-        var (toTarget, toSource) = await MeasureAsync(transport);
-        await using var pair = new Pair(transport);
+        var (toTarget, toSource) = await MeasureAsync(transport, connections);
+        await using var pair = new Pair(transport, connections);
         foreach (var at in Places(toTarget, 12)) await pair.TryAsync(toTarget: new LinkFault { CutAfter = at });
         foreach (var at in Places(toSource, 6)) await pair.TryAsync(toSource: new LinkFault { CutAfter = at });
         await pair.AssertSomeFailedAndAllReturnedAsync();
     }
 
     [Theory]
-    [MemberData(nameof(Transports))]
-    public async Task A_flipped_bit_anywhere_never_becomes_a_token(KvTransport transport)
+    [MemberData(nameof(Links))]
+    public async Task A_flipped_bit_anywhere_never_becomes_a_token(KvTransport transport, int connections)
     {
-        var (toTarget, toSource) = await MeasureAsync(transport);
-        await using var pair = new Pair(transport);
+        var (toTarget, toSource) = await MeasureAsync(transport, connections);
+        await using var pair = new Pair(transport, connections);
         foreach (var at in Places(toTarget, 25)) await pair.TryAsync(toTarget: new LinkFault { FlipAt = at });
         foreach (var at in Places(toSource, 10)) await pair.TryAsync(toSource: new LinkFault { FlipAt = at });
         await pair.AssertSomeFailedAndAllReturnedAsync();
     }
 
     [Theory]
-    [MemberData(nameof(Transports))]
-    public async Task Frames_that_come_twice_or_late_never_become_a_token(KvTransport transport)
+    [MemberData(nameof(Links))]
+    public async Task Frames_that_come_twice_or_late_never_become_a_token(KvTransport transport, int connections)
     {
         // A late frame waits for the next one, which may be the lease's heartbeat.
-        await using var pair = new Pair(transport, leaseMs: 300);
+        await using var pair = new Pair(transport, connections, leaseMs: 300);
         for (var frame = 0; frame < 5; frame++)
         {
             await pair.TryAsync(toTarget: new LinkFault { RepeatFrame = frame });
@@ -67,20 +71,20 @@ public sealed class LinkFaultTests
     }
 
     [Theory]
-    [MemberData(nameof(Transports))]
-    public async Task A_link_that_goes_silent_ends_with_the_lease(KvTransport transport)
+    [MemberData(nameof(Links))]
+    public async Task A_link_that_goes_silent_ends_with_the_lease(KvTransport transport, int connections)
     {
-        var (toTarget, toSource) = await MeasureAsync(transport);
-        await using var pair = new Pair(transport, leaseMs: 300);
+        var (toTarget, toSource) = await MeasureAsync(transport, connections);
+        await using var pair = new Pair(transport, connections, leaseMs: 300);
         foreach (var at in Places(toTarget, 4)) await pair.TryAsync(toTarget: new LinkFault { StallAfter = at });
         foreach (var at in Places(toSource, 3)) await pair.TryAsync(toSource: new LinkFault { StallAfter = at });
         await pair.AssertSomeFailedAndAllReturnedAsync();
     }
 
     // Positive control of all: the same proxy without a fault disturbs nothing.
-    private static async Task<(long ToTarget, long ToSource)> MeasureAsync(KvTransport transport)
+    private static async Task<(long ToTarget, long ToSource)> MeasureAsync(KvTransport transport, int connections)
     {
-        await using var pair = new Pair(transport);
+        await using var pair = new Pair(transport, connections);
         var bytes = await pair.TryAsync();
         Assert.Equal(0, pair.Failures);
         Assert.True(bytes.ToTarget > 100 && bytes.ToSource > 50);
@@ -90,10 +94,12 @@ public sealed class LinkFaultTests
     private static IEnumerable<long> Places(long bytes, int count) =>
         Enumerable.Range(0, count).Select(i => i * (bytes - 1) / (count - 1)).Distinct();
 
-    private sealed class Pair(KvTransport transport, uint leaseMs = 10_000) : IAsyncDisposable
+    private sealed class Pair(KvTransport transport, int connections, uint leaseMs = 10_000) : IAsyncDisposable
     {
-        private readonly HandoffBench _prefill = new(WorkerRole.Prefill, budget: 32, transport: transport);
-        private readonly HandoffBench _decode = new(WorkerRole.Decode, budget: 32, transport: transport);
+        private readonly HandoffBench _prefill = new(
+            WorkerRole.Prefill, budget: 32, transport: transport, connections: connections);
+        private readonly HandoffBench _decode = new(
+            WorkerRole.Decode, budget: 32, transport: transport, connections: connections);
         private readonly int[] _answer = FakeRunner.Answer(ThePrompt, Outputs);
         private int _requests;
 

@@ -110,13 +110,13 @@ public sealed class SharedMemoryTests
         if (kind is null)
         {
             var error = await Assert.ThrowsAsync<IOException>(
-                () => pulling.ConnectAsync(address, CancellationToken.None));
+                () => pulling.ConnectAsync(address, bytes: 0, CancellationToken.None));
             Assert.Contains("--kv-transport", error.Message, StringComparison.Ordinal);
             await Assert.ThrowsAnyAsync<Exception>(() => accepting);
             return;
         }
 
-        using var puller = await pulling.ConnectAsync(address, CancellationToken.None);
+        using var puller = await pulling.ConnectAsync(address, bytes: 0, CancellationToken.None);
         using var held = await accepting;
         Assert.Equal((kind, kind), (puller.Kind, held.Kind));
     }
@@ -131,7 +131,7 @@ public sealed class SharedMemoryTests
         using var listener = holding.Listen("127.0.0.1", 0);
         var address = new DataAddress { WorkerId = "holder", Host = "127.0.0.1", Port = (uint)listener.Port };
         var accepting = AcceptAsync(listener);
-        using var puller = await pulling.ConnectAsync(address, CancellationToken.None);
+        using var puller = await pulling.ConnectAsync(address, bytes: 0, CancellationToken.None);
         using var holder = await accepting;
         arena[2].Span.Fill(3);
         BlockSlice[] payload = [new(new BlockId(2), 0, 100)];
@@ -149,7 +149,7 @@ public sealed class SharedMemoryTests
     private static async Task<IDataChannel> AcceptAsync(IBlockListener listener)
     {
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-        return await (await listener.AcceptAsync(limit.Token)).OpenAsync(limit.Token);
+        return (await (await listener.AcceptAsync(limit.Token)).OpenAsync(limit.Token))!;
     }
 
     private static SharedOffer Offer(SharedMemory memory, Action<SharedOffer>? change = null)

@@ -79,7 +79,7 @@ internal sealed partial class UringDevice : IBlockDevice
     /// <summary>Queues one I/O. The memory stays pinned until its completion.</summary>
     public ValueTask Submit(byte code, UringSegment segment, long offset, ReadOnlyMemory<byte> memory)
     {
-        var operation = new UringOperation
+        var operation = new UringSingle
         {
             Code = code,
             Segment = segment,
@@ -87,18 +87,29 @@ internal sealed partial class UringDevice : IBlockDevice
             Length = memory.Length,
             Memory = memory.Pin(),
         };
-        lock (_gate)
+        Queue([operation]);
+        return operation.AsTask();
+    }
+
+    public ValueTask ReadAllAsync(IReadOnlyList<BlockRead> reads)
+    {
+        if (reads.Count == 0) return ValueTask.CompletedTask;
+        var batch = new UringBatch(reads.Count);
+        var operations = new UringOperation[reads.Count];
+        for (var i = 0; i < operations.Length; i++)
         {
-            if (_failure is null && !_stopping)
+            operations[i] = new UringBatch.Part(batch, reads[i])
             {
-                _waiting.Enqueue(operation);
-                Wake();
-                return operation.AsTask();
-            }
+                Code = UringAbi.OpRead,
+                Segment = (UringSegment)reads[i].File,
+                Offset = reads[i].Offset,
+                Length = reads[i].Buffer.Length,
+                Memory = reads[i].Buffer.Pin(),
+            };
         }
 
-        operation.Complete(_failure ?? new ObjectDisposedException(nameof(UringDevice)));
-        return operation.AsTask();
+        Queue(operations);
+        return new ValueTask(batch.Ended);
     }
 
     public async ValueTask DisposeAsync()
@@ -111,6 +122,22 @@ internal sealed partial class UringDevice : IBlockDevice
         }
 
         await _stopped.Task;
+    }
+
+    private void Queue(ReadOnlySpan<UringOperation> operations)
+    {
+        lock (_gate)
+        {
+            if (_failure is null && !_stopping)
+            {
+                foreach (var operation in operations) _waiting.Enqueue(operation);
+                Wake();
+                return;
+            }
+        }
+
+        var refusal = _failure ?? new ObjectDisposedException(nameof(UringDevice));
+        foreach (var operation in operations) operation.Complete(refusal);
     }
 
     private static string YesNo(bool value) => value ? "yes" : "no";

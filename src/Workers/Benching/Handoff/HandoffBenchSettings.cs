@@ -21,6 +21,9 @@ public sealed record HandoffBenchSettings
     /// <summary>Handoffs of each kind; the best counts, beside the best of as many runs of its limit.</summary>
     public int Repeats { get; init; } = 5;
 
+    /// <summary>Connections of a TCP data link.</summary>
+    public int Connections { get; init; } = WorkerOptions.DataConnectionsUsual;
+
     /// <summary>KV of one request.</summary>
     internal long RequestBytes => (long)Geometry.BlocksFor(PromptTokens) * Geometry.BlockBytes;
 

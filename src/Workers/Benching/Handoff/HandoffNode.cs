@@ -20,7 +20,8 @@ internal sealed class HandoffNode : IAsyncDisposable
         TimeProvider time, ILogger logger)
     {
         (_model, Runner) = (model, runner);
-        _transport = new TcpBlockTransport(runner.Kv, transport, time);
+        _transport = new TcpBlockTransport(
+            runner.Kv, transport, time, limits: new TcpLinkLimits(null, settings.Connections, null));
         _server = new HandoffServer(_transport.Listen("127.0.0.1", 0), time, logger);
         _identity = new WorkerIdentity
         {

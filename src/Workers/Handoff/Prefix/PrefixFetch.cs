@@ -32,7 +32,8 @@ internal sealed partial class PrefixFetch(
         try
         {
             using var patience = new Patience(request.Patience, time, _cancelled.Token);
-            using var channel = await transport.ConnectAsync(request.Source, patience.Renewed());
+            var bytes = (long)request.Hashes.Length * arena.Geometry.BlockBytes;
+            using var channel = await transport.ConnectAsync(request.Source, bytes, patience.Renewed());
             await channel.SendAsync(new DataMessage { FetchPrefix = Wanted() }, patience.Renewed());
             await TakeOfferAsync(channel, patience);
             while (_whole < _offered) await TakePieceAsync(channel, patience);
