@@ -1,8 +1,8 @@
 namespace Krewe.Cli;
 
 /// <summary>
-/// Whether memory stayed flat after its first minutes, in which caches and kept records fill. A managed heap grows until
-/// a full collection takes it back to what lives, some minutes later: a leak is what lifts these floors.
+/// Whether memory stayed flat after its first minutes, in which caches and kept records fill. A managed heap grows
+/// until a full collection takes it back to what lives, some minutes later: a leak is what lifts these floors.
 /// </summary>
 /// <param name="LowMiB">Least resident memory of the samples after the first minutes.</param>
 /// <param name="HighMiB">Most.</param>
