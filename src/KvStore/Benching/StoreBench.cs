@@ -43,11 +43,10 @@ public sealed class StoreBench(StoreBenchSizes sizes, TimeProvider time)
 {
     private static readonly NumericsFingerprint Numerics = new("bench", "none", 1, "none", KvFormat.BF16);
 
-    /// <summary>Objects of a sequence: 1,024 tokens of 16 a block.</summary>
-    private const int SequenceObjects = 64;
-
     private readonly SegmentLayout _layout = new(Options(sizes));
-    private readonly NativeBuffer _sequence = new(SequenceObjects * (int)Page.RoundUp(sizes.Geometry.BlockBytes));
+    private readonly NativeBuffer _sequence = new(
+        SequenceObjects(sizes) * (int)Page.RoundUp(sizes.Geometry.BlockBytes));
+
     private readonly NativeBuffer[] _buffers = [.. Enumerable.Range(0, sizes.QueueDepth)
         .Select(_ => new NativeBuffer((int)Page.RoundUp(sizes.Geometry.BlockBytes)))];
 
@@ -92,6 +91,10 @@ public sealed class StoreBench(StoreBenchSizes sizes, TimeProvider time)
             foreach (var directory in directories.Where(Directory.Exists)) Directory.Delete(directory, recursive: true);
         }
     }
+
+    /// <summary>Objects of a sequence: 1,024 tokens of 16 a block, fewer of large ones.</summary>
+    private static int SequenceObjects(StoreBenchSizes sizes) =>
+        Math.Clamp((256 << 20) / sizes.Geometry.BlockBytes, 1, 64);
 
     private static SsdStoreOptions Options(StoreBenchSizes sizes)
     {
@@ -194,7 +197,7 @@ public sealed class StoreBench(StoreBenchSizes sizes, TimeProvider time)
     {
         var (geometry, pitch) = (sizes.Geometry, (int)Page.RoundUp(sizes.Geometry.BlockBytes));
         var started = time.GetTimestamp();
-        foreach (var sequence in order.Chunk(SequenceObjects))
+        foreach (var sequence in order.Chunk(SequenceObjects(sizes)))
         {
             var sources = sequence.Select(number => store.TryOpenObject(Key(number)) ?? throw NotServed()).ToArray();
             await using var restore = LayerRestore.Start(
@@ -238,7 +241,7 @@ public sealed class StoreBench(StoreBenchSizes sizes, TimeProvider time)
 
         var rounds = (sizes.Geometry.Layers + layersPerRead - 1) / layersPerRead;
         var ioBytes = rounds == 1 ? _layout.BodyBytes : layersPerRead * sizes.Geometry.LayerBytes;
-        var transfers = slots.Chunk(SequenceObjects).SelectMany(
+        var transfers = slots.Chunk(SequenceObjects(sizes)).SelectMany(
             sequence => Enumerable.Range(0, rounds).SelectMany(round => sequence.Select(slot =>
             {
                 var (segment, index) = _layout.Locate(slot);
