@@ -44,8 +44,8 @@ public sealed class StoreBench(StoreBenchSizes sizes, TimeProvider time)
     private static readonly NumericsFingerprint Numerics = new("bench", "none", 1, "none", KvFormat.BF16);
 
     private readonly SegmentLayout _layout = new(Options(sizes));
-    private readonly NativeBuffer _sequence = new(
-        SequenceObjects(sizes) * (int)Page.RoundUp(sizes.Geometry.BlockBytes));
+    private readonly NativeBuffer[] _sequence =
+        [new(SequenceObjects(sizes) * (int)Page.RoundUp(sizes.Geometry.BlockBytes))];
 
     private readonly NativeBuffer[] _buffers = [.. Enumerable.Range(0, sizes.QueueDepth)
         .Select(_ => new NativeBuffer((int)Page.RoundUp(sizes.Geometry.BlockBytes)))];
@@ -62,7 +62,7 @@ public sealed class StoreBench(StoreBenchSizes sizes, TimeProvider time)
         {
             await using (var store = await OpenAsync(options, cancellationToken))
             {
-                foreach (var buffer in _buffers.Append(_sequence))
+                foreach (var buffer in _buffers.Concat(_sequence))
                 {
                     buffer.GetSpan().Fill(0x5a); // touched, so that no page is made inside a measurement
                     await store.RegisterMemoryAsync(buffer);
@@ -87,7 +87,7 @@ public sealed class StoreBench(StoreBenchSizes sizes, TimeProvider time)
         }
         finally
         {
-            foreach (var buffer in _buffers.Append(_sequence)) ((IDisposable)buffer).Dispose();
+            foreach (var buffer in _buffers.Concat(_sequence)) ((IDisposable)buffer).Dispose();
             foreach (var directory in directories.Where(Directory.Exists)) Directory.Delete(directory, recursive: true);
         }
     }
@@ -202,7 +202,7 @@ public sealed class StoreBench(StoreBenchSizes sizes, TimeProvider time)
             var sources = sequence.Select(number => store.TryOpenObject(Key(number)) ?? throw NotServed()).ToArray();
             await using var restore = LayerRestore.Start(
                 sources, geometry.Layers,
-                (block, first, count) => _sequence.Memory.Slice(
+                (block, first, count) => _sequence[0].Memory.Slice(
                     (block * pitch) + (first * geometry.LayerBytes), count * geometry.LayerBytes),
                 layersPerRead);
             for (var layer = 0; layer < geometry.Layers; layer++)
