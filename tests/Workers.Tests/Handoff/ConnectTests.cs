@@ -7,7 +7,7 @@ namespace Krewe.Workers.Tests;
 
 public sealed class ConnectTests
 {
-    /// <summary>The listener takes nobody and its queue is full: a connection there hangs until it is given up.</summary>
+    /// <summary>The listener takes nobody and its queue is full: a connection hangs until it is given up.</summary>
     [Fact]
     public async Task A_connection_that_nobody_answers_is_given_up_with_the_patience()
     {
