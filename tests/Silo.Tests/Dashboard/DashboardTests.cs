@@ -74,13 +74,13 @@ public sealed partial class DashboardTests
         Assert.True(row.GetProperty("ttft_ms").GetDouble() >= 0);
 
         // Its grain is told of what the workers did behind the tokens' backs.
-        string?[] kinds = [];
+        string[] kinds = [];
         await Eventually.UntilAsync(
             async () =>
             {
                 var life = await silo.GetJsonAsync($"/dashboard/api/requests/{id}");
                 kinds = [.. life.GetProperty("segments").EnumerateArray()
-                    .Select(one => one.GetProperty("kind").GetString()).Order()];
+                    .Select(one => one.GetProperty("kind").GetString()!).Order()];
                 return kinds.Length >= 4;
             },
             "the request's grain knows all four parts of its life");
