@@ -1,3 +1,4 @@
+using Krewe.Abstractions;
 using Krewe.KvStore.Disk;
 
 namespace Krewe.KvStore;
@@ -19,6 +20,9 @@ public sealed class LayerRestore : IAsyncDisposable
     /// <summary>Reads that end together: many, but not so many that their checking holds the next ones up.</summary>
     private const int BatchMax = 32;
 
+    /// <summary>Smaller reads cost the device more than they bring.</summary>
+    private const int ReadBytesMin = 128 << 10;
+
     private readonly IReadOnlyList<IBlockSource> _sources;
     private readonly LayerDestination _destination;
     private readonly int _layers;
@@ -28,6 +32,7 @@ public sealed class LayerRestore : IAsyncDisposable
     private readonly Lock _gate = new();
     private int _issued;
     private int _good;
+    private int _reads;
 
     private LayerRestore(
         IReadOnlyList<IBlockSource> sources, int layers, LayerDestination destination, int layersPerRead,
@@ -44,6 +49,16 @@ public sealed class LayerRestore : IAsyncDisposable
 
     /// <summary>Leading blocks of which no read has failed so far.</summary>
     public int GoodBlocks => Volatile.Read(ref _good);
+
+    /// <summary>Reads that were issued so far.</summary>
+    public int Reads => Volatile.Read(ref _reads);
+
+    /// <summary>
+    /// Neighbouring layers that a worker reads at once: halves at least, where there are two layers, since the second
+    /// half hides behind the first's use.
+    /// </summary>
+    public static int LayersPerRead(KvGeometry geometry) => Math.Clamp(
+        (ReadBytesMin + geometry.LayerBytes - 1) / geometry.LayerBytes, 1, Math.Max(1, (geometry.Layers + 1) / 2));
 
     /// <summary>Begins to read the first layers. Owns the sources from now on.</summary>
     /// <param name="layersPerRead">Neighbouring layers of one I/O: more where layers are small.</param>
@@ -93,6 +108,7 @@ public sealed class LayerRestore : IAsyncDisposable
         var count = Math.Min(_layersPerRead, _layers - first);
         // Behind a block that failed nothing is of use.
         var (good, reads) = (GoodBlocks, new List<Task<ReadResult[]>>());
+        Interlocked.Add(ref _reads, good);
         for (var block = 0; block < good;)
         {
             var end = EndOfBatch(block, good);

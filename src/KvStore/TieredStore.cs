@@ -113,6 +113,22 @@ public sealed class TieredStore : IAsyncDisposable
         return outcome;
     }
 
+    /// <summary>As <see cref="Spill"/> for many blocks, with the arguments of <see cref="HostTier.PutAll"/>.</summary>
+    /// <returns>How many copies it took.</returns>
+    public int SpillAll<T>(
+        ReadOnlySpan<BlockKey> keys, ReadOnlySpan<int> places, ReadOnlySpan<float> recomputeSeconds,
+        Span<PutOutcome> outcomes, T state, RunFiller<T> fill)
+    {
+        var copies = _host.PutAll(keys, places, recomputeSeconds, outcomes, state, fill);
+        for (var i = 0; i < keys.Length && _disk is not null; i++)
+        {
+            if (outcomes[i] is PutOutcome.Stored or PutOutcome.AlreadyPresent)
+                QueueWrite(keys[i], recomputeSeconds[i]);
+        }
+
+        return copies;
+    }
+
     /// <summary>Returns when no write to disk waits any more.</summary>
     public Task FlushAsync()
     {

@@ -17,13 +17,15 @@ internal sealed record HandoffReport
     {
         var ansi = terminal.Ansi();
         var table = new Table().AddColumns(
-            "transport", "bytes", "GB/s", "limit", "limit GB/s", "of the limit", "median");
+            "transport", "bytes", "GB/s", "limit", "limit GB/s", "of the limit", "median", "connections",
+            "of as many sockets");
         foreach (var row in Transports)
         {
             table.AddRow(
                 row.Transport, Number(row.Bytes, "N0"), Number(row.BytesPerSecond / 1e9, "0.00"), row.Limit,
                 Number(row.LimitBytesPerSecond / 1e9, "0.00"), $"{Number(100 * row.Ratio, "0")} %",
-                $"{Number(100 * row.MedianRatio, "0")} %");
+                $"{Number(100 * row.MedianRatio, "0")} %", Number(row.Connections, "0"),
+                row.LanesMedianRatio is { } lanes ? $"{Number(100 * lanes, "0")} %" : "");
         }
 
         ansi.Write(table);

@@ -84,12 +84,14 @@ internal sealed class StoreBenchCommand : Command
         ansi.WriteLine($"{report.Objects} objects of {ByteSize.Format(report.ObjectBytes)}; {report.Store}");
         ansi.WriteLine(string.Create(
             CultureInfo.InvariantCulture, $"opened, index rebuilt from the headers: {report.RebuildSeconds:0.00} s"));
-        var table = new Table().AddColumns("work", "store MB/s", "raw io_uring MB/s", "ratio");
+        var table = new Table().AddColumns(
+            "work", "store MB/s", "raw io_uring MB/s", "ratio", "by I/Os of that size", "ratio");
         foreach (var row in report.Results)
         {
             table.AddRow(
                 row.Operation, Megabytes(row.BytesPerSecond), Megabytes(row.LimitBytesPerSecond),
-                row.Ratio.ToString("0.00", CultureInfo.InvariantCulture));
+                row.Ratio.ToString("0.00", CultureInfo.InvariantCulture), Megabytes(row.SameIoBytesPerSecond),
+                row.SameIoRatio.ToString("0.00", CultureInfo.InvariantCulture));
         }
 
         ansi.Write(table);

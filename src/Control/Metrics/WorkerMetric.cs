@@ -105,6 +105,14 @@ public static class WorkerMetric
     public static MetricInfo RecomputeChosen { get; } = new(
         "krewe_worker_recompute_chosen_total", Counter, "Admissions for which computing was cheaper than loading.");
 
+    public static MetricInfo Switches { get; } = new(
+        "krewe_worker_switches_total", Counter, "Sequences whose blocks were copied down or brought back: out, in.")
+    { Labels = ["direction"] };
+
+    public static MetricInfo SwitchCopies { get; } = new(
+        "krewe_worker_switch_copies_total", Counter, "Copies of runs of blocks, or disk reads, that took: out, in.")
+    { Labels = ["direction"] };
+
     public static MetricInfo Fetched { get; } = new(
         "krewe_worker_fetched_blocks_total", Counter, "Blocks pulled from other workers' prefix caches.");
 
@@ -112,7 +120,8 @@ public static class WorkerMetric
     [
         Info, SiloLinks, Draining, Steps, StepTime, StepRows, Running, Waiting, WaitingTokens, KvBlocks, KvUsage,
         Leases, PrefillTokens, DecodeTokens, PrefixQueries, PrefixHits, Preemptions, Failures, Handoffs, HandoffTime,
-        HandoffBytes, Migrations, TierBlocks, TierCapacity, Spilled, Restored, Bad, Lost, RecomputeChosen, Fetched,
+        HandoffBytes, Migrations, TierBlocks, TierCapacity, Spilled, Restored, Bad, Lost, RecomputeChosen,
+        Switches, SwitchCopies, Fetched,
         .. ProcessMetric.All,
     ];
 }

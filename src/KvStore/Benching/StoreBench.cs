@@ -22,11 +22,16 @@ public sealed record StoreBenchSizes
 }
 
 /// <summary>One kind of work, store and raw device one right after the other.</summary>
-/// <param name="Operation">"write", "read" or "read_layers".</param>
+/// <param name="Operation">"write", "read", "restore" (sequences' objects as a worker reads them) or "read_layers" (the
+/// same, one layer an I/O).</param>
 /// <param name="BytesPerSecond">The store, payload bytes.</param>
-/// <param name="LimitBytesPerSecond">Raw io_uring: the same bytes of the same files in the same order.</param>
+/// <param name="LimitBytesPerSecond">Raw io_uring: the same objects of the same files in the same order.</param>
 /// <param name="Ratio">Median over the turns, not the quotient of the two medians.</param>
-public sealed record StoreFigures(string Operation, double BytesPerSecond, double LimitBytesPerSecond, double Ratio);
+/// <param name="SameIoBytesPerSecond">Raw io_uring by I/Os of the very size that the store used.</param>
+/// <param name="SameIoRatio">Median over the turns, of that.</param>
+public sealed record StoreFigures(
+    string Operation, double BytesPerSecond, double LimitBytesPerSecond, double Ratio, double SameIoBytesPerSecond,
+    double SameIoRatio);
 
 /// <summary>All figures of a run.</summary>
 /// <param name="RebuildSeconds">Opening the store with all its objects.</param>
@@ -38,7 +43,11 @@ public sealed class StoreBench(StoreBenchSizes sizes, TimeProvider time)
 {
     private static readonly NumericsFingerprint Numerics = new("bench", "none", 1, "none", KvFormat.BF16);
 
+    /// <summary>Objects of a sequence: 1,024 tokens of 16 a block.</summary>
+    private const int SequenceObjects = 64;
+
     private readonly SegmentLayout _layout = new(Options(sizes));
+    private readonly NativeBuffer _sequence = new(SequenceObjects * (int)Page.RoundUp(sizes.Geometry.BlockBytes));
     private readonly NativeBuffer[] _buffers = [.. Enumerable.Range(0, sizes.QueueDepth)
         .Select(_ => new NativeBuffer((int)Page.RoundUp(sizes.Geometry.BlockBytes)))];
 
@@ -54,7 +63,7 @@ public sealed class StoreBench(StoreBenchSizes sizes, TimeProvider time)
         {
             await using (var store = await OpenAsync(options, cancellationToken))
             {
-                foreach (var buffer in _buffers)
+                foreach (var buffer in _buffers.Append(_sequence))
                 {
                     buffer.GetSpan().Fill(0x5a); // touched, so that no page is made inside a measurement
                     await store.RegisterMemoryAsync(buffer);
@@ -62,8 +71,14 @@ public sealed class StoreBench(StoreBenchSizes sizes, TimeProvider time)
 
                 description = store.Description;
                 results.Add(await MeasureWritesAsync(store, options, cancellationToken));
-                results.Add(await MeasureReadsAsync(store, options, "read", GetAsync, cancellationToken));
-                results.Add(await MeasureReadsAsync(store, options, "read_layers", GetLayersAsync, cancellationToken));
+                var (layers, all) = (LayerRestore.LayersPerRead(sizes.Geometry), sizes.Geometry.Layers);
+                results.Add(await MeasureReadsAsync(
+                    options, store, "read", all, order => ReadAllAsync(store, order, cancellationToken)));
+                foreach (var (name, perRead) in ((string, int)[])[("restore", layers), ("read_layers", 1)])
+                {
+                    results.Add(await MeasureReadsAsync(
+                        options, store, name, Math.Min(all, perRead), order => RestoreAllAsync(store, order, perRead)));
+                }
             }
 
             await using var again = await OpenAsync(options, cancellationToken);
@@ -73,7 +88,7 @@ public sealed class StoreBench(StoreBenchSizes sizes, TimeProvider time)
         }
         finally
         {
-            foreach (var buffer in _buffers) ((IDisposable)buffer).Dispose();
+            foreach (var buffer in _buffers.Append(_sequence)) ((IDisposable)buffer).Dispose();
             foreach (var directory in directories.Where(Directory.Exists)) Directory.Delete(directory, recursive: true);
         }
     }
@@ -112,37 +127,43 @@ public sealed class StoreBench(StoreBenchSizes sizes, TimeProvider time)
         await PutAllAsync(store, cancellationToken);
         return await TakeTurnsAsync(
             "write", () => PutAllAsync(store, cancellationToken),
-            () => Raw(options, InOrder(), write: true, scratch: true));
+            () => Raw(options, InOrder(), sizes.Geometry.Layers, write: true, scratch: true), sameIo: null);
     }
 
     private async Task<StoreFigures> MeasureReadsAsync(
-        SsdObjectStore store, SsdStoreOptions options, string name,
-        Func<SsdObjectStore, BlockKey, Memory<byte>, CancellationToken, ValueTask<bool>> read,
-        CancellationToken cancellationToken)
+        SsdStoreOptions options, SsdObjectStore store, string name, int layersPerRead, Func<int[], Task<TimeSpan>> read)
     {
         var order = Shuffled();
         // Where the store keeps each object now: the raw run reads the very same places in the same order.
         var places = order.Select(number => store.SlotOf(Key(number))!.Value).ToArray();
+        var (layers, layerBytes) = (sizes.Geometry.Layers, sizes.Geometry.LayerBytes);
+        var cut = layersPerRead < layers && layers % layersPerRead == 0 && Page.IsAligned(layerBytes);
         return await TakeTurnsAsync(
-            name, () => ReadAllAsync(store, order, read, cancellationToken),
-            () => Raw(options, places, write: false, scratch: false));
+            name, () => read(order), () => Raw(options, places, layers, write: false, scratch: false),
+            cut ? () => Raw(options, places, layersPerRead, write: false, scratch: false) : null);
     }
 
-    private async Task<StoreFigures> TakeTurnsAsync(string name, Func<Task<TimeSpan>> store, Func<TimeSpan> raw)
+    /// <param name="sameIo">Null: the store's I/Os are whole objects, or such that direct I/O cannot do.</param>
+    private async Task<StoreFigures> TakeTurnsAsync(
+        string name, Func<Task<TimeSpan>> store, Func<TimeSpan> raw, Func<TimeSpan>? sameIo)
     {
         var bytes = (double)sizes.Objects * _layout.PayloadBytes;
-        List<double> ratios = [], speeds = [], limits = [];
+        List<double> ratios = [], speeds = [], limits = [], sameRatios = [], sameLimits = [];
         for (var turn = 0; turn <= sizes.Repeats; turn++)
         {
             var limit = bytes / raw().TotalSeconds;
             var speed = bytes / (await store()).TotalSeconds;
-            if (turn == 0) continue; // warm-up of both
+            var same = sameIo is null ? limit : bytes / sameIo().TotalSeconds;
+            if (turn == 0) continue; // warm-up of all
             ratios.Add(speed / limit);
             speeds.Add(speed);
             limits.Add(limit);
+            sameLimits.Add(same);
+            sameRatios.Add(speed / same);
         }
 
-        return new StoreFigures(name, Median(speeds), Median(limits), Median(ratios));
+        return new StoreFigures(
+            name, Median(speeds), Median(limits), Median(ratios), Median(sameLimits), Median(sameRatios));
     }
 
     private async Task<TimeSpan> PutAllAsync(SsdObjectStore store, CancellationToken cancellationToken)
@@ -157,38 +178,41 @@ public sealed class StoreBench(StoreBenchSizes sizes, TimeProvider time)
         return time.GetElapsedTime(started);
     }
 
-    private async Task<TimeSpan> ReadAllAsync(
-        SsdObjectStore store, int[] order,
-        Func<SsdObjectStore, BlockKey, Memory<byte>, CancellationToken, ValueTask<bool>> read,
-        CancellationToken cancellationToken)
+    private async Task<TimeSpan> ReadAllAsync(SsdObjectStore store, int[] order, CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
         await ForAllAsync(order, async (number, buffer) =>
         {
-            if (!await read(store, Key(number), buffer[.._layout.PayloadBytes], cancellationToken))
-                throw new KvStoreException(KvStoreError.CorruptObject, "A bench object was not served.");
+            var read = await store.GetAsync(Key(number), buffer[.._layout.PayloadBytes], cancellationToken);
+            if (!read.IsHit) throw NotServed();
         });
         return time.GetElapsedTime(started);
     }
 
-    private static async ValueTask<bool> GetAsync(
-        SsdObjectStore store, BlockKey key, Memory<byte> destination, CancellationToken cancellationToken) =>
-        (await store.GetAsync(key, destination, cancellationToken)).IsHit;
-
-    private static async ValueTask<bool> GetLayersAsync(
-        SsdObjectStore store, BlockKey key, Memory<byte> destination, CancellationToken cancellationToken)
+    /// <summary>One sequence's objects after the other's, each sequence layer by layer.</summary>
+    private async Task<TimeSpan> RestoreAllAsync(SsdObjectStore store, int[] order, int layersPerRead)
     {
-        using var reader = store.TryOpenObject(key);
-        if (reader is null) return false;
-        var geometry = store.Geometry;
-        for (var layer = 0; layer < geometry.Layers; layer++)
+        var (geometry, pitch) = (sizes.Geometry, (int)Page.RoundUp(sizes.Geometry.BlockBytes));
+        var started = time.GetTimestamp();
+        foreach (var sequence in order.Chunk(SequenceObjects))
         {
-            var place = destination.Slice(layer * geometry.LayerBytes, geometry.LayerBytes);
-            if (!(await reader.ReadLayerAsync(layer, place, cancellationToken)).IsHit) return false;
+            var sources = sequence.Select(number => store.TryOpenObject(Key(number)) ?? throw NotServed()).ToArray();
+            await using var restore = LayerRestore.Start(
+                sources, geometry.Layers,
+                (block, first, count) => _sequence.Memory.Slice(
+                    (block * pitch) + (first * geometry.LayerBytes), count * geometry.LayerBytes),
+                layersPerRead);
+            for (var layer = 0; layer < geometry.Layers; layer++)
+            {
+                if (!(await restore.WaitForLayerAsync(layer)).IsHit) throw NotServed();
+            }
         }
 
-        return true;
+        return time.GetElapsedTime(started);
     }
+
+    private static KvStoreException NotServed() =>
+        new(KvStoreError.CorruptObject, "A bench object was not served.");
 
     /// <summary>As many at once as the queue is deep, each with a buffer of its own.</summary>
     private async Task ForAllAsync(int[] numbers, Func<int, Memory<byte>, ValueTask> work)
@@ -201,7 +225,8 @@ public sealed class StoreBench(StoreBenchSizes sizes, TimeProvider time)
         })));
     }
 
-    private TimeSpan Raw(SsdStoreOptions options, int[] slots, bool write, bool scratch)
+    /// <summary>Objects in this order, sequence by sequence, in I/Os of so many layers, layer by layer.</summary>
+    private TimeSpan Raw(SsdStoreOptions options, int[] slots, int layersPerRead, bool write, bool scratch)
     {
         var paths = Enumerable.Range(0, _layout.Segments).Select(segment => Path.Combine(
             options.Directories[segment % options.Directories.Count],
@@ -211,12 +236,15 @@ public sealed class StoreBench(StoreBenchSizes sizes, TimeProvider time)
             foreach (var path in paths) DirectFile.Open(path, _layout.FileBytes, direct: true).Dispose();
         }
 
-        var transfers = slots.Select(slot =>
-        {
-            var (segment, index) = _layout.Locate(slot);
-            return new RawIo(segment, _layout.BodyOffset(index));
-        }).ToArray();
-        return RawTransfer.Run(paths, transfers, _layout.BodyBytes, _buffers, write, time);
+        var rounds = (sizes.Geometry.Layers + layersPerRead - 1) / layersPerRead;
+        var ioBytes = rounds == 1 ? _layout.BodyBytes : layersPerRead * sizes.Geometry.LayerBytes;
+        var transfers = slots.Chunk(SequenceObjects).SelectMany(
+            sequence => Enumerable.Range(0, rounds).SelectMany(round => sequence.Select(slot =>
+            {
+                var (segment, index) = _layout.Locate(slot);
+                return new RawIo(segment, _layout.BodyOffset(index) + ((long)round * ioBytes));
+            }))).ToArray();
+        return RawTransfer.Run(paths, transfers, ioBytes, _buffers, write, time);
     }
 
     private int[] InOrder() => [.. Enumerable.Range(0, sizes.Objects)];

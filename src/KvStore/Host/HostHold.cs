@@ -20,12 +20,22 @@ public sealed class HostHold : IBlockSource
     /// <summary>The block's bytes, page-aligned.</summary>
     public ReadOnlyMemory<byte> Memory { get; }
 
-    /// <summary>Lends the block's bytes to a copy on the caller's thread, measured as the tier's own.</summary>
-    public void Lend<T>(T state, ReadOnlySpanAction<byte, T> copy)
+    /// <summary>Whether the other block's bytes follow this one's without a gap.</summary>
+    public bool IsFollowedBy(HostHold next)
+    {
+        ArgumentNullException.ThrowIfNull(next);
+        return _tier == next._tier && _tier.IsBehind(_slot, next._slot);
+    }
+
+    /// <summary>
+    /// Lends the bytes of this block and those behind it to a copy on the caller's thread, measured as the tier's own.
+    /// </summary>
+    /// <param name="count">Blocks; each is held and follows the one before.</param>
+    public void Lend<T>(int count, T state, ReadOnlySpanAction<byte, T> copy)
     {
         ArgumentNullException.ThrowIfNull(copy);
         ObjectDisposedException.ThrowIf(_released, this);
-        _tier.Measured(Memory.Span, state, copy);
+        _tier.Measured(_tier.Run(_slot, count).Span, state, copy);
     }
 
     /// <summary>Copies layers out, on the caller's thread.</summary>

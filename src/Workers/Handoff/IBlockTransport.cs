@@ -91,6 +91,22 @@ internal static class DataChannelExtensions
         this IDataChannel channel, DataMessage message, CancellationToken cancellationToken) =>
         channel.SendAsync(message, default, cancellationToken);
 
+    /// <summary>Says that this side lives, several times a lease, until it is cancelled. Does not throw.</summary>
+    public static async Task RenewAsync(
+        this IDataChannel channel, TimeSpan lease, TimeProvider time, CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var timer = new PeriodicTimer(lease / HandoffLimits.RenewalsPerLease, time);
+            while (await timer.WaitForNextTickAsync(cancellationToken))
+                await channel.SendAsync(new DataMessage { Renew = new Renew() }, cancellationToken);
+        }
+        catch (Exception e) when (e is OperationCanceledException or IOException)
+        {
+            return; // it is over, or the one who receives sees the same broken link
+        }
+    }
+
     private static ReadOnlyMemory<BlockSlice> RefuseRoom(DataMessage message, int payloadBytes) =>
         throw new Krewe.Control.Links.FrameException(
             $"{message.BodyCase} with {payloadBytes} bytes of payload, where none is due.");

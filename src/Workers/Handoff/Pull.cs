@@ -87,7 +87,7 @@ internal sealed partial class Pull : IActivePull
         // :: Step 5
         await ApplyAsync(channel, new TargetEvent.LinkUp(), patience.Renewed());
         using var renewing = CancellationTokenSource.CreateLinkedTokenSource(patience.Token);
-        var renewal = RenewAsync(channel, renewing.Token);
+        var renewal = channel.RenewAsync(_request.LeaseLife, _time, renewing.Token);
         try
         {
             while (_state.Stage == HandoffStage.Copying)
@@ -189,21 +189,6 @@ internal sealed partial class Pull : IActivePull
         catch (Exception e) when (Explain(e, patience) is not null)
         {
             LogUnsaid(_logger, _request.Key, DataMessage.BodyOneofCase.Committed, e.Message);
-        }
-    }
-
-    private async Task RenewAsync(IDataChannel channel, CancellationToken cancellationToken)
-    {
-        try
-        {
-            using var timer = new PeriodicTimer(_request.LeaseLife / HandoffLimits.RenewalsPerLease, _time);
-            while (await timer.WaitForNextTickAsync(cancellationToken))
-                await channel.SendAsync(new DataMessage { Renew = new Renew() }, cancellationToken);
-        }
-        catch (Exception e) when (e is OperationCanceledException or IOException)
-        {
-            // The pull is over, or its receiving side sees the same broken link.
-            return;
         }
     }
 

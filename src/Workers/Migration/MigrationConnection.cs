@@ -1,46 +1,27 @@
-using System.Diagnostics.CodeAnalysis;
-using System.Threading.Channels;
-using Krewe.Abstractions;
 using Krewe.Abstractions.Wire;
 using Krewe.Control.Handoff;
 using Krewe.Control.Links;
+using BlockId = Krewe.Abstractions.BlockId;
+using ErrorCode = Krewe.Abstractions.ErrorCode;
 using SequenceKey = Krewe.Abstractions.SequenceKey;
 
 namespace Krewe.Workers;
 
 /// <summary>
-/// The source's link to the target of one migration: a reader that tells the engine what the target says, and a writer
-/// that sends what the engine wants. Each block given to it is answered by one SendEnded, also when the link breaks.
+/// The source's link to the target of one migration. Each block given to it is answered by one BlockSent, also when the
+/// link breaks.
 /// </summary>
-[SuppressMessage("Design", "CA1001:Types that own disposable fields should be disposable",
-    Justification = "The engine may speak to a link that has ended; a disposed token source would throw there.")]
-internal sealed partial class MigrationConnection(
+internal sealed class MigrationConnection(
     IDataChannel channel, MigrateHello hello, WorkerIdentity identity, Action<EngineCommand> post, PhaseHold? hold,
-    TimeProvider time, ILogger logger) : IMigrationLink, ILinkHandler
+    TimeProvider time, ILogger logger)
+    : SourceConnection(channel, hello, identity, time, logger), IMigrationLink
 {
-    /// <summary>A peer that asks for less would only be answered with a flood of renewals.</summary>
-    private const uint LeaseMsMin = 30;
+    private sealed record Block(int Index, BlockId Id) : Outgoing;
 
-    private abstract record Outgoing
-    {
-        public sealed record Words(DataMessage Message, bool Last = false) : Outgoing;
-
-        public sealed record Block(int Index, BlockId Id) : Outgoing;
-    }
-
-    private readonly Channel<Outgoing> _outbox = Channel.CreateUnbounded<Outgoing>(
-        new UnboundedChannelOptions { SingleReader = true });
-
-    private readonly CancellationTokenSource _cut = new(Timeout.InfiniteTimeSpan, time);
+    private readonly MigrateHello _hello = hello;
     private readonly SequenceKey _source = hello.Key.FromWire() with { Epoch = (int)hello.SourceEpoch };
-    private readonly RunSender _sender = new(channel, identity.Geometry);
-    private volatile bool _aborting;
 
-    public void SendBlock(int index, BlockId block)
-    {
-        if (!_outbox.Writer.TryWrite(new Outgoing.Block(index, block)))
-            post(new EngineCommand.Migration.BlockSent(this, _source));
-    }
+    public void SendBlock(int index, BlockId block) => Enqueue(new Block(index, block));
 
     public void AskRoom(int blocks) =>
         Enqueue(new DataMessage { MigrateRoom = new MigrateRoom { Blocks = (uint)blocks } });
@@ -51,213 +32,58 @@ internal sealed partial class MigrationConnection(
         Enqueue(new DataMessage { MigrateTail = tail });
     }
 
-    public void SendCommitted() => EnqueueLast(new DataMessage { Committed = new Committed() });
+    protected override string? Mismatch() => _hello.SourceEpoch >= _hello.Key.Epoch
+        ? $"Epoch {_hello.Key.Epoch} cannot follow epoch {_hello.SourceEpoch}."
+        : null;
 
-    public void SendAbort(ErrorCode? code, string reason)
+    protected override void Begin() => post(new EngineCommand.Migration.TargetArrived(this, _hello));
+
+    protected override void Take(DataMessage message)
     {
-        _aborting = true;
-        channel.Revoke();
-        EnqueueLast(new DataMessage
+        switch (message.BodyCase)
         {
-            Abort = new HandoffAbort { ErrorCode = code?.ToString() ?? "", Message = reason },
-        });
-    }
-
-    /// <summary>Serves the link to its end. Does not throw.</summary>
-    public async Task RunAsync(CancellationToken stopping)
-    {
-        using var both = CancellationTokenSource.CreateLinkedTokenSource(_cut.Token, stopping);
-        var (code, reason) = (ErrorCode.HandoffTargetLost, "The target's data link closed before its commit.");
-        var began = false;
-        try
-        {
-            if (Mismatch() is { } mismatch)
-            {
-                await RefuseAsync(mismatch, both.Token);
-                return;
-            }
-
-            began = true;
-            post(new EngineCommand.Migration.TargetArrived(this, hello));
-            var writing = WriteAsync(TimeSpan.FromMilliseconds(Math.Max(LeaseMsMin, hello.LeaseMs)), both.Token);
-            try
-            {
-                await ReadAsync(both.Token);
-            }
-            finally
-            {
-                // Whatever ended the reading ends the writing: a send to a hung peer must not go on for ever.
-                if (!writing.IsCompleted) _cut.CancelAfter(HandoffLimits.ClosingGrace);
-                _outbox.Writer.TryComplete();
-                await writing;
-            }
-        }
-        catch (FrameException e)
-        {
-            (code, reason) = (ErrorCode.HandoffCorrupt, e.Message);
-        }
-        catch (Exception e) when (e is IOException or OperationCanceledException)
-        {
-            LogBroken(logger, _source, e.Message);
-        }
-        finally
-        {
-            EndUnsent();
-            channel.Dispose();
-            if (began) post(new EngineCommand.Migration.TargetLost(this, _source, code, reason));
-        }
-    }
-
-    private async Task RefuseAsync(string mismatch, CancellationToken cancellationToken)
-    {
-        using var patience = new Patience(HandoffLimits.HelloLimit, time, cancellationToken);
-        LogRefused(logger, hello.TargetWorkerId, mismatch);
-        var abort = new HandoffAbort { ErrorCode = nameof(ErrorCode.HandoffRefused), Message = mismatch };
-        await channel.SendAsync(new DataMessage { Abort = abort }, patience.Token);
-        channel.FinishSending();
-        await channel.ReceiveAsync(patience.Token);
-    }
-
-    private string? Mismatch()
-    {
-        if (hello.Protocol != ProtocolVersion.Oldest)
-            return Differs("protocol", hello.Protocol, ProtocolVersion.Oldest);
-        if (hello.Key is null || hello.Key.RequestId.Length == 0) return "The hello names no sequence.";
-        if (hello.SourceEpoch >= hello.Key.Epoch)
-            return $"Epoch {hello.Key.Epoch} cannot follow epoch {hello.SourceEpoch}.";
-        if (hello.SourceIncarnation != identity.Incarnation)
-            return Differs("incarnation", hello.SourceIncarnation, identity.Incarnation) + " It was restarted.";
-        if (hello.ModelFingerprint != identity.ModelFingerprint)
-            return Differs("model", hello.ModelFingerprint, identity.ModelFingerprint);
-        if (hello.Numerics != identity.Numerics.ToString())
-            return Differs("numerics", hello.Numerics, identity.Numerics);
-        var geometry = identity.Geometry.ToWire();
-        return geometry.Equals(hello.Kv) ? null : Differs("KV geometry", hello.Kv, geometry);
-    }
-
-    private string Differs(string what, object? theirs, object ours) =>
-        $"The target expects {what} {theirs}; worker {identity.WorkerId} has {ours}.";
-
-    private async Task ReadAsync(CancellationToken cancellationToken)
-    {
-        while (await channel.ReceiveAsync(cancellationToken) is { } message)
-        {
-            switch (message.BodyCase)
-            {
-                case DataMessage.BodyOneofCase.MigrateProgress:
-                    var progress = message.MigrateProgress;
-                    post(new EngineCommand.Migration.TargetSign(
-                        this, _source, Clamp(progress.ReceivedBlocks), Clamp(progress.RoomBlocks)));
-                    break;
-                case DataMessage.BodyOneofCase.Renew:
-                    post(new EngineCommand.Migration.TargetSign(this, _source, 0, 0));
-                    break;
-                case DataMessage.BodyOneofCase.Commit:
-                    post(new EngineCommand.Migration.TargetCommitted(this, _source));
-                    break;
-                case DataMessage.BodyOneofCase.Abort:
-                    post(new EngineCommand.Migration.TargetLost(
-                        this, _source,
-                        message.Abort.ErrorCode.Length == 0
-                            ? null
-                            : WireNames.ParseErrorCode(message.Abort.ErrorCode) ?? ErrorCode.HandoffTargetLost,
-                        $"The target gave the migration up: {message.Abort.Message}"));
-                    return;
-                default: throw new FrameException($"The target sent {message.BodyCase}, which is the source's to say.");
-            }
-        }
-    }
-
-    // Counts are the peer's word: beyond this they are nonsense either way, and must not turn negative.
-    private static int Clamp(uint count) => (int)Math.Min(count, int.MaxValue / 2);
-
-    private async Task WriteAsync(TimeSpan lease, CancellationToken cancellationToken)
-    {
-        using var renewing = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var renewal = RenewAsync(lease, renewing.Token);
-        try
-        {
-            await foreach (var outgoing in _outbox.Reader.ReadAllAsync(cancellationToken))
-            {
-                if (outgoing is Outgoing.Block block) await SendAsync(block, cancellationToken);
-                if (outgoing is not Outgoing.Words words) continue;
-                await channel.SendAsync(words.Message, cancellationToken);
-                if (words.Last) break;
-            }
-
-            channel.FinishSending();
-        }
-        catch (Exception e) when (e is IOException or OperationCanceledException)
-        {
-            // The reader may be waiting for a peer that hangs: cut the link under it.
-            LogBroken(logger, _source, e.Message);
-            await _cut.CancelAsync();
-        }
-        finally
-        {
-            _outbox.Writer.TryComplete();
-            await renewing.CancelAsync();
-            await renewal;
+            case DataMessage.BodyOneofCase.MigrateProgress:
+                var progress = message.MigrateProgress;
+                post(new EngineCommand.Migration.TargetSign(
+                    this, _source, Clamp(progress.ReceivedBlocks), Clamp(progress.RoomBlocks)));
+                break;
+            case DataMessage.BodyOneofCase.Renew:
+                post(new EngineCommand.Migration.TargetSign(this, _source, 0, 0));
+                break;
+            case DataMessage.BodyOneofCase.Commit:
+                post(new EngineCommand.Migration.TargetCommitted(this, _source));
+                break;
+            default: throw new FrameException($"The target sent {message.BodyCase}, which is the source's to say.");
         }
     }
 
     /// <summary>Sends a block, and those behind it that wait already, as one run: few large pieces.</summary>
-    private async Task SendAsync(Outgoing.Block first, CancellationToken cancellationToken)
+    protected override async Task SendAsync(Outgoing outgoing, CancellationToken cancellationToken)
     {
+        var first = (Block)outgoing;
         List<BlockId> blocks = [first.Id];
-        while (_outbox.Reader.TryPeek(out var next) && next is Outgoing.Block block
-            && block.Index == first.Index + blocks.Count && _outbox.Reader.TryRead(out _))
-            blocks.Add(block.Id);
+        while (TryTakeNext<Block>(next => next.Index == first.Index + blocks.Count, out var next)) blocks.Add(next.Id);
         try
         {
-            await _sender.SendAsync(
+            await Sender.SendAsync(
                 new BlockRun(first.Index, blocks.Count), [.. blocks], progress: null,
-                () => Task.FromResult(!_aborting), cancellationToken);
+                () => Task.FromResult(!IsAborting), cancellationToken);
         }
         finally
         {
-            for (var i = 0; i < blocks.Count; i++) post(new EngineCommand.Migration.BlockSent(this, _source));
+            for (var i = 0; i < blocks.Count; i++) Answer();
         }
 
         if (hold is not null) await hold.StayIfClaimedAsync(HoldPhase.MigrationSending, cancellationToken);
     }
 
-    /// <summary>While nothing is there to send, signs of life keep the target from giving up.</summary>
-    private async Task RenewAsync(TimeSpan lease, CancellationToken cancellationToken)
-    {
-        using var timer = new PeriodicTimer(lease / HandoffLimits.RenewalsPerLease, time);
-        try
-        {
-            while (await timer.WaitForNextTickAsync(cancellationToken))
-                await channel.SendAsync(new DataMessage { Renew = new Renew() }, cancellationToken);
-        }
-        catch (Exception e) when (e is OperationCanceledException or IOException)
-        {
-            return; // the writer has ended, or sees the same broken link
-        }
-    }
+    protected override void Drop(Outgoing blocks) => Answer();
 
-    private void Enqueue(DataMessage message) => _outbox.Writer.TryWrite(new Outgoing.Words(message));
+    protected override void Lost(ErrorCode? code, string reason) =>
+        post(new EngineCommand.Migration.TargetLost(this, _source, code, reason));
 
-    private void EnqueueLast(DataMessage message)
-    {
-        _outbox.Writer.TryWrite(new Outgoing.Words(message, Last: true));
-        _outbox.Writer.TryComplete();
-        _cut.CancelAfter(HandoffLimits.ClosingGrace);
-    }
+    private void Answer() => post(new EngineCommand.Migration.BlockSent(this, _source));
 
-    private void EndUnsent()
-    {
-        _outbox.Writer.TryComplete();
-        while (_outbox.Reader.TryRead(out var outgoing))
-        {
-            if (outgoing is Outgoing.Block) post(new EngineCommand.Migration.BlockSent(this, _source));
-        }
-    }
-
-    [LoggerMessage(LogLevel.Debug, "The migration link of {Key} ended: {Reason}")]
-    private static partial void LogBroken(ILogger logger, SequenceKey key, string reason);
-
-    [LoggerMessage(LogLevel.Warning, "The migration to worker {Target} is refused: {Reason}")]
-    private static partial void LogRefused(ILogger logger, string target, string reason);
+    // Counts are the peer's word: beyond this they are nonsense either way, and must not turn negative.
+    private static int Clamp(uint count) => (int)Math.Min(count, int.MaxValue / 2);
 }

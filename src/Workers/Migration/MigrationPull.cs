@@ -102,7 +102,7 @@ internal sealed partial class MigrationPull(
         await channel.SendAsync(new DataMessage { Migrate = HelloMessage() }, patience.Renewed());
         await ApplyAsync(channel, new MigrationTargetEvent.LinkUp(), patience.Renewed());
         using var renewing = CancellationTokenSource.CreateLinkedTokenSource(patience.Token);
-        var renewal = RenewAsync(channel, renewing.Token);
+        var renewal = channel.RenewAsync(request.LeaseLife, time, renewing.Token);
         try
         {
             while (_state.Stage == MigrationStage.Copying)
@@ -288,21 +288,6 @@ internal sealed partial class MigrationPull(
         catch (Exception e) when (Explain(e, patience) is not null)
         {
             LogUnsaid(logger, request.Key, DataMessage.BodyOneofCase.Committed, e.Message);
-        }
-    }
-
-    private async Task RenewAsync(IDataChannel channel, CancellationToken cancellationToken)
-    {
-        try
-        {
-            using var timer = new PeriodicTimer(request.LeaseLife / HandoffLimits.RenewalsPerLease, time);
-            while (await timer.WaitForNextTickAsync(cancellationToken))
-                await channel.SendAsync(new DataMessage { Renew = new Renew() }, cancellationToken);
-        }
-        catch (Exception e) when (e is OperationCanceledException or IOException)
-        {
-            // It is over, or the receiving side sees the same broken link.
-            return;
         }
     }
 

@@ -61,10 +61,20 @@ internal sealed unsafe class CpuKvArena : ISharedKvArena
     public void CopyIn(BlockId block, int start, ReadOnlySpan<byte> source) =>
         source.CopyTo(_blocks[block.Value].GetSpan()[start..]);
 
+    public void CopyRunOut(BlockId first, int count, Span<byte> destination) => Run(first, count).CopyTo(destination);
+
+    public void CopyRunIn(BlockId first, int count, ReadOnlySpan<byte> source) => source.CopyTo(Run(first, count));
+
     public void Dispose()
     {
         _own?.Dispose();
         Shared?.Dispose();
+    }
+
+    private Span<byte> Run(BlockId first, int count)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(first.Value + count, BlockCount, nameof(count));
+        return new Span<byte>(Data + ((long)first.Value * Geometry.BlockBytes), checked(count * Geometry.BlockBytes));
     }
 
     /// <summary>Lends one block to code that works on <see cref="Memory{T}"/>; sockets read and write it in place.

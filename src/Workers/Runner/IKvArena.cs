@@ -27,4 +27,19 @@ public interface IKvArena : IDisposable
 
     /// <summary>Copies bytes into the block, from its byte <paramref name="start"/> on.</summary>
     void CopyIn(BlockId block, int start, ReadOnlySpan<byte> source);
+
+    /// <summary>Copies <paramref name="count"/> neighbouring blocks out, side by side; in one copy where that can be.
+    /// </summary>
+    void CopyRunOut(BlockId first, int count, Span<byte> destination)
+    {
+        for (var i = 0; i < count; i++)
+            CopyOut(new BlockId(first.Value + i), destination.Slice(i * Geometry.BlockBytes, Geometry.BlockBytes));
+    }
+
+    /// <summary>Copies what lies side by side into <paramref name="count"/> neighbouring blocks.</summary>
+    void CopyRunIn(BlockId first, int count, ReadOnlySpan<byte> source)
+    {
+        for (var i = 0; i < count; i++)
+            CopyIn(new BlockId(first.Value + i), source.Slice(i * Geometry.BlockBytes, Geometry.BlockBytes));
+    }
 }

@@ -102,6 +102,12 @@ internal sealed class WorkerMetrics : IDisposable
         Observe(WorkerMetric.Bad, tiers => tiers.BadBlocks);
         Observe(WorkerMetric.Lost, tiers => tiers.LostBlocks);
         Observe(WorkerMetric.RecomputeChosen, tiers => tiers.RecomputeChosen);
+        Set.Observe(WorkerMetric.Switches, () => read() is { } tiers
+            ? [new MetricSample(tiers.SwitchesOut, "out"), new MetricSample(tiers.SwitchesIn, "in")]
+            : []);
+        Set.Observe(WorkerMetric.SwitchCopies, () => read() is { } tiers
+            ? [new MetricSample(tiers.SwitchOutCopies, "out"), new MetricSample(tiers.SwitchInCopies, "in")]
+            : []);
     }
 
     private static MetricSample[] BlocksOf(EngineLoad load) =>

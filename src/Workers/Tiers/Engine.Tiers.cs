@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 using Krewe.Abstractions;
 using Krewe.Abstractions.Wire;
 using Krewe.Control.Kv;
@@ -100,15 +101,39 @@ internal sealed partial class Engine
     }
 
     /// <summary>
-    /// Before a preemption that costs less by copying: down with the full blocks, in order. They stay in the prefix
-    /// cache while there is room and come up again as any restored prefix does.
+    /// Before a preemption that costs less by copying: down with the full blocks that have no copy below yet, in few
+    /// large copies. They stay in the prefix cache while there is room and come up again as any restored prefix does.
     /// </summary>
     private void SpillFull(Sequence sequence)
     {
+        List<PrefixHash> hashes = [];
+        List<int> blocks = [];
+        List<float> costs = [];
         foreach (var block in sequence.Blocks.Span[..sequence.InsertedBlocks])
         {
-            var id = new BlockId(block);
-            if (_kv.Cache.HashOf(id) is { } hash) TrySpill(hash, id);
+            if (_kv.Cache.HashOf(new BlockId(block)) is not { } hash
+                || !_unspilled.TryGetValue(hash, out var index)) continue;
+            if (_tiers!.IsSafe(hash))
+            {
+                _unspilled.Remove(hash);
+                continue;
+            }
+
+            hashes.Add(hash);
+            blocks.Add(block);
+            costs.Add(RecomputeSeconds(index));
+        }
+
+        _tierCounters.SwitchesOut++;
+        var isBelow = new bool[hashes.Count];
+        _tierCounters.SwitchOutCopies += (ulong)_tiers!.SpillAll(
+            CollectionsMarshal.AsSpan(hashes), CollectionsMarshal.AsSpan(blocks), CollectionsMarshal.AsSpan(costs),
+            isBelow);
+        for (var i = 0; i < isBelow.Length; i++)
+        {
+            if (!isBelow[i]) continue;
+            _tierCounters.SpilledBlocks++;
+            _unspilled.Remove(hashes[i]);
         }
     }
 
@@ -157,6 +182,10 @@ internal sealed partial class Engine
             BadBlocks = _tierCounters.BadBlocks,
             LostBlocks = _tierCounters.LostBlocks,
             RecomputeChosen = _tierCounters.RecomputeChosen,
+            SwitchesOut = _tierCounters.SwitchesOut,
+            SwitchOutCopies = _tierCounters.SwitchOutCopies,
+            SwitchesIn = _tierCounters.SwitchesIn,
+            SwitchInCopies = _tierCounters.SwitchInCopies,
         };
     }
 
@@ -253,6 +282,8 @@ internal sealed partial class Engine
         var bad = restore.Blocks - restore.GoodBlocks;
         _tierCounters.RestoredBlocks += (ulong)restore.GoodBlocks;
         _tierCounters.BadBlocks += (ulong)bad;
+        _tierCounters.SwitchesIn++;
+        _tierCounters.SwitchInCopies += (ulong)restore.Copies;
         if (bad > 0) LogBadBlocks(_logger, sequence.Key, bad, restore.Blocks);
         else LogRestored(_logger, sequence.Key, restore.Blocks, restore.Duration, restore.Expected);
         return restore;

@@ -87,6 +87,31 @@ internal sealed partial class KvTiers : IAsyncDisposable
         return outcome is PutOutcome.Stored or PutOutcome.AlreadyPresent;
     }
 
+    /// <summary>As <see cref="Spill"/> for a sequence's blocks, in few large copies where they lie side by side.
+    /// </summary>
+    /// <param name="recomputeSeconds">Of each.</param>
+    /// <param name="isBelow">[hashes], written: the block is in a lower tier now.</param>
+    /// <returns>How many copies it took.</returns>
+    public int SpillAll(
+        ReadOnlySpan<PrefixHash> hashes, ReadOnlySpan<int> blocks, ReadOnlySpan<float> recomputeSeconds,
+        Span<bool> isBelow)
+    {
+        var (keys, outcomes) = (new BlockKey[hashes.Length], new PutOutcome[hashes.Length]);
+        for (var i = 0; i < keys.Length; i++) keys[i] = KeyOf(hashes[i]);
+        var copies = _store.SpillAll(
+            keys, blocks, recomputeSeconds, outcomes, (_arena, Blocks: blocks.ToArray()),
+            static (bytes, first, count, from) =>
+                from._arena.CopyRunOut(new BlockId(from.Blocks[first]), count, bytes));
+        for (var i = 0; i < outcomes.Length; i++)
+        {
+            isBelow[i] = outcomes[i] is PutOutcome.Stored or PutOutcome.AlreadyPresent;
+            if (outcomes[i] == PutOutcome.Stored)
+                _events?.Add(new KvChange(KvChangeKind.Stored, KvTier.Host, hashes[i]));
+        }
+
+        return copies;
+    }
+
     /// <summary>The block is about to be lost on the device. False when it is lost for good.</summary>
     public bool SpillEvicted(PrefixHash hash, BlockId block, float recomputeSeconds)
     {

@@ -19,19 +19,15 @@ internal sealed class SequenceRestore : ILayerGate
     /// </summary>
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(10);
 
-    /// <summary>Smaller reads cost the device more than they bring.</summary>
-    private const int ReadBytesMin = 128 << 10;
-
     /// <summary>Blocks under way at once past the host; each keeps a thread waiting.</summary>
     private const int DirectReadsMax = 8;
 
     private readonly IKvArena _arena;
     private readonly BlockId[] _blocks;
     private readonly object _gate = new();
-    private NativeBuffer[] _staging = [];
-
     private readonly TimeProvider _time;
     private readonly long _started;
+    private NativeBuffer[] _staging = [];
     private int _layersThere;
     private bool _isLate;
 
@@ -44,7 +40,8 @@ internal sealed class SequenceRestore : ILayerGate
     {
         (_arena, _blocks, FirstBlock, Expected, _time) = (arena, blocks, firstBlock, expected, time);
         IsInPlace = arena.TryGetMemory(blocks[0], out _);
-        var isStraight = !IsInPlace && sources.All(source => source is HostHold);
+        // All from host memory: a copy for each run of neighbours, and no staging between.
+        var isStraight = sources.All(source => source is HostHold);
         _started = time.GetTimestamp();
         Completion = Task.Run(() => isStraight
             ? RunStraightAsync(sources)
@@ -64,6 +61,9 @@ internal sealed class SequenceRestore : ILayerGate
 
     /// <summary>Leading blocks that are whole; final after <see cref="Completion"/>.</summary>
     public int GoodBlocks { get; private set; }
+
+    /// <summary>Copies and reads that it takes; final after <see cref="Completion"/>.</summary>
+    public int Copies { get; private set; }
 
     /// <summary>Ends when no read touches the blocks any more; never faulted by a bad block.</summary>
     public Task Completion { get; }
@@ -107,7 +107,7 @@ internal sealed class SequenceRestore : ILayerGate
     {
         var geometry = _arena.Geometry;
         if (!IsInPlace) _staging = [.. _blocks.Select(_ => new NativeBuffer(geometry.BlockBytes))];
-        var restore = LayerRestore.Start(sources, geometry.Layers, Destination, LayersPerRead(geometry));
+        var restore = LayerRestore.Start(sources, geometry.Layers, Destination, LayerRestore.LayersPerRead(geometry));
         try
         {
             await using (restore)
@@ -119,7 +119,7 @@ internal sealed class SequenceRestore : ILayerGate
                 }
             }
 
-            GoodBlocks = restore.GoodBlocks;
+            (GoodBlocks, Copies) = (restore.GoodBlocks, restore.Reads);
             for (var i = 0; i < GoodBlocks && !IsInPlace; i++) _arena.CopyIn(_blocks[i], _staging[i].GetSpan());
         }
         finally
@@ -148,6 +148,7 @@ internal sealed class SequenceRestore : ILayerGate
                 async (i, _) => results[i] = await ((ObjectReader)sources[i]).ReadAsync(memories[i]));
             var bad = Array.FindIndex(results, result => !result.IsHit);
             GoodBlocks = bad < 0 ? results.Length : bad;
+            Copies = results.Length;
         }
         catch (IOException error)
         {
@@ -167,11 +168,16 @@ internal sealed class SequenceRestore : ILayerGate
     {
         try
         {
-            for (var i = 0; i < sources.Count; i++)
+            for (var start = 0; start < sources.Count; Copies++)
             {
-                ((HostHold)sources[i]).Lend(
-                    (_arena, Block: _blocks[i]), static (bytes, to) => to._arena.CopyIn(to.Block, bytes));
-                GoodBlocks = i + 1;
+                var end = start + 1;
+                while (end < sources.Count && _blocks[end].Value == _blocks[end - 1].Value + 1
+                    && ((HostHold)sources[end - 1]).IsFollowedBy((HostHold)sources[end]))
+                    end++;
+                ((HostHold)sources[start]).Lend(
+                    end - start, (_arena, Block: _blocks[start], Count: end - start),
+                    static (bytes, to) => to._arena.CopyRunIn(to.Block, to.Count, bytes));
+                GoodBlocks = start = end;
             }
         }
         finally
@@ -206,8 +212,4 @@ internal sealed class SequenceRestore : ILayerGate
         else _arena.TryGetMemory(_blocks[block], out memory);
         return memory.Slice(firstLayer * layerBytes, count * layerBytes);
     }
-
-    /// <summary>Halves at least, where there are two layers: the second half hides behind the first's use.</summary>
-    private static int LayersPerRead(KvGeometry geometry) => Math.Clamp(
-        (ReadBytesMin + geometry.LayerBytes - 1) / geometry.LayerBytes, 1, Math.Max(1, (geometry.Layers + 1) / 2));
 }

@@ -14,6 +14,18 @@ internal sealed class TierCounters
     /// <summary>Blocks that a restore found bad; they were computed again.</summary>
     public ulong BadBlocks { get; set; }
 
+    /// <summary>Preempted sequences whose blocks were copied down.</summary>
+    public ulong SwitchesOut { get; set; }
+
+    /// <summary>Copies that took: one for each run of blocks that lie side by side here and there.</summary>
+    public ulong SwitchOutCopies { get; set; }
+
+    /// <summary>Sequences that got blocks back from a lower tier.</summary>
+    public ulong SwitchesIn { get; set; }
+
+    /// <summary>Copies out of host memory, or reads of the disk, that took.</summary>
+    public ulong SwitchInCopies { get; set; }
+
     /// <summary>Admissions for which computing was estimated to be cheaper than loading.</summary>
     public ulong RecomputeChosen { get; set; }
 }

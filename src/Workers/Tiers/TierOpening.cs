@@ -37,7 +37,9 @@ internal static partial class TierOpening
         HostTier? host = null;
         try
         {
-            host = new HostTier(geometry, Math.Max(options.HostBytes, buffer), time: time);
+            host = new HostTier(
+                geometry, Math.Max(options.HostBytes, buffer), time: time,
+                packed: options.DiskDirectories.Count == 0);
             if (options.DiskDirectories.Count > 0)
             {
                 disk = await SharedDirectory.OpenAsync(

@@ -114,7 +114,10 @@ public sealed class EngineTierTests : IDisposable
         await bench.FinishAsync("low", "high");
         Assert.Equal(FakeRunner.Answer(Prompt(1, 100), 60), bench.Owner.Tokens("low"));
         Assert.Equal(FakeRunner.Answer(Prompt(2, 190), 20), bench.Owner.Tokens("high"));
-        Assert.True(bench.Engine.Load.Tiers!.RestoredBlocks > 0, "what went down did not come up");
+        var tiers = bench.Engine.Load.Tiers!;
+        Assert.True(tiers.RestoredBlocks > 0, "what went down did not come up");
+        Assert.Equal((1ul, 1ul), (tiers.SwitchesOut, tiers.SwitchOutCopies)); // six blocks or more, side by side
+        Assert.InRange(tiers.SwitchInCopies, 1ul, tiers.SwitchesIn * 2);
         bench.AssertAllReturned();
     }
 

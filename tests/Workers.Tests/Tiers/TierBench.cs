@@ -42,7 +42,8 @@ internal sealed class TierBench : IAsyncDisposable
     public static async Task<TierBench> WithHostAsync(int blocks, int hostBlocks, bool hostMemory = true)
     {
         var runner = new FakeRunner(blocks, hostMemory);
-        var store = await TieredStore.CreateAsync(new HostTier(FakeRunner.Geometry, hostBlocks * PageBytes), null);
+        var host = new HostTier(FakeRunner.Geometry, hostBlocks * FakeRunner.Geometry.BlockBytes, packed: true);
+        var store = await TieredStore.CreateAsync(host, null);
         return new TierBench(runner, Wrap(store, runner, checkpoints: false), 512, TimeSpan.FromMilliseconds(1));
     }
 

@@ -123,6 +123,14 @@ internal sealed record TierObject
 
     public required ulong RecomputeChosen { get; init; }
 
+    public required ulong SwitchesOut { get; init; }
+
+    public required ulong SwitchOutCopies { get; init; }
+
+    public required ulong SwitchesIn { get; init; }
+
+    public required ulong SwitchInCopies { get; init; }
+
     public static TierObject? From(Krewe.Abstractions.Wire.TierReport? tiers) => tiers is null
         ? null
         : new TierObject
@@ -136,5 +144,9 @@ internal sealed record TierObject
             BadBlocks = tiers.BadBlocks,
             LostBlocks = tiers.LostBlocks,
             RecomputeChosen = tiers.RecomputeChosen,
+            SwitchesOut = tiers.SwitchesOut,
+            SwitchOutCopies = tiers.SwitchOutCopies,
+            SwitchesIn = tiers.SwitchesIn,
+            SwitchInCopies = tiers.SwitchInCopies,
         };
 }

@@ -56,7 +56,8 @@ public static class GpuCheck
             using var library = TryCublas(gpu, libraries);
             var speed = new GpuSpeed(gpu, plan.Sizes, library);
             foreach (var row in speed.Run()) yield return row;
-            bandwidth = speed.Bandwidth;
+            // Without it steps are measured and not judged.
+            bandwidth = plan.Sizes.Judged ? speed.Bandwidth : 0;
             foreach (var row in new GpuCopies(gpu, plan.Sizes, time, plan.StartHolder).Run()) yield return row;
         }
 
@@ -86,7 +87,7 @@ public static class GpuCheck
     /// <summary>The rows of one shape, or why there are none: too little room on the disk or the GPU.</summary>
     private static List<GpuRow> Random(GpuCheckPlan plan, RandomModel shape, double bandwidth, TimeProvider time)
     {
-        var folder = Path.Combine(plan.ScratchDirectory, $"krewe-gpucheck-{Environment.ProcessId}-{shape.Name}");
+        var scratch = Path.Combine(plan.ScratchDirectory, $"krewe-gpucheck-{Environment.ProcessId}");
         try
         {
             var free = new DriveInfo(plan.ScratchDirectory).AvailableFreeSpace;
@@ -99,6 +100,8 @@ public static class GpuCheck
                 ];
             }
 
+            // The folder's name is the model's.
+            var folder = Path.Combine(scratch, shape.Name);
             shape.Write(folder, plan.Bundled.Directory);
             using var model = ModelFolder.Open(folder);
             return [.. Speed(plan, model, bandwidth, time)];
@@ -109,7 +112,7 @@ public static class GpuCheck
         }
         finally
         {
-            if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
+            if (Directory.Exists(scratch)) Directory.Delete(scratch, recursive: true);
         }
     }
 

@@ -24,7 +24,7 @@ internal sealed unsafe class GpuCopies(
         // Blocks of an 8-billion-parameter Llama, 2 MiB each; of one layer where it is only to be seen to work.
         var geometry = new KvGeometry(
             sizes.Judged ? 32 : 1, 8, gpu.Kernels.Options.HeadDim, 16, gpu.Kernels.Options.KvFormat);
-        using var arena = new CudaKvArena(gpu.Device, gpu.Kernels, geometry, sizes.CopyBytes / 2);
+        using var arena = new CudaKvArena(gpu.Device, gpu.Kernels, geometry, sizes.CopyBytes);
         foreach (var row in HostTier(arena)) yield return row;
         yield return OtherProcess(arena);
     }

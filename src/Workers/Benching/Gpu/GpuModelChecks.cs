@@ -119,9 +119,12 @@ internal sealed class GpuModelChecks(ModelFolder model, CudaOptions options, Tim
         return time.GetElapsedTime(begun).TotalSeconds / (StepsAhead + 1);
     }
 
-    private static GpuRow Step(string name, double seconds, double floor) => new(
-        name, floor > 0 ? seconds <= StepBound * floor : null,
-        $"{seconds * 1000:0.00} ms, {seconds / floor:0.00} x the bytes' time, wanted {StepBound}");
+    /// <param name="floor">Seconds that reading every byte once takes; 0: not known.</param>
+    private static GpuRow Step(string name, double seconds, double floor) => floor > 0
+        ? new GpuRow(
+            name, seconds <= StepBound * floor,
+            $"{seconds * 1000:0.00} ms, {seconds / floor:0.00} x the bytes' time, wanted {StepBound}")
+        : new GpuRow(name, null, $"{seconds * 1000:0.00} ms");
 
     private static GpuRow Invariance(IModelRunner gpu, string name)
     {

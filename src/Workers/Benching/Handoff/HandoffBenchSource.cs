@@ -35,7 +35,10 @@ public static class HandoffBenchSource
                     node.Start(owner, argument, SequencePart.Whole, settings.PromptTokens);
                     await owner.WhenAsync(SequenceEventKind.PrefillFinished, cancellationToken);
                     break;
-                case "raw": RawSockets.Serve(raw, node.Runner.Kv, long.Parse(argument, provider: null)); break;
+                case "raw": RawSockets.Serve(raw, node.Runner.Kv, long.Parse(argument, provider: null), 1); break;
+                case "lanes":
+                    RawSockets.Serve(raw, node.Runner.Kv, long.Parse(argument, provider: null), settings.Connections);
+                    break;
                 default: throw new ArgumentOutOfRangeException(nameof(input), command, "No such command.");
             }
 

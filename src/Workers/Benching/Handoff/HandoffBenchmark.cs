@@ -23,20 +23,28 @@ public sealed class HandoffBenchmark(
         await using var node = HandoffNode.Open(settings, transport, seed: 2, time, logger);
         var ports = await PortsAsync();
         var (handoff, limit, bytes) = (double.PositiveInfinity, double.PositiveInfinity, 0L);
-        var ratios = new List<double>();
+        List<double> ratios = [], laneRatios = [];
+        var lanes = transport == KvTransport.Tcp && settings.Connections > 1;
 
         // One round for the compiler and the page tables.
         for (var round = 0; round <= settings.Repeats; round++)
         {
             cancellationToken.ThrowIfCancellationRequested();
             (var seconds, bytes) = await HandOffAsync(node, ports.Data, cancellationToken);
-            var bound = transport == KvTransport.Tcp ? await CopyRawAsync(node, ports.Raw, bytes) : CopyMemory(bytes);
+            var bound = transport == KvTransport.Tcp
+                ? await CopyRawAsync(node, "raw", ports.Raw, bytes, 1)
+                : CopyMemory(bytes);
+            var laneBound = lanes
+                ? await CopyRawAsync(node, "lanes", ports.Raw, bytes, settings.Connections)
+                : double.NaN;
             if (round == 0) continue;
             (handoff, limit) = (Math.Min(handoff, seconds), Math.Min(limit, bound));
             ratios.Add(bound / seconds);
+            laneRatios.Add(laneBound / seconds);
         }
 
         ratios.Sort();
+        laneRatios.Sort();
         return new TransportFigures
         {
             Transport = Name,
@@ -44,7 +52,10 @@ public sealed class HandoffBenchmark(
             Bytes = bytes,
             BytesPerSecond = bytes / handoff,
             LimitBytesPerSecond = bytes / limit,
+            Connections = transport == KvTransport.Tcp ? settings.Connections : 1,
             MedianRatio = ratios[ratios.Count / 2],
+            RoundRatios = ratios,
+            LanesMedianRatio = lanes ? laneRatios[laneRatios.Count / 2] : null,
         };
     }
 
@@ -95,10 +106,10 @@ public sealed class HandoffBenchmark(
         return (time.GetElapsedTime(begun, ended).TotalSeconds, owner.BytesMoved);
     }
 
-    private async Task<double> CopyRawAsync(HandoffNode node, int port, long bytes)
+    private async Task<double> CopyRawAsync(HandoffNode node, string command, int port, long bytes, int ways)
     {
-        tell($"raw {bytes}");
-        var seconds = RawSockets.Take(port, node.Runner.Kv, bytes, time);
+        tell($"{command} {bytes}");
+        var seconds = RawSockets.Take(port, node.Runner.Kv, bytes, ways, time);
         await DoneAsync();
         return seconds;
     }

@@ -17,11 +17,20 @@ public sealed record TransportFigures
 
     public double Ratio => BytesPerSecond / LimitBytesPerSecond;
 
+    /// <summary>Connections of the handoff's link: on either side it has as many threads. The limit has one.</summary>
+    public required int Connections { get; init; }
+
     /// <summary>
     /// Median over the rounds of one round's ratio: both were measured right after each other, so that other work on
     /// the machine met both.
     /// </summary>
     public required double MedianRatio { get; init; }
+
+    /// <summary>That of each round, ascending.</summary>
+    public required IReadOnlyList<double> RoundRatios { get; init; }
+
+    /// <summary>The median against raw sockets as many as the link has connections; null where it has one.</summary>
+    public required double? LanesMedianRatio { get; init; }
 }
 
 /// <summary>Time to the first token of one prompt with and without a handoff, best of the repeats.</summary>

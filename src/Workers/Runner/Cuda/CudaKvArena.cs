@@ -106,6 +106,12 @@ internal sealed unsafe partial class CudaKvArena : ISliceCopier, IDeviceKvArena
     public void CopyIn(BlockId block, int start, ReadOnlySpan<byte> source) =>
         CopyIn([new BlockSlice(block, start, source.Length)], source);
 
+    public void CopyRunOut(BlockId first, int count, Span<byte> destination) =>
+        CopyOut([new BlockSlice(first, 0, checked(count * Geometry.BlockBytes))], destination);
+
+    public void CopyRunIn(BlockId first, int count, ReadOnlySpan<byte> source) =>
+        CopyIn([new BlockSlice(first, 0, checked(count * Geometry.BlockBytes))], source);
+
     public void CopyOut(ReadOnlySpan<BlockSlice> slices, Span<byte> destination)
     {
         lock (_gate)
