@@ -39,7 +39,7 @@ public sealed record StoreBenchResult(
     string Store, int Objects, int ObjectBytes, IReadOnlyList<StoreFigures> Results, double RebuildSeconds);
 
 /// <summary>Measures the object store beside the disk under it: <c>krewe bench store</c>.</summary>
-public sealed class StoreBench(StoreBenchSizes sizes, TimeProvider time)
+public sealed class StoreBench(StoreBenchSizes sizes, TimeProvider time) : IDisposable
 {
     private static readonly NumericsFingerprint Numerics = new("bench", "none", 1, "none", KvFormat.BF16);
 
@@ -88,9 +88,14 @@ public sealed class StoreBench(StoreBenchSizes sizes, TimeProvider time)
         }
         finally
         {
-            foreach (var buffer in _buffers.Append(_sequence)) ((IDisposable)buffer).Dispose();
             foreach (var directory in directories.Where(Directory.Exists)) Directory.Delete(directory, recursive: true);
         }
+    }
+
+    /// <summary>Gives its memory back; no run may be under way.</summary>
+    public void Dispose()
+    {
+        foreach (var buffer in _buffers.Append(_sequence)) ((IDisposable)buffer).Dispose();
     }
 
     private static SsdStoreOptions Options(StoreBenchSizes sizes)

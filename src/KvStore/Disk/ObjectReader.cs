@@ -52,7 +52,7 @@ public sealed class ObjectReader : IBlockSource
     {
         ObjectDisposedException.ThrowIf(_released, this);
         ArgumentNullException.ThrowIfNull(destination);
-        return _store.ReadDirectAsync(Key, _slot, destination);
+        return Store.ReadDirectAsync(Key, Slot, destination);
     }
 
     /// <summary>Ends the hold. No read may be under way.</summary>

@@ -121,21 +121,8 @@ public sealed partial class SsdObjectStore
     {
         var (file, index) = _segments.Locate(slot);
         var checksums = new uint[Geometry.Layers];
-        var moved = 0;
-        _gate.BeginRead();
-        _meter.Begin();
-        try
-        {
-            await Task.Run(() => destination.Read(file.Path, _segments.Layout.BodyOffset(index), checksums));
-            moved = PayloadBytes;
-            StoreCounters.Add(ref _counters.BytesRead, moved);
-        }
-        finally
-        {
-            _meter.End(moved);
-            _gate.EndRead();
-        }
-
+        await ReadCountedAsync(1, PayloadBytes, () => new ValueTask(Task.Run(
+            () => destination.Read(file.Path, _segments.Layout.BodyOffset(index), checksums))));
         var wrong = _records.LayerChecksums(slot).CommonPrefixLength(checksums);
         return await EndReadAsync(key, slot, wrong < checksums.Length ? wrong : null);
     }
