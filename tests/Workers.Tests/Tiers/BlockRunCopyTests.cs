@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace Krewe.Workers.Tests;
 
 /// <summary>A sequence's blocks leave and return in as many copies as there are runs of neighbours.</summary>
-public sealed class BlockRunCopyTests : IAsyncLifetime
+public sealed class BlockRunCopyTests : IAsyncLifetime, IDisposable
 {
     private static readonly KvGeometry Geometry = new(4, 2, 64, 16, KvFormat.BF16);
 
@@ -18,11 +18,9 @@ public sealed class BlockRunCopyTests : IAsyncLifetime
         await TieredStore.CreateAsync(new HostTier(Geometry, 64L * Geometry.BlockBytes), null), _arena,
         checkpoints: false, hostIsBuffer: false, TimeProvider.System, NullLogger.Instance);
 
-    public async Task DisposeAsync()
-    {
-        await _tiers.DisposeAsync();
-        _arena.Dispose();
-    }
+    public async Task DisposeAsync() => await _tiers.DisposeAsync();
+
+    public void Dispose() => _arena.Dispose();
 
     [Fact]
     public async Task Blocks_side_by_side_leave_and_return_in_one_copy()

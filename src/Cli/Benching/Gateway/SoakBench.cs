@@ -113,7 +113,7 @@ internal sealed class SoakBench(
             CultureInfo.InvariantCulture,
             $"{sample.Minutes,5:0.0} min, {sample.Requests,7} requests: {sample.ResidentMiB:0.0} MiB resident, "
             + $"{sample.HeapMiB:0.0} MiB heap; "
-            + string.Join(", ", sample.Kept.Select(kept => $"{kept.Key} {kept.Value}"))));
+            + $"{string.Join(", ", sample.Kept.Select(kept => $"{kept.Key} {kept.Value}"))}"));
         return sample;
     }
 
