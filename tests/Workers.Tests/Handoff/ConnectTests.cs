@@ -28,6 +28,6 @@ public sealed class ConnectTests
             () => connecting.WaitAsync(TimeSpan.FromSeconds(60)));
 
         foreach (var client in queued) client.Dispose();
-        await Task.WhenAll(waiting).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Task.WhenAll(waiting.Select(task => task.ContinueWith(_ => { }, TaskScheduler.Default)));
     }
 }
