@@ -13,7 +13,7 @@ namespace Krewe.Cuda.Tests.Runner;
 [Collection(EmulatedGpuDefinition.Name)]
 public sealed class CudaRunnerTests : IDisposable
 {
-    // Three blocks; longer contexts are the kernels' tests'.
+    // A few blocks; longer contexts are the kernels' tests'.
     private const string Question = "The code of amber is 4821. What is it?";
 
     private readonly EmulatedRunner _it = new();
