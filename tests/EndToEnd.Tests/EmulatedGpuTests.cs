@@ -42,8 +42,8 @@ public sealed class EmulatedGpuTests
     public async Task The_check_of_a_GPU_takes_blocks_out_of_a_second_process()
     {
         await using var process = KreweProcess.Start(
-            "gpucheck", "--small", "--kv-memory", "4MiB", "--cuda-libraries", EmulatedLibraries.Directory, "--cuda-cache",
-            EmulatedLibraries.CacheDirectory);
+            "gpucheck", "--small", "--kv-memory", "4MiB", "--cuda-libraries", EmulatedLibraries.Directory,
+            "--cuda-cache", EmulatedLibraries.CacheDirectory);
 
         var code = await process.WaitForExitAsync(TimeSpan.FromMinutes(4));
 

@@ -31,7 +31,8 @@ public sealed class BrokenKernelTests : IDisposable
     public void Attention_over_INT8_with_another_tokens_scale_is_caught()
     {
         var options = new KernelOptions(64, KvFormat.BF16, Int8Kv: true);
-        using var broken = Broken("attention_prefill.cu", "attention.cuh", "key_scales + slot,", "key_scales,", options);
+        using var broken = Broken(
+            "attention_prefill.cu", "attention.cuh", "key_scales + slot,", "key_scales,", options);
         var it = new AttentionCase(_gpu, new Random(2), 40, 2, 1, null, 64, 16, KvFormat.Int8);
         var expected = it.Expanded().Prefill(_gpu.Kernels(), 40);
 

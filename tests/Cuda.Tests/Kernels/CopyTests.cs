@@ -52,6 +52,7 @@ public sealed class CopyTests : IDisposable
         var checksums = _gpu.Poisoned<uint>(pieces);
         _gpu.Kernels().Crc32C(_gpu.Stream, _gpu.Upload(memory), pieces, bytes, checksums);
 
-        Assert.Equal(memory.Chunk(bytes).Select(piece => Crc32C.Compute(piece)), _gpu.Download<uint>(checksums, pieces));
+        Assert.Equal(
+            memory.Chunk(bytes).Select(piece => Crc32C.Compute(piece)), _gpu.Download<uint>(checksums, pieces));
     }
 }

@@ -20,7 +20,8 @@ public sealed unsafe class CopyFaultTests : IDisposable
 
     public void Dispose() => _it.Dispose();
 
-    /// <summary>The host queues a prefill's layers long before the GPU comes to them; a peer waits for its own.</summary>
+    /// <summary>The host queues a prefill's layers long before the GPU comes to them; a peer waits for its
+    /// own.</summary>
     [EmulatedTheory]
     [InlineData(true)]
     [InlineData(false)]
@@ -76,7 +77,8 @@ public sealed unsafe class CopyFaultTests : IDisposable
         BlockSlice Whole(int block) => new(new BlockId(block), 0, bytes);
     }
 
-    /// <summary>A peer keeps a mapping for seconds after the last link: memory that it has open is never freed.</summary>
+    /// <summary>A peer keeps a mapping for seconds after the last link: memory that it has open is never
+    /// freed.</summary>
     [EmulatedFact]
     public void A_holder_that_ends_takes_nothing_from_a_worker_that_has_its_memory_open()
     {

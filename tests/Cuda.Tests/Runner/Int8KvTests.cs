@@ -85,8 +85,8 @@ public sealed class Int8KvTests(ITestOutputHelper output) : IDisposable
         }
 
         output.WriteLine(
-            $"{tokens} tokens: {equal} the same greedily; logits {sum / tokens:0.0000} off on average, {farthest:0.000} "
-                + "at most");
+            $"{tokens} tokens: {equal} the same greedily; logits {sum / tokens:0.0000} off on average, "
+                + $"{farthest:0.000} at most");
         Assert.True(equal >= 0.98 * tokens, $"{equal} of {tokens}");
         Assert.InRange(farthest, 0, 1.5);
     }

@@ -8,7 +8,7 @@ using KvGeometry = Krewe.Abstractions.KvGeometry;
 
 namespace Krewe.Workers.Benching.Gpu;
 
-/// <summary>How fast KV blocks leave a GPU and come back: to the host tier, and to another process of the host.</summary>
+/// <summary>How fast KV blocks leave a GPU and come back: to the host tier, and to another process.</summary>
 /// <param name="startHolder">Starts a process that runs <see cref="GpuHolder"/> with so many bytes; null: none can be.
 /// </param>
 internal sealed unsafe class GpuCopies(

@@ -35,7 +35,8 @@ public sealed record RandomModel(
         Directory.CreateDirectory(directory);
         foreach (var file in (string[])["tokenizer.json", "tokenizer_config.json"])
             File.Copy(Path.Combine(tokenizer, file), Path.Combine(directory, file), overwrite: true);
-        File.WriteAllText(Path.Combine(directory, "config.json"), JsonSerializer.Serialize(new Dictionary<string, object>
+        var path = Path.Combine(directory, "config.json");
+        File.WriteAllText(path, JsonSerializer.Serialize(new Dictionary<string, object>
         {
             ["architectures"] = Architectures,
             ["model_type"] = "llama",
