@@ -8,6 +8,9 @@ namespace Krewe.Cli;
 /// </summary>
 internal sealed class Shutdown : IDisposable
 {
+    /// <summary>Whoever started this process is gone: nobody waits for a drain.</summary>
+    private static readonly TimeSpan OrphanGrace = TimeSpan.FromSeconds(5);
+
     private readonly CancellationTokenSource _source = new();
     private readonly PosixSignalRegistration _interrupt;
     private readonly PosixSignalRegistration _terminate;
@@ -16,6 +19,10 @@ internal sealed class Shutdown : IDisposable
     {
         _interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Handle);
         _terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Handle);
+        if (Environment.GetEnvironmentVariable(OwnProgram.BoundVariable) is null) return;
+        // Not for what this process starts: its children's input is something else.
+        Environment.SetEnvironmentVariable(OwnProgram.BoundVariable, null);
+        new Thread(EndWithInput) { IsBackground = true, Name = "standard input" }.Start();
     }
 
     public CancellationToken Token => _source.Token;
@@ -25,6 +32,25 @@ internal sealed class Shutdown : IDisposable
         _interrupt.Dispose();
         _terminate.Dispose();
         _source.Dispose();
+    }
+
+    private void EndWithInput()
+    {
+        using var input = Console.OpenStandardInput();
+        while (input.ReadByte() >= 0) continue;
+        try
+        {
+            _ = _source.CancelAsync();
+        }
+        catch (ObjectDisposedException)
+        {
+            // It is ending.
+            return;
+        }
+
+        using var never = new ManualResetEventSlim();
+        never.Wait(OrphanGrace);
+        Environment.Exit(ExitCode.Failure);
     }
 
     private void Handle(PosixSignalContext context)

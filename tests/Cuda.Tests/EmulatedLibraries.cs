@@ -10,7 +10,8 @@ namespace Krewe.Cuda.Tests;
 /// </summary>
 internal static class EmulatedLibraries
 {
-    private static readonly string[] Names = ["libcuda.so.1", "libnvrtc.so.12", "libcublasLt.so.12", "libnccl.so.2"];
+    private static readonly string[] Names =
+        ["libcuda.so.1", "libnvrtc.so.12", "libcublasLt.so.12", "libnccl.so.2", "libcufile.so.0"];
 
     private static readonly Lazy<(string? Directory, string? Refusal)> Built = new(Build);
 
@@ -41,7 +42,7 @@ internal static class EmulatedLibraries
             Run(directory, "g++", "-std=c++17", "-O3", "-march=native", "-fPIC", "-ffp-contract=off",
                 "-fno-strict-aliasing", "-c", "simt.cpp", "-o", "simt.o");
             Run(directory, "g++", "-std=c++17", "-O1", "-fPIC", "-shared", "-Wall",
-                $"-DEMULATION_SOURCES=\"{directory}\"", "driver.cpp", "nvrtc.cpp", "nccl.cpp", "cublaslt.cpp", "-ldl",
+                $"-DEMULATION_SOURCES=\"{directory}\"", "driver.cpp", "nvrtc.cpp", "nccl.cpp", "cublaslt.cpp", "cufile.cpp", "-ldl",
                 "-o", "building.so");
             File.Move(Path.Combine(directory, "building.so"), library);
             foreach (var name in Names.Where(name => !File.Exists(Path.Combine(directory, name))))

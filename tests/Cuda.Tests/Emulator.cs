@@ -13,6 +13,7 @@ internal sealed unsafe class Emulator
     private readonly delegate* unmanaged<int, int> _live;
     private readonly delegate* unmanaged<int, int, int, int, long, int> _settings;
     private readonly delegate* unmanaged<int, int> _ownHandles;
+    private readonly delegate* unmanaged<int> _files;
 
     public Emulator(CudaLibraries libraries)
     {
@@ -22,6 +23,7 @@ internal sealed unsafe class Emulator
         _fail = (delegate* unmanaged<byte*, int, int, int>)NativeLibrary.GetExport(library, "emulated_fail");
         _live = (delegate* unmanaged<int, int>)NativeLibrary.GetExport(library, "emulated_live");
         _ownHandles = (delegate* unmanaged<int, int>)NativeLibrary.GetExport(library, "emulated_own_handles");
+        _files = (delegate* unmanaged<int>)NativeLibrary.GetExport(library, "emulated_files");
         _settings = (delegate* unmanaged<int, int, int, int, long, int>)
             NativeLibrary.GetExport(library, "emulated_settings");
     }
@@ -44,8 +46,9 @@ internal sealed unsafe class Emulator
     }
 
     /// <summary>What is out: device memory, pinned memory, streams, events, modules, graphs, others' memory, memory
-    /// pinned for others.</summary>
-    public string Live() => $"{_live(0)} {_live(1)} {_live(2)} {_live(3)} {_live(4)} {_live(5)} {_live(6)} {_live(7)}";
+    /// pinned for others, what cuFile knows.</summary>
+    public string Live() =>
+        $"{_live(0)} {_live(1)} {_live(2)} {_live(3)} {_live(4)} {_live(5)} {_live(6)} {_live(7)} {_files()}";
 
     /// <summary>From now on memory handles can be opened in the process that made them, until <see cref="Set"/>.
     /// </summary>

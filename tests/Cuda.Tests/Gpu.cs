@@ -27,9 +27,11 @@ internal sealed unsafe class Gpu : IDisposable
 
     public CudaStream Stream { get; }
 
-    public CudaKernels Kernels(int headDim = 64, KvFormat format = KvFormat.BF16)
+    public CudaKernels Kernels(int headDim = 64, KvFormat format = KvFormat.BF16) =>
+        Kernels(new KernelOptions(headDim, format));
+
+    public CudaKernels Kernels(KernelOptions options)
     {
-        var options = new KernelOptions(headDim, format);
         if (_kernels.TryGetValue(options, out var kernels)) return kernels;
         kernels = new CudaKernels(
             Device, Nvrtc.Load(Libraries), new KernelCache(EmulatedLibraries.CacheDirectory), options);

@@ -28,6 +28,31 @@ public sealed class EmulatedGpuTests
         Assert.Contains("9137", answer);
     }
 
+    [LongEmulatedFact]
+    public async Task With_KV_in_INT8_blocks_go_from_GPU_to_GPU_too()
+    {
+        await using var gpu = await KreweCluster.StartAsync(
+            "--device", "cuda", "--kv-format", "int8", "--cuda-libraries", EmulatedLibraries.Directory, "--cuda-cache",
+            EmulatedLibraries.CacheDirectory, "--kv-memory", "4MiB");
+
+        Assert.Contains("9137", await AskAsync(gpu));
+    }
+
+    [LongEmulatedFact]
+    public async Task The_check_of_a_GPU_takes_blocks_out_of_a_second_process()
+    {
+        await using var process = KreweProcess.Start(
+            "gpucheck", "--small", "--kv-memory", "4MiB", "--cuda-libraries", EmulatedLibraries.Directory, "--cuda-cache",
+            EmulatedLibraries.CacheDirectory);
+
+        var code = await process.WaitForExitAsync(TimeSpan.FromMinutes(4));
+
+        Assert.True(code == 0, $"{process.Output}\n{process.Log}");
+        // A row a line as they come; all of them as a table last.
+        Assert.Contains("ok handoff from another process, CUDA IPC: ", process.Log);
+        Assert.Contains("random-small: decode step of 1, one ahead", process.Output);
+    }
+
     private static async Task<string> AskAsync(KreweCluster cluster)
     {
         var response = await cluster.Http.PostAsJsonAsync(

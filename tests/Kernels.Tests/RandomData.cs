@@ -45,6 +45,8 @@ internal static class RandomData
         {
             KvFormat.F32 => BitConverter.GetBytes(float.NaN),
             KvFormat.F16 => BitConverter.GetBytes(Half.NaN),
+            // Codes are always numbers, scales are not.
+            KvFormat.Int8 => BitConverter.GetBytes(float.NaN),
             _ => BitConverter.GetBytes((ushort)0x7fc0),
         };
         for (var i = 0; i < bytes.Length; i++)

@@ -11,6 +11,19 @@ public enum CudaProducts
     CublasLt,
 }
 
+/// <summary>Whether KV objects are read from disk straight into the GPU (GPUDirect Storage).</summary>
+public enum DirectStorage
+{
+    /// <summary>Where NVIDIA's library and its kernel driver are.</summary>
+    Auto,
+
+    /// <summary>Always; the worker does not start where it cannot be. Without the kernel driver the library copies
+    /// through host memory.</summary>
+    On,
+
+    Off,
+}
+
 /// <summary>How a worker finds and uses NVIDIA GPUs.</summary>
 public sealed record CudaOptions
 {
@@ -25,6 +38,8 @@ public sealed record CudaOptions
 
     /// <summary>Compiled kernels are kept there; null = the user's cache directory.</summary>
     public string? CacheDirectory { get; init; }
+
+    public DirectStorage DirectStorage { get; init; } = DirectStorage.Auto;
 
     /// <summary>Records the launches of decode steps as graphs.</summary>
     public bool Graphs { get; init; } = true;

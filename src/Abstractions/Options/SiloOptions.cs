@@ -64,8 +64,8 @@ public sealed record SiloOptions
     /// <summary>How long running requests may go on after the silo was told to stop.</summary>
     public TimeSpan DrainGrace { get; init; } = TimeSpan.FromSeconds(25);
 
-    /// <summary>How long an ended request's grain stays in memory for readers of its record.</summary>
-    public TimeSpan RecordKeep { get; init; } = TimeSpan.FromMinutes(1);
+    /// <summary>How long an ended request's grain stays in memory; its record is in storage.</summary>
+    public TimeSpan RecordKeep { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>
     /// How long a request that its client may resume runs on without a reader, and how long its answer is kept then.

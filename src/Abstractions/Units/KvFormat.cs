@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace Krewe.Abstractions;
 
 /// <summary>
@@ -9,4 +11,11 @@ public enum KvFormat
     F32,
     F16,
     BF16,
+
+    /// <summary>
+    /// Whole numbers of -127 to 127, and one F32 scale for each token's vector of a head. Lossy, so only where somebody
+    /// asks for it; a vector's bits depend on that vector alone, so it is as exact against itself as the others.
+    /// </summary>
+    [SuppressMessage("Naming", "CA1720", Justification = "The format's usual name; --kv-format int8 is read from it.")]
+    Int8,
 }

@@ -36,6 +36,9 @@ internal sealed class CudaSettings
     private readonly Option<string?> _cache = Setting.Text(
         "--cuda-cache", "DIR", "Folder for compiled kernels. Default: krewe/cuda in the user's cache folder.");
 
+    private readonly UsualOption<DirectStorage> _directStorage = Setting.Choice(
+        "--cuda-direct-storage", "KV objects from disk straight into the GPU.", Usual.DirectStorage);
+
     private readonly Option<bool> _noGraphs = new("--cuda-no-graphs")
     {
         Description = "Launch each kernel of a decode step alone.",
@@ -43,7 +46,8 @@ internal sealed class CudaSettings
 
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[_libraries, _devices, _products, _cache, _noGraphs]) command.Add(option);
+        foreach (var option in (Option[])[_libraries, _devices, _products, _cache, _directStorage, _noGraphs])
+            command.Add(option);
     }
 
     public CudaOptions Read(ParseResult result) => new()
@@ -52,6 +56,7 @@ internal sealed class CudaSettings
         Devices = result.GetValue(_devices) is { Length: > 0 } devices ? devices : Usual.Devices,
         Products = _products.Read(result),
         CacheDirectory = result.GetValue(_cache),
+        DirectStorage = _directStorage.Read(result),
         Graphs = !result.GetValue(_noGraphs),
     };
 
@@ -63,6 +68,8 @@ internal sealed class CudaSettings
         if (!options.Devices.SequenceEqual(Usual.Devices))
             arguments.AddRange(["--cuda-devices", string.Join(',', options.Devices)]);
         if (options.CacheDirectory is { } folder) arguments.AddRange(["--cuda-cache", folder]);
+        if (options.DirectStorage != Usual.DirectStorage)
+            arguments.AddRange(["--cuda-direct-storage", Setting.Name(options.DirectStorage)]);
         if (!options.Graphs) arguments.Add("--cuda-no-graphs");
         return arguments;
     }

@@ -31,7 +31,8 @@ internal sealed class SiloSettings(int usualLinkPort)
         "--drain", "How long running requests may go on after Ctrl-C or SIGTERM.", TimeSpan.FromSeconds(25));
 
     private readonly UsualOption<TimeSpan> _recordKeep = Setting.Seconds(
-        "--record-keep", "How long an ended request's record stays in memory.", TimeSpan.FromMinutes(1));
+        "--record-keep", "How long an ended request's grain stays in memory; its record is in storage.",
+        TimeSpan.FromSeconds(5));
 
     private readonly UsualOption<TimeSpan> _resumeWindow = Setting.Seconds(
         "--resume-window", "How long a resumable request runs without a client, and its answer is kept.",

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Reflection;
 
 namespace Krewe.Cli;
 
@@ -40,38 +39,31 @@ internal sealed class BenchCluster : IAsyncDisposable
     public static async Task<BenchCluster> StartAsync(
         IEnumerable<string> arguments, Terminal terminal, CancellationToken cancellationToken)
     {
-        var start = new ProcessStartInfo
+        var process = Process.Start(OwnProgram.Bound(["serve", "--port", "0", .. arguments]))!;
+        try
         {
-            FileName = Environment.ProcessPath!,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            UseShellExecute = false,
-        };
-        if (Path.GetFileNameWithoutExtension(start.FileName) == "dotnet")
-            start.ArgumentList.Add(Assembly.GetExecutingAssembly().Location);
-
-        foreach (var argument in (string[])["serve", "--port", "0", .. arguments])
-            start.ArgumentList.Add(argument);
-        var process = Process.Start(start)!;
-        process.ErrorDataReceived += (_, line) => terminal.Say(line.Data ?? "");
-        process.BeginErrorReadLine();
-        while (await process.StandardOutput.ReadLineAsync(cancellationToken) is { } line)
+            process.ErrorDataReceived += (_, line) => terminal.Say(line.Data ?? "");
+            process.BeginErrorReadLine();
+            while (await process.StandardOutput.ReadLineAsync(cancellationToken) is { } line)
+            {
+                if (!line.StartsWith("Krewe is ready at ", StringComparison.Ordinal)) continue;
+                var address = line["Krewe is ready at ".Length..].Split(' ')[0];
+                return new BenchCluster(process, new Uri(address[..address.IndexOf("v1", StringComparison.Ordinal)]));
+            }
+        }
+        catch
         {
-            if (!line.StartsWith("Krewe is ready at ", StringComparison.Ordinal)) continue;
-            var address = line["Krewe is ready at ".Length..].Split(' ')[0];
-            return new BenchCluster(process, new Uri(address[..address.IndexOf("v1", StringComparison.Ordinal)]));
+            await MockCluster.EndAsync(process);
+            throw;
         }
 
-        process.Kill(entireProcessTree: true);
-        process.Dispose();
+        await MockCluster.EndAsync(process);
         throw new InvalidOperationException("The benchmark's cluster did not come up; see its lines above.");
     }
 
     public async ValueTask DisposeAsync()
     {
         Http.Dispose();
-        _process.Kill(entireProcessTree: true);
-        await _process.WaitForExitAsync();
-        _process.Dispose();
+        await MockCluster.EndAsync(_process);
     }
 }

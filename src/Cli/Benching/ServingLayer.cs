@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Net.Http.Json;
-using System.Reflection;
 using System.Text.Json;
 using Krewe.Abstractions;
 using Krewe.Models;
@@ -70,13 +69,6 @@ internal sealed class ServingLayer : IAsyncDisposable
 
     private static ProcessStartInfo Describe(ModelFolder model, BenchSizes sizes)
     {
-        var start = new ProcessStartInfo(Environment.ProcessPath!)
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        if (Path.GetFileNameWithoutExtension(start.FileName) == "dotnet")
-            start.ArgumentList.Add(Assembly.GetExecutingAssembly().Location);
         List<string> arguments =
         [
             "serve", "--model", model.Directory, "--port", "0", "--mixed", "1", "--no-prefix-cache",
@@ -85,8 +77,7 @@ internal sealed class ServingLayer : IAsyncDisposable
             "--kv-memory", Text(Math.Max(1 << 20, sizes.KvBytes(model.Config, BlockTokens))),
         ];
         if (sizes.KvFormat is { } format) arguments.AddRange(["--kv-format", Setting.Name(format)]);
-        foreach (var argument in arguments) start.ArgumentList.Add(argument);
-        return start;
+        return OwnProgram.Bound(arguments);
     }
 
     private async Task<Uri> WaitUntilReadyAsync(CancellationToken cancellationToken)

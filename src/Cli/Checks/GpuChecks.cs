@@ -26,6 +26,7 @@ internal static class GpuChecks
         results.Add(Compiler(libraries));
         results.Add(Optional(libraries, CudaLibrary.Blas));
         results.Add(Optional(libraries, CudaLibrary.Collectives));
+        results.Add(Files(libraries));
         return results;
     }
 
@@ -73,6 +74,14 @@ internal static class GpuChecks
             return new CheckResult(
                 CudaLibrary.Compiler.Name, CheckLevel.Warn, error.Message, "Without it --device cuda cannot start.");
         }
+    }
+
+    private static CheckResult Files(CudaLibraries libraries)
+    {
+        if (libraries.TryLoad(CudaLibrary.Files, out var path) is null) return Optional(libraries, CudaLibrary.Files);
+        return new CheckResult(CudaLibrary.Files.Name, CheckLevel.Ok, CuFile.HasKernelDriver
+            ? $"{path}, with the kernel driver nvidia-fs: KV objects go from disk straight into the GPU"
+            : $"{path}, but no kernel driver nvidia-fs: KV objects go through host memory");
     }
 
     private static CheckResult Optional(CudaLibraries libraries, CudaLibrary library) =>

@@ -42,9 +42,10 @@ internal sealed class BenchGatewayCommand : Command
     {
         foreach (var line in (string[])
         [
-            Text($"{report.Rate:0} requests/s: first token P50 {report.AddedP50:0.00}, P95 {report.AddedP95:0.00}, "),
-            Text($"  P99 {report.AddedP99:0.00} ms after sending; of a bare web server P50 {report.EchoP50:0.00}, "),
-            Text($"  P95 {report.EchoP95:0.00}, P99 {report.EchoP99:0.00} ms"),
+            Text($"{report.Rate:0} requests/s: first token P50 {report.FirstP50:0.00}, P95 {report.FirstP95:0.00}, "),
+            Text($"  P99 {report.FirstP99:0.00} ms after sending; of a bare web server P50 {report.EchoP50:0.00}, "),
+            Text($"  P95 {report.EchoP95:0.00}, P99 {report.EchoP99:0.00} ms; added P50 {report.AddedP50:0.00}, "),
+            Text($"  P95 {report.AddedP95:0.00} ms"),
         ])
             terminal.Out.WriteLine(line);
         if (report.Streams == 0) return;

@@ -13,18 +13,23 @@ internal sealed class BenchSoakCommand : Command
 
     private readonly UsualOption<int> _rate = Setting.Count("--rate", "Requests a second.", 20, 1, 10_000);
     private readonly UsualOption<int> _minutes = Setting.Count("--minutes", "How long.", 60, 1, 100_000);
+    private readonly Option<bool> _leak = new("--leak")
+    {
+        Description = "The control: the silo forgets no ended request, which must be found.",
+    };
+
     private readonly Option<bool> _json = new("--json") { Description = "Print one JSON object instead of text." };
 
     public BenchSoakCommand(Terminal terminal)
         : base("soak", "The gateway's memory under hours of small requests, before a worker that computes nothing.")
     {
-        foreach (var option in (Option[])[_model, _rate, _minutes, _json]) Add(option);
+        foreach (var option in (Option[])[_model, _rate, _minutes, _leak, _json]) Add(option);
         SetAction(async (result, cancellationToken) =>
         {
             using var model = ModelFolder.Open(result.GetValue(_model) ?? BundledModel.Find(), openWeights: false);
             var report = await new SoakBench(
-                model, _rate.Read(result), TimeSpan.FromMinutes(_minutes.Read(result)), terminal,
-                TimeProvider.System).RunAsync(cancellationToken);
+                model, _rate.Read(result), TimeSpan.FromMinutes(_minutes.Read(result)), result.GetValue(_leak),
+                terminal, TimeProvider.System).RunAsync(cancellationToken);
             if (result.GetValue(_json))
                 terminal.Out.WriteLine(JsonSerializer.Serialize(report, LoadJson.Default.SoakReport));
             else
@@ -39,10 +44,17 @@ internal sealed class BenchSoakCommand : Command
         terminal.Out.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
             $"{report.Requests} requests in {last.Minutes:0.0} min, {report.Failed} not as they must be"));
+        var (verdict, found) = (report.Verdict, report.Verdict.IsFlat switch
+        {
+            true => "flat",
+            false => "NOT FLAT",
+            null => $"too short to tell: {SoakVerdict.SettleMinutes:0} minutes fill caches",
+        });
         terminal.Out.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"resident {first.ResidentMiB:0} to {last.ResidentMiB:0} MiB, {report.ResidentMiBPerHour:+0.0;-0.0} MiB "
-            + $"an hour after the first quarter; heap {first.HeapMiB:0} to {last.HeapMiB:0} MiB, "
-            + $"{report.HeapMiBPerHour:+0.0;-0.0} MiB an hour"));
+            $"resident {first.ResidentMiB:0} to {last.ResidentMiB:0} MiB; after {SoakVerdict.SettleMinutes:0} minutes "
+            + $"{verdict.LowMiB:0} to {verdict.HighMiB:0} (band {SoakVerdict.BandMax:P0} of the mean), least of the "
+            + $"second half less that of the first {verdict.GrowthMiB:+0.0;-0.0} (limit {SoakVerdict.GrowthMax:P0}): "
+            + $"{found}"));
     }
 }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Diagnostics;
 using Krewe.Abstractions;
 using Krewe.Kernels.Cuda;
 using Krewe.Models;
@@ -24,6 +25,17 @@ internal sealed class GpuCheckCommand : Command
         Description = "Small sizes: to see that the check itself works. The figures say nothing.",
     };
 
+    private readonly Option<string?> _scratch = Setting.Text(
+        "--scratch", "DIR", "Where models of random weights are made, 1 B and 8 B; 18 GB. Default: the system's.");
+
+    private readonly Option<bool> _noRandom = new("--no-random")
+    {
+        Description = "Measure no models of random weights.",
+    };
+
+    private readonly Option<long?> _hold = Setting.OptionalBytes(
+        "--hold", "Used by the check itself: offer so much GPU memory to another process.");
+
     private readonly UsualOption<long> _kvMemory = Setting.Bytes(
         "--kv-memory", "KV memory of the measured models.", 16L << 30);
 
@@ -34,24 +46,51 @@ internal sealed class GpuCheckCommand : Command
         : base("gpucheck", "Check an NVIDIA GPU: kernels, exactness beside the CPU, speed.")
     {
         _terminal = terminal;
-        foreach (var option in (Option[])[_model, _measure, _small, _kvMemory]) Add(option);
+        _hold.Hidden = true;
+        foreach (var option in (Option[])[_model, _measure, _small, _noRandom, _scratch, _kvMemory, _hold])
+            Add(option);
         _cuda.AddTo(this);
         SetAction(Run);
     }
 
     private int Run(ParseResult result)
     {
-        using var model = ModelFolder.Open(result.GetValue(_model) ?? BundledModel.Find());
-        var measured = Array.ConvertAll(result.GetValue(_measure) ?? [], folder => ModelFolder.Open(folder));
+        var options = _cuda.Read(result);
         try
         {
-            return Print(GpuCheck.Run(
-                model, measured, _cuda.Read(result), result.GetValue(_small) ? GpuSizes.Small : GpuSizes.Full,
-                _kvMemory.Read(result), TimeProvider.System));
+            if (result.GetValue(_hold) is not { } bytes) return Check(result, options);
+            GpuHolder.Run(options, bytes, Console.In, Console.Out);
+            return ExitCode.Success;
         }
         catch (CudaException missing)
         {
             throw new KreweException(ErrorCode.DeviceUnavailable, missing.Message, innerException: missing);
+        }
+    }
+
+    private int Check(ParseResult result, CudaOptions options)
+    {
+        using var model = ModelFolder.Open(result.GetValue(_model) ?? BundledModel.Find());
+        var measured = Array.ConvertAll(result.GetValue(_measure) ?? [], folder => ModelFolder.Open(folder));
+        var small = result.GetValue(_small);
+        try
+        {
+            return Print(GpuCheck.Run(
+                new GpuCheckPlan
+                {
+                    Bundled = model,
+                    Measured = measured,
+                    Shapes = result.GetValue(_noRandom)
+                        ? []
+                        : small ? [RandomModel.Small] : [RandomModel.OneBillion, RandomModel.EightBillion],
+                    ScratchDirectory = result.GetValue(_scratch) ?? Path.GetTempPath(),
+                    Options = options,
+                    Sizes = small ? GpuSizes.Small : GpuSizes.Full,
+                    KvMemoryBytes = _kvMemory.Read(result),
+                    StartHolder = held => Process.Start(OwnProgram.With(
+                        ["gpucheck", "--hold", $"{held}", .. CudaSettings.ToArguments(options)]))!,
+                },
+                TimeProvider.System));
         }
         finally
         {

@@ -157,6 +157,11 @@ public static class SiloMetric
         "krewe_grain_activations", Gauge, "Grains in memory by class, cluster-wide on Orleans.")
     { Labels = ["grain"] };
 
+    public static MetricInfo Kept { get; } = new(
+        "krewe_kept_items", Gauge,
+        "What the silo keeps in memory beyond a request's life, and what it counts of those that run; each is bounded.")
+    { Labels = ["what"] };
+
     public static MetricInfo GrainCalls { get; } = new(
         "krewe_grain_calls_total", Counter, "Calls that this silo's grains have answered: ok, error.")
     { Labels = ["grain", "outcome"] };
@@ -177,7 +182,7 @@ public static class SiloMetric
         Build, Requests, GoodRequests, SloMissed, Refusals, Successes, Inside, Queued, Duration, Ttft, Itl, Tpot,
         QueueTime, PrefillTime, HandoffTime, DecodeTime, RequestPrompt, RequestOutput, PromptTokens, OutputTokens,
         CachedTokens, StreamTokens, FailedAttempts, Migrations, MigrationTime, MovedBytes, Workers, WorkersLost,
-        PoolRunning, PoolWaiting, PoolWaitingTokens, PoolKvUsage, Decisions, GrainActivations, GrainCalls,
-        GrainCallTime, Responses, Draining, .. ProcessMetric.All,
+        PoolRunning, PoolWaiting, PoolWaitingTokens, PoolKvUsage, Decisions, GrainActivations, Kept,
+        GrainCalls, GrainCallTime, Responses, Draining, .. ProcessMetric.All,
     ];
 }

@@ -126,10 +126,12 @@ public sealed partial class PrefixIndex
     }
 
     /// <summary>The holder no longer has the block in that tier. A block that is not known is no error.</summary>
-    public void Remove(int holder, PrefixHash hash, KvTier tier)
+    public void Remove(int holder, PrefixHash hash, KvTier tier) => Remove(holder, KeyOf(hash), tier);
+
+    /// <inheritdoc cref="Remove(int, PrefixHash, KvTier)"/>
+    internal void Remove(int holder, ulong key, KvTier tier)
     {
         BeginUpdate(holder);
-        var key = KeyOf(hash);
         var shard = ShardOf(key);
         ref var value = ref shard.FindForUpdate(key);
         if (Unsafe.IsNullRef(ref value) || !_sets.Remove(ref value, holder, BitOf(tier))) return;
@@ -148,8 +150,8 @@ public sealed partial class PrefixIndex
         return (_sets.Tiers(ShardOf(key).Find(key), holder) & BitOf(tier)) != 0;
     }
 
-    /// <summary>Zero marks an empty table entry.</summary>
-    private static ulong KeyOf(PrefixHash hash) => Math.Max(1, (ulong)hash.Value);
+    /// <summary>What the index knows a block by. Zero marks an empty table entry.</summary>
+    internal static ulong KeyOf(PrefixHash hash) => Math.Max(1, (ulong)hash.Value);
 
     private BlockTableShard ShardOf(ulong key) => _shards[key >> (64 - ShardBits)];
 

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Krewe.Abstractions;
 using Krewe.Control.Kv;
 using Krewe.Control.Routing;
@@ -8,18 +9,24 @@ namespace Krewe.Control.Prefixes;
 /// What a router believes the workers to have, because it sent it there: an index without reports, in which the oldest
 /// routed blocks are forgotten first.
 /// </summary>
+/// <remarks>Bytes a block: 12 to know when to forget it, all of them taken at the first one, and some 15 of the index.
+/// </remarks>
 public sealed class RoutedPrefixes
 {
     private const int NoHolder = -1;
 
     private readonly PrefixIndex _index = new();
     private readonly List<int> _holders = [];
-    private readonly List<(int Slot, int Holder, PrefixHash Hash)> _routed = [];
     private readonly int _blocksMax;
+    private Entry[] _routed = [];
+    private int _count;
     private int _oldest;
 
     /// <param name="blocksMax">Routed blocks that are remembered.</param>
     public RoutedPrefixes(int blocksMax = 1 << 20) => _blocksMax = blocksMax;
+
+    /// <summary>Routed blocks that are remembered now.</summary>
+    public int Count => _count;
 
     public void Routed(int slot, ReadOnlySpan<PrefixHash> hashes)
     {
@@ -30,7 +37,7 @@ public sealed class RoutedPrefixes
         for (var i = hashes.Length - 1; i >= 0; i--)
         {
             if (_index.Holds(holder, hashes[i], KvTier.Device)) continue;
-            Remember((slot, holder, hashes[i]));
+            Remember(new Entry(PrefixIndex.KeyOf(hashes[i]), (ushort)slot, (ushort)holder));
             _index.Add(holder, hashes[i], KvTier.Device);
         }
     }
@@ -45,17 +52,23 @@ public sealed class RoutedPrefixes
         _holders[slot] = NoHolder;
     }
 
-    private void Remember((int Slot, int Holder, PrefixHash Hash) routed)
+    private void Remember(Entry routed)
     {
-        if (_routed.Count < _blocksMax)
+        if (_routed.Length == 0) _routed = new Entry[_blocksMax];
+        if (_count < _blocksMax)
         {
-            _routed.Add(routed);
+            _routed[_count++] = routed;
             return;
         }
 
         var old = _routed[_oldest];
-        if (_holders[old.Slot] == old.Holder) _index.Remove(old.Holder, old.Hash, KvTier.Device);
+        if (_holders[old.Slot] == old.Holder) _index.Remove(old.Holder, old.Key, KvTier.Device);
         _routed[_oldest] = routed;
         _oldest = (_oldest + 1) % _blocksMax;
     }
+
+    /// <summary>A block by its key in the index, and where it was sent: slots and holders are fewer than 8,192.
+    /// </summary>
+    [StructLayout(LayoutKind.Sequential, Pack = 4)]
+    private readonly record struct Entry(ulong Key, ushort Slot, ushort Holder);
 }

@@ -15,6 +15,8 @@ namespace Krewe.Control.Steps;
 /// <item>Outliers (a collector's pause, a busy neighbour) count by Huber's weight; their scale is tracked and can grow
 /// but by steps, so that a lasting change is learnt all the same.</item>
 /// <item>θ ≥ 0 by coordinate descent on the quadratic form, begun at the last θ.</item>
+/// <item>A process's first steps are cold: they wait for the compiler and for memory's first touch. An early step that
+/// takes a third of what was expected says so, and all that was learnt before it is dropped.</item>
 /// </list>
 /// </remarks>
 public sealed class StepTimeModel
@@ -34,6 +36,9 @@ public sealed class StepTimeModel
 
     /// <summary>Before this many observations none is an outlier: the model may be off.</summary>
     private const int TrustedAfter = 8;
+
+    /// <summary>Of the expected time: an early step that is faster says that those before it were cold.</summary>
+    private const double WarmShare = 1.0 / 3;
 
     private const int SweepsMax = 8;
     private const double SweepTolerance = 1e-9;
@@ -63,10 +68,9 @@ public sealed class StepTimeModel
             if (!(values[i] > 0) || !double.IsFinite(values[i]))
                 throw new ArgumentException($"Coefficient {i} is {values[i]}; it must be positive.", nameof(start));
             _start[i] = values[i];
-            _factors[i] = 1;
-            _pull[i] = _information[(i * Features) + i] = StartInformation;
         }
 
+        Begin(scale: 1);
         Coefficients = start;
     }
 
@@ -79,6 +83,9 @@ public sealed class StepTimeModel
     /// <summary>Steps learnt from.</summary>
     public long Observations { get; private set; }
 
+    /// <summary>Enough was seen to tell what a prompt of another length takes.</summary>
+    public bool IsTrusted => Observations > TrustedAfter;
+
     /// <summary>
     /// Learns from one step. A time that no clock can have measured (zero, negative, not a number) is ignored.
     /// </summary>
@@ -87,7 +94,8 @@ public sealed class StepTimeModel
         if (!(milliseconds > 0) || !double.IsFinite(milliseconds) || work.Rows <= 0) return;
         milliseconds = Math.Clamp(milliseconds, LeastMs, MostMs);
         var predicted = Coefficients.Milliseconds(work);
-        if (Observations++ == 0) SetScale(milliseconds / predicted);
+        if (Observations++ == 0 || (Observations <= TrustedAfter && milliseconds < WarmShare * predicted))
+            Begin(milliseconds / AtStart(work));
         else Learn(work, milliseconds, WeightOf(predicted, milliseconds));
         Coefficients = new StepTimeCoefficients
         {
@@ -99,10 +107,21 @@ public sealed class StepTimeModel
         };
     }
 
-    private void SetScale(double scale)
+    /// <summary>Nothing is known but the scale of the start's coefficients.</summary>
+    private void Begin(double scale)
     {
-        for (var i = 0; i < Features; i++) _start[i] *= scale;
+        Array.Clear(_information);
+        for (var i = 0; i < Features; i++)
+        {
+            _start[i] *= scale;
+            _factors[i] = 1;
+            _pull[i] = _information[(i * Features) + i] = StartInformation;
+        }
     }
+
+    /// <summary>The step's time by the start's coefficients.</summary>
+    private double AtStart(in StepWork work) => _start[0] + (_start[1] * work.Rows)
+        + (_start[2] * work.DecodeSequences) + (_start[3] * work.DecodeContextTokens) + (_start[4] * work.PrefillPairs);
 
     private double WeightOf(double predicted, double milliseconds)
     {

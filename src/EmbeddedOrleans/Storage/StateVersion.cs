@@ -12,9 +12,12 @@ internal static class StateVersion
         json is null ? null : Convert.ToHexStringLower(SHA256.HashData(json).AsSpan(0, DigestBytes));
 
     /// <exception cref="InconsistentStateException">The stored version is not the one the writer read.</exception>
-    public static void ThrowIfOther(StateKey key, byte[]? stored, string? expected)
+    public static void ThrowIfOther(StateKey key, byte[]? stored, string? expected) =>
+        ThrowIfOther(key, Of(stored), expected);
+
+    /// <inheritdoc cref="ThrowIfOther(StateKey, byte[], string)"/>
+    public static void ThrowIfOther(StateKey key, string? actual, string? expected)
     {
-        var actual = Of(stored);
         if (actual != expected)
             throw new InconsistentStateException(
                 $"The {key} has version {actual ?? "none"}, not {expected ?? "none"}: read it again before writing.",

@@ -7,9 +7,13 @@ public sealed record GrainOptions
     public string SiloId { get; init; } = "silo-0";
 
     /// <summary>
-    /// How long the grain of an ended request stays in memory for late reports and readers of its record.
+    /// How long the grain of an ended request stays in memory for late reports; its record is in storage. Short, so
+    /// that a collection finds it dead before it is moved among what lives long.
     /// </summary>
-    public TimeSpan RecordKeep { get; init; } = TimeSpan.FromMinutes(1);
+    public TimeSpan RecordKeep { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>The same of a request that its client may resume: its grain knows which silo has the answer.</summary>
+    public TimeSpan AnswerKeep { get; init; } = TimeSpan.FromMinutes(1);
 
     /// <summary>Records of ended requests that one silo keeps in storage; beyond it the oldest is deleted.</summary>
     public int RecordsMax { get; init; } = 10_000;

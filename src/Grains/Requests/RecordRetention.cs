@@ -9,6 +9,14 @@ internal sealed class RecordRetention(GrainOptions options) : IRecordRetention
     private readonly Lock _lock = new();
     private readonly Queue<string> _kept = new();
 
+    public int Count
+    {
+        get
+        {
+            lock (_lock) return _kept.Count;
+        }
+    }
+
     public string? Keep(string requestId)
     {
         lock (_lock)

@@ -32,6 +32,9 @@ internal sealed partial class RequestGrain
     private int _saves;
     private bool _storageIsAway;
 
+    /// <summary>How long this grain stays in memory when its request has ended.</summary>
+    private TimeSpan Keep => _spec is { Answer: not null } ? options.AnswerKeep : options.RecordKeep;
+
     /// <summary>Sets clock and watch to what the new state waits for.</summary>
     private void FollowPhase(bool ended)
     {
@@ -40,7 +43,7 @@ internal sealed partial class RequestGrain
         if (_state.DueAt is { } due)
             SetClock(due - time.GetUtcNow());
         else if (ended)
-            SetClock(options.RecordKeep);
+            SetClock(Keep);
 
         if (_state.Phase == RequestPhase.WaitingForWorker)
         {
@@ -77,7 +80,7 @@ internal sealed partial class RequestGrain
             return ApplyAsync(new ClockTicked(time.GetUtcNow()));
         // A storage that is away is waited for here: a deactivation has not the time.
         if (_storageIsAway)
-            SetClock(options.RecordKeep);
+            SetClock(Keep);
         else
             DeactivateOnIdle();
         return Task.CompletedTask;
@@ -130,6 +133,8 @@ internal sealed partial class RequestGrain
     {
         // A later write says all that this one would: of two that wait for a storage the older one gives way.
         var turn = ++_saves;
+        // A turn of its own: whoever started or reported has its answer first.
+        await Task.Yield();
         await before;
         var begun = time.GetTimestamp();
         for (var pause = SavePauseFirst; !await TrySaveAsync(isFirst: pause == SavePauseFirst);)

@@ -20,4 +20,8 @@ public sealed class CudaException : Exception
     public string? Call { get; }
 
     public int Status { get; }
+
+    /// <summary>A fault of a kernel or of the GPU's memory, after which nothing of the context is of use: uncorrectable
+    /// ECC error, illegal address, a launch that timed out, assert, and the kinds of 714 to 719.</summary>
+    public bool IsContextLost => Status is 214 or 700 or 702 or 710 or (>= 714 and <= 719);
 }

@@ -23,6 +23,12 @@ public sealed record CudaLibrary(string Name, string Purpose, IReadOnlyList<stri
 
     public static CudaLibrary Collectives { get; } = new(
         "NCCL", "more than one GPU for a worker; the package libnccl2, or the wheel nvidia-nccl", ["libnccl.so.2"]);
+
+    public static CudaLibrary Files { get; } = new(
+        "cuFile",
+        "KV objects from disk straight into the GPU; the package libcufile0 or the wheel nvidia-cufile, and the kernel "
+            + "driver nvidia-fs",
+        ["libcufile.so.0"]);
 }
 
 /// <summary>

@@ -25,10 +25,7 @@ public static unsafe class ReferenceAttention
         {
             var plane = Plane(first + i, blockTable, arena, geometry, layer, out var slot);
             for (var dim = 0; dim < query.Length; dim++)
-            {
-                var index = (((long)kvHead * geometry.HeadDim + dim) * geometry.BlockTokens) + slot;
-                scores[i] += query[dim] * KvNumber.Read(plane, index, geometry.Format);
-            }
+                scores[i] += query[dim] * KvPlane.Read(plane, geometry, isValue: false, kvHead, slot, dim);
         }
 
         var maximum = scores.Max();
@@ -39,10 +36,7 @@ public static unsafe class ReferenceAttention
             var weight = Math.Exp(scores[i] - maximum) / sum;
             var plane = Plane(first + i, blockTable, arena, geometry, layer, out var slot) + geometry.PlaneBytes;
             for (var dim = 0; dim < output.Length; dim++)
-            {
-                var index = (((long)kvHead * geometry.BlockTokens + slot) * geometry.HeadDim) + dim;
-                output[dim] += weight * KvNumber.Read(plane, index, geometry.Format);
-            }
+                output[dim] += weight * KvPlane.Read(plane, geometry, isValue: true, kvHead, slot, dim);
         }
     }
 

@@ -13,13 +13,11 @@ public static unsafe class ReferenceKvWriter
         var plane = block + ((long)layer * geometry.LayerBytes);
         for (var head = 0; head < geometry.KvHeads; head++)
         {
-            for (var dim = 0; dim < geometry.HeadDim; dim++)
-            {
-                var i = ((long)head * geometry.HeadDim) + dim;
-                KvNumber.Write(plane, (i * geometry.BlockTokens) + slot, keys[i], geometry.Format);
-                var j = ((((long)head * geometry.BlockTokens) + slot) * geometry.HeadDim) + dim;
-                KvNumber.Write(plane + geometry.PlaneBytes, j, values[i], geometry.Format);
-            }
+            var first = head * geometry.HeadDim;
+            var key = new ReadOnlySpan<float>(keys + first, geometry.HeadDim);
+            var value = new ReadOnlySpan<float>(values + first, geometry.HeadDim);
+            KvPlane.Write(plane, geometry, isValue: false, head, slot, key);
+            KvPlane.Write(plane + geometry.PlaneBytes, geometry, isValue: true, head, slot, value);
         }
     }
 }

@@ -4,10 +4,19 @@ using Microsoft.Win32.SafeHandles;
 namespace Krewe.KvStore.Devices;
 
 /// <summary>Opens files past the page cache, which .NET's own open cannot, and reserves their room.</summary>
-internal static class DirectFile
+public static class DirectFile
 {
+    /// <summary>Opens a file for reading, past the page cache where the file system lets it.</summary>
+    /// <exception cref="IOException">It cannot be opened.</exception>
+    public static SafeFileHandle OpenForReading(string path)
+    {
+        var flags = NativeMethods.CloseOnExec;
+        var descriptor = NativeMethods.Open(path, flags | NativeMethods.Direct, 0);
+        return descriptor < 0 ? File.OpenHandle(path) : new SafeFileHandle(descriptor, ownsHandle: true);
+    }
+
     /// <summary>Why direct I/O cannot be had in the directory; null when it can.</summary>
-    public static string? RefusalIn(string directory)
+    internal static string? RefusalIn(string directory)
     {
         if (!OperatingSystem.IsLinux()) return "direct I/O is for Linux only";
         var path = Path.Combine(directory, $"direct-io-probe-{Environment.ProcessId}");
@@ -21,7 +30,7 @@ internal static class DirectFile
     /// Opens or creates the file for reading and writing, at least <paramref name="lengthBytes"/> long.
     /// </summary>
     /// <exception cref="BlockIoException">The file system refused.</exception>
-    public static SafeFileHandle Open(string path, long lengthBytes, bool direct)
+    internal static SafeFileHandle Open(string path, long lengthBytes, bool direct)
     {
         var handle = TryOpen(path, direct, out var error);
         if (handle is null) throw BlockIoErrors.FromErrno(error, $"'{path}' cannot be opened");

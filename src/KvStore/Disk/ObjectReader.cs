@@ -46,6 +46,15 @@ public sealed class ObjectReader : IBlockSource
         return Store.ReadLayersAsync(Key, Slot, firstLayer, destination, cancellationToken);
     }
 
+    /// <summary>Reads the whole block past the host and verifies it.</summary>
+    /// <exception cref="IOException">It cannot be read this way; another may do.</exception>
+    public ValueTask<ReadResult> ReadAsync(IDirectMemory destination)
+    {
+        ObjectDisposedException.ThrowIf(_released, this);
+        ArgumentNullException.ThrowIfNull(destination);
+        return Store.ReadDirectAsync(Key, Slot, destination);
+    }
+
     /// <summary>Ends the hold. No read may be under way.</summary>
     public void Dispose()
     {

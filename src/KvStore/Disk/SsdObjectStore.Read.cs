@@ -112,8 +112,24 @@ public sealed partial class SsdObjectStore
             return new ReadResult(ReadOutcome.Failed, ReadFailure(key, slot, failure));
         }
 
-        if (FirstWrongLayer(slot, firstLayer, destination.Span) is not { } wrong)
-            return new ReadResult(ReadOutcome.Hit);
+        return await EndReadAsync(key, slot, FirstWrongLayer(slot, firstLayer, destination.Span));
+    }
+
+    /// <summary>Reads and verifies a held slot past the host.</summary>
+    /// <exception cref="IOException">It cannot be read this way.</exception>
+    internal async ValueTask<ReadResult> ReadDirectAsync(BlockKey key, int slot, IDirectMemory destination)
+    {
+        var (file, index) = _segments.Locate(slot);
+        var checksums = new uint[Geometry.Layers];
+        await ReadCountedAsync(1, PayloadBytes, () => new ValueTask(Task.Run(
+            () => destination.Read(file.Path, _segments.Layout.BodyOffset(index), checksums))));
+        var wrong = _records.LayerChecksums(slot).CommonPrefixLength(checksums);
+        return await EndReadAsync(key, slot, wrong < checksums.Length ? wrong : null);
+    }
+
+    private async ValueTask<ReadResult> EndReadAsync(BlockKey key, int slot, int? wrongLayer)
+    {
+        if (wrongLayer is not { } wrong) return new ReadResult(ReadOutcome.Hit);
         await DropCorruptAsync(key, slot);
         return new ReadResult(ReadOutcome.Corrupt, Corruption(key, slot, $"layer {wrong} fails its checksum"));
     }

@@ -1,5 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
 using System.IO.Pipelines;
-using System.Threading.Channels;
 using Krewe.Abstractions;
 using Krewe.Control.Links;
 using Wire = Krewe.Abstractions.Wire;
@@ -10,6 +10,11 @@ namespace Krewe.Silo.Links;
 /// The silo's end of one control link: frames in and out, heartbeats, silence. Invariant: ends once, and the first
 /// reason stands. Nobody waits for a slow worker: what does not fit its send queue ends the link.
 /// </summary>
+/// <remarks>
+/// Whoever sends writes to the socket himself, unless another does: a thread that had to wake up for it would make a
+/// prompt wait longer than the whole of routing does. A worker that does not read makes nobody wait: what the socket
+/// does not take at once is finished by the thread that it tells.
+/// </remarks>
 internal sealed class LinkConnection : IAsyncDisposable
 {
     /// <summary>Messages waiting for one worker. Beyond it the worker does not read: it has hung.</summary>
@@ -27,9 +32,16 @@ internal sealed class LinkConnection : IAsyncDisposable
     private readonly TimeProvider _time;
     // Never disposed of: it holds no timer, and a late Close() must not meet a disposed source.
     private readonly CancellationTokenSource _closed = new();
-    private readonly Task _writes;
-    private readonly Channel<Wire.SiloMessage> _outbox = Channel.CreateBounded<Wire.SiloMessage>(
-        new BoundedChannelOptions(SendQueueMessagesMax) { SingleReader = true });
+    private readonly Lock _sendGate = new();
+    private readonly Queue<Wire.SiloMessage> _outbox = [];
+
+    /// <summary>Somebody empties the outbox; nobody else touches the writer.</summary>
+    private bool _isWriting;
+
+    private bool _takesNoMore;
+
+    /// <summary>Completed when nobody writes any more; null while nobody waits for it.</summary>
+    private TaskCompletionSource? _idle;
 
     private LinkEnd? _end;
     private int _silentBeats;
@@ -43,16 +55,33 @@ internal sealed class LinkConnection : IAsyncDisposable
         _writer = PipeWriter.Create(_stream, new StreamPipeWriterOptions(leaveOpen: true));
         _options = options;
         _time = time;
-        _writes = WriteAsync();
     }
 
-    /// <summary>Queues a message; false when the link is over, or is by that.</summary>
+    /// <summary>Sends a message or queues it; false when the link is over, or is by that.</summary>
     public bool TrySend(Wire.SiloMessage message)
     {
-        if (_outbox.Writer.TryWrite(message)) return true;
-        Close(new LinkEnd(
-            ErrorCode.WorkerStalled, $"{SendQueueMessagesMax} messages wait for a worker that does not read"));
-        return false;
+        bool isFull;
+        lock (_sendGate)
+        {
+            if (_takesNoMore) return false;
+            isFull = _takesNoMore = _outbox.Count == SendQueueMessagesMax;
+            if (!isFull)
+            {
+                _outbox.Enqueue(message);
+                if (_isWriting) return true;
+                _isWriting = true;
+            }
+        }
+
+        if (isFull)
+        {
+            Close(new LinkEnd(
+                ErrorCode.WorkerStalled, $"{SendQueueMessagesMax} messages wait for a worker that does not read"));
+            return false;
+        }
+
+        _ = WriteAsync();
+        return true;
     }
 
     /// <summary>The next message; null when the worker closed the link.</summary>
@@ -111,7 +140,7 @@ internal sealed class LinkConnection : IAsyncDisposable
     public void Close(LinkEnd end)
     {
         if (Interlocked.CompareExchange(ref _end, end, null) is not null) return;
-        _outbox.Writer.TryComplete();
+        lock (_sendGate) _takesNoMore = true;
         // Elsewhere: whoever waits for it may go on right here, inside a lock of the caller.
         _ = _closed.CancelAsync();
     }
@@ -119,36 +148,82 @@ internal sealed class LinkConnection : IAsyncDisposable
     /// <summary>Sends what is queued, at most for as long as a link may be silent, then ends the link.</summary>
     public async Task FlushAndCloseAsync(LinkEnd end)
     {
-        _outbox.Writer.TryComplete();
-        await Task.WhenAny(_writes, Task.Delay(_options.LinkSilenceLimit, _time, _closed.Token));
+        lock (_sendGate) _takesNoMore = true;
+        await Task.WhenAny(WhenIdleAsync(), Task.Delay(_options.LinkSilenceLimit, _time, _closed.Token));
         Close(end);
     }
 
     public async ValueTask DisposeAsync()
     {
         Close(new LinkEnd(ErrorCode.WorkerLost, "the silo closed the link"));
-        await _writes;
+        await WhenIdleAsync();
         await _stream.DisposeAsync();
     }
 
+    private Task WhenIdleAsync()
+    {
+        lock (_sendGate)
+        {
+            if (!_isWriting) return Task.CompletedTask;
+            _idle ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            return _idle.Task;
+        }
+    }
+
+    /// <summary>Empties the outbox. The caller has taken the turn; it is given back at the end.</summary>
     private async Task WriteAsync()
     {
+        var rests = false;
         try
         {
-            while (await _outbox.Reader.WaitToReadAsync(_closed.Token))
+            do
             {
-                while (_writer.UnflushedBytes < FlushBytes && _outbox.Reader.TryRead(out var message))
+                while (_writer.UnflushedBytes < FlushBytes && TryTake(out var message))
                     FrameCodec.Write(_writer, message);
-                await _writer.FlushAsync(_closed.Token);
+                // Not on the sender's scheduler: a grain's turn does not wait for a worker's socket.
+                await _writer.FlushAsync(_closed.Token).ConfigureAwait(false);
             }
+            while (!TryRest());
+            rests = true;
         }
-        catch (OperationCanceledException) when (_closed.IsCancellationRequested)
+        catch (Exception e) when (e is IOException or FrameException or ObjectDisposedException
+            or OperationCanceledException)
         {
-            // The link is over.
-        }
-        catch (Exception e) when (e is IOException or FrameException or ObjectDisposedException)
-        {
+            // Cancelled: it is over, and its reason is known.
             Close(new LinkEnd(ErrorCode.WorkerLost, e.Message));
+        }
+        finally
+        {
+            // Whatever happened, who disposes of the link does not wait for ever.
+            if (!rests) Rest();
+        }
+    }
+
+    private bool TryTake([NotNullWhen(true)] out Wire.SiloMessage? message)
+    {
+        lock (_sendGate) return _outbox.TryDequeue(out message);
+    }
+
+    /// <summary>Gives the turn back, unless there is more to write.</summary>
+    private bool TryRest()
+    {
+        lock (_sendGate)
+        {
+            if (_outbox.Count > 0) return false;
+            _isWriting = false;
+            _idle?.TrySetResult();
+            return true;
+        }
+    }
+
+    /// <summary>Gives the turn back for good.</summary>
+    private void Rest()
+    {
+        lock (_sendGate)
+        {
+            _outbox.Clear();
+            _isWriting = false;
+            _idle?.TrySetResult();
         }
     }
 

@@ -53,7 +53,8 @@ internal static class WireConvert
             PrefixSalt = spec.PrefixSalt,
             Traceparent = spec.TraceParent ?? "",
         };
-        start.PromptTokens.AddRange(spec.PromptTokens.Select(token => (uint)token));
+        start.PromptTokens.Capacity = spec.PromptTokens.Length;
+        foreach (var token in spec.PromptTokens) start.PromptTokens.Add((uint)token);
         start.OutputTokens.AddRange(outputTokens.Select(token => (uint)token));
         start.StopTokens.AddRange(spec.StopTokens.Select(token => (uint)token));
         return start;

@@ -74,7 +74,14 @@ internal sealed class WorkerLink
             // Taken in before it is sent: its first event may come back at once.
             _attempts.Add(attempt.Key, attempt);
             Count(attempt, +1);
-            if (_connection.TrySend(new Wire.SiloMessage { Start = start })) return true;
+        }
+
+        // Outside of the lock: a long prompt takes a while to write.
+        if (_connection.TrySend(new Wire.SiloMessage { Start = start })) return true;
+        lock (_gate)
+        {
+            // The link's end may have told its loss already; it must not be told twice.
+            if (!_attempts.ContainsKey(attempt.Key)) return true;
             Remove(attempt);
             return false;
         }

@@ -76,6 +76,15 @@ internal sealed class RecentRequests
         }
     }
 
+    /// <summary>Running and ended ones.</summary>
+    public int Count
+    {
+        get
+        {
+            lock (_gate) return _running.Count + _ended.Count;
+        }
+    }
+
     public void Begin(RecentRequest entry)
     {
         lock (_gate) _running.AddLast(entry);

@@ -57,12 +57,13 @@ internal sealed class RequestWatch : IDisposable
     public void Dispose()
     {
         var now = _time.GetUtcNow();
-        _entry.End(_ending, now);
-        _recent.End(_entry);
         _metrics.Requests.Of(_entry.Kind.ToString().ToLowerInvariant(), _ending.Outcome).Add();
         if (_ending is { Outcome: RequestEnding.Refused, Code: { } code }) _metrics.Refusals.Of(code).Add();
         if (_ending.Outcome == RequestEnding.FinishedOutcome) CountFinished(now);
         EndSpan();
+        // Last: whoever sees it ended sees it counted.
+        _entry.End(_ending, now);
+        _recent.End(_entry);
         _entry.Forget();
     }
 

@@ -3,6 +3,7 @@ using Krewe.Control.Cluster;
 using Krewe.Control.Metrics;
 using Krewe.Grains;
 using Krewe.Silo.Gateway.Admission;
+using Krewe.Silo.Gateway.Answers;
 using Krewe.Silo.Links;
 using Krewe.Silo.Streams;
 
@@ -11,7 +12,8 @@ namespace Krewe.Silo.Telemetry;
 /// <summary>Registers what is read at a look: the silo's view, its door, its counters, its process.</summary>
 internal sealed class SiloGauges(
     SiloMetrics metrics, ClusterView view, Door door, StreamCounters tokens, RecentRequests recent,
-    DecisionLog decisions, GrainCensus census)
+    DecisionLog decisions, GrainCensus census, RequestStreams streams, KeptAnswers answers, PrefixDirectory prefixes,
+    IRecordRetention records)
 {
     /// <summary>To be called once, before the gateway opens.</summary>
     public void Register()
@@ -38,6 +40,12 @@ internal sealed class SiloGauges(
             decisions.Counts.Select(pair => new MetricSample(pair.Value, pair.Key)));
         set.Observe(SiloMetric.GrainActivations, () =>
             census.Activations.Select(pair => new MetricSample(pair.Value, pair.Key)));
+        set.Observe(SiloMetric.Kept, () =>
+        [
+            new(records.Count, "records"), new(answers.Count, "answers"), new(streams.Count, "streams"),
+            new(view.Links.Sum(link => link.AttemptCount), "attempts"), new(prefixes.ToldBlocks, "told_blocks"),
+            new(prefixes.RoutedBlocks, "routed_blocks"), new(recent.Count, "recent_requests"),
+        ]);
         set.Observe(ProcessMetric.Cpu, () => Environment.CpuUsage.TotalTime.TotalSeconds);
         set.Observe(ProcessMetric.Memory, () => Environment.WorkingSet);
         set.Observe(ProcessMetric.HeapSize, () => GC.GetGCMemoryInfo().HeapSizeBytes);

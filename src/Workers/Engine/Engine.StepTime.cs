@@ -17,10 +17,13 @@ internal sealed partial class Engine
         if (_snapshot.StepTime is { } costs) _kv.ShowCosts(costs);
     }
 
-    /// <summary>What prefill has to compute of a new sequence, in milliseconds; 0 while nothing is known.</summary>
+    /// <summary>
+    /// What prefill has to compute of a new sequence, in milliseconds; 0 while too little is known: all that comes
+    /// within this time passes it, so that a long prompt behind a cold first step could wait for half a minute.
+    /// </summary>
     private long ExpectedPrefillMs(Sequence sequence)
     {
-        if (sequence.Pulls || _stepTime.Observations == 0) return 0;
+        if (sequence.Pulls || !_stepTime.IsTrusted) return 0;
         var hit = _kv.Peek(sequence).Blocks * _kv.BlockTokens;
         return (long)_stepTime.Coefficients.PrefillMs(hit, sequence.KnownTokens - hit, _settings.StepBudgetTokens);
     }

@@ -17,8 +17,7 @@ public readonly record struct DeviceChoice(WorkerDevice Device, string? Reason)
         if (options.Device != WorkerDevice.Auto) return new DeviceChoice(options.Device, null);
         try
         {
-            var format = ModelRunners.CudaFormat(options.KvFormat, model.WeightType);
-            if (new KernelOptions(model.HeadDim, format).Refusal() is { } refusal)
+            if (ModelRunners.CudaKernelsFor(model, options.KvFormat).Refusal() is { } refusal)
                 return new DeviceChoice(WorkerDevice.Cpu, refusal);
             var libraries = CudaModelRunner.LibrariesOf(options.Cuda);
             var driver = CudaDriver.Load(libraries);

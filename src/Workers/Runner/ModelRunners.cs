@@ -1,5 +1,6 @@
 using Krewe.Abstractions;
 using Krewe.Kernels;
+using Krewe.Kernels.Cuda;
 using Krewe.Models;
 
 namespace Krewe.Workers;
@@ -30,9 +31,16 @@ public static partial class ModelRunners
         if (blockTokens < 16 || blockTokens % 16 != 0)
             throw new KreweException(
                 ErrorCode.InvalidOptions, $"BlockTokens is {blockTokens}; it must be a positive multiple of 16.");
+        if (kvFormat == KvFormat.Int8 && device is not (WorkerDevice.Cuda or WorkerDevice.Reference))
+        {
+            throw new KreweException(
+                ErrorCode.InvalidOptions, "--kv-format int8 is for NVIDIA GPUs (--device cuda); the CPU's kernels have "
+                    + "F32, F16 and BF16. Choose one of these, or leave --kv-format out.");
+        }
+
         var config = model.Config;
         var format = device == WorkerDevice.Cuda
-            ? CudaFormat(kvFormat, config.WeightType)
+            ? CudaKernelsFor(config, kvFormat).KvFormat
             : kvFormat ?? KvFormatOf(config.WeightType);
         var geometry = new KvGeometry(config.Layers, config.KvHeads, config.HeadDim, blockTokens, format);
         return device switch
@@ -83,9 +91,15 @@ public static partial class ModelRunners
                     + "-p:WithTorchSharp=true.");
     }
 
-    /// <summary>What a GPU computes in: BF16 where the checkpoint is F32.</summary>
-    internal static KvFormat CudaFormat(KvFormat? asked, DType weights) =>
-        asked ?? (weights == DType.F32 ? KvFormat.BF16 : KvFormatOf(weights));
+    /// <summary>What a GPU computes in: the KV format that is asked for, else the checkpoint's, and BF16 where that is
+    /// F32. With KV in INT8 all the rest is as if nothing had been asked for.</summary>
+    internal static KernelOptions CudaKernelsFor(ModelConfig config, KvFormat? kvFormat)
+    {
+        var usual = config.WeightType == DType.F32 ? KvFormat.BF16 : KvFormatOf(config.WeightType);
+        return kvFormat == KvFormat.Int8
+            ? new KernelOptions(config.HeadDim, usual, Int8Kv: true)
+            : new KernelOptions(config.HeadDim, kvFormat ?? usual);
+    }
 
     internal static RotaryFrequencies Rotary(ModelConfig config)
     {

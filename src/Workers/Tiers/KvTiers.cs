@@ -152,7 +152,7 @@ internal sealed partial class KvTiers : IAsyncDisposable
         var targets = new BlockId[sources.Count];
         for (var i = 0; i < targets.Length; i++) targets[i] = new BlockId(blocks[i]);
         var restore = new SequenceRestore(_arena, sources, targets, firstBlock, expected, _time);
-        Track(restore.Completion);
+        Track(restore);
         return restore;
     }
 
@@ -220,12 +220,13 @@ internal sealed partial class KvTiers : IAsyncDisposable
         foreach (var key in disk.Keys) disk.Stored(key, 0);
     }
 
-    private void Track(Task restore)
+    private void Track(SequenceRestore restore)
     {
-        lock (_gate) _restores.Add(restore);
-        _ = restore.ContinueWith(
+        lock (_gate) _restores.Add(restore.Completion);
+        _ = restore.Completion.ContinueWith(
             ended =>
             {
+                if (restore.DirectFailure is { } reason) LogNotDirect(_logger, reason);
                 lock (_gate) _restores.Remove(ended);
             },
             TaskScheduler.Default);
@@ -254,6 +255,9 @@ internal sealed partial class KvTiers : IAsyncDisposable
     [LoggerMessage(LogLevel.Warning,
         "{Bytes} bytes of the host tier cannot be pinned; copies to and from them take a detour: {Reason}")]
     private static partial void LogNotPinned(ILogger logger, long bytes, string reason);
+
+    [LoggerMessage(LogLevel.Warning, "KV objects come from disk by way of host memory from now on: {Reason}")]
+    private static partial void LogNotDirect(ILogger logger, string reason);
 
     [LoggerMessage(LogLevel.Warning, "A KV block was not spilled to disk (said once in 10 s): {Reason}")]
     private static partial void LogWriteFailed(ILogger logger, string reason);

@@ -1,5 +1,6 @@
 using Krewe.Abstractions;
 using Krewe.KvStore;
+using Krewe.KvStore.Disk;
 using Krewe.KvStore.Host;
 using Krewe.KvStore.Memory;
 
@@ -18,15 +19,15 @@ internal sealed class SequenceRestore : ILayerGate
     /// </summary>
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(10);
 
+    /// <summary>Blocks under way at once past the host; each keeps a thread waiting.</summary>
+    private const int DirectReadsMax = 8;
+
     private readonly IKvArena _arena;
     private readonly BlockId[] _blocks;
     private readonly object _gate = new();
-    private readonly NativeBuffer[] _staging;
-
-    /// <summary>All from host memory: a copy for each run of neighbours, and no staging between.</summary>
-    private readonly bool _isStraight;
     private readonly TimeProvider _time;
     private readonly long _started;
+    private NativeBuffer[] _staging = [];
     private int _layersThere;
     private bool _isLate;
 
@@ -39,10 +40,12 @@ internal sealed class SequenceRestore : ILayerGate
     {
         (_arena, _blocks, FirstBlock, Expected, _time) = (arena, blocks, firstBlock, expected, time);
         IsInPlace = arena.TryGetMemory(blocks[0], out _);
-        _isStraight = sources.All(source => source is HostHold);
-        _staging = IsInPlace || _isStraight ? [] : [.. blocks.Select(_ => new NativeBuffer(arena.Geometry.BlockBytes))];
+        // All from host memory: a copy for each run of neighbours, and no staging between.
+        var isStraight = sources.All(source => source is HostHold);
         _started = time.GetTimestamp();
-        Completion = Task.Run(() => _isStraight ? RunStraightAsync(sources) : RunAsync(sources));
+        Completion = Task.Run(() => isStraight
+            ? RunStraightAsync(sources)
+            : DirectMemories(sources) is { } memories ? RunDirectAsync(sources, memories) : RunAsync(sources));
     }
 
     public int FirstBlock { get; }
@@ -64,6 +67,9 @@ internal sealed class SequenceRestore : ILayerGate
 
     /// <summary>Ends when no read touches the blocks any more; never faulted by a bad block.</summary>
     public Task Completion { get; }
+
+    /// <summary>Why blocks that could have come past the host did not; null as a rule.</summary>
+    public string? DirectFailure { get; private set; }
 
     /// <summary>From start to end; set when it has ended.</summary>
     public TimeSpan Duration { get; private set; }
@@ -100,6 +106,7 @@ internal sealed class SequenceRestore : ILayerGate
     private async Task RunAsync(IReadOnlyList<IBlockSource> sources)
     {
         var geometry = _arena.Geometry;
+        if (!IsInPlace) _staging = [.. _blocks.Select(_ => new NativeBuffer(geometry.BlockBytes))];
         var restore = LayerRestore.Start(sources, geometry.Layers, Destination, LayerRestore.LayersPerRead(geometry));
         try
         {
@@ -123,6 +130,40 @@ internal sealed class SequenceRestore : ILayerGate
         }
     }
 
+    /// <summary>Blocks of the own disk that the device can fetch itself; null where one is not, or it cannot.</summary>
+    private IDirectMemory[]? DirectMemories(IReadOnlyList<IBlockSource> sources)
+    {
+        if (_arena is not IDirectKvArena arena || !sources.All(source => source is ObjectReader)) return null;
+        var memories = _blocks.Select(arena.DirectMemoryOf).OfType<IDirectMemory>().ToArray();
+        return memories.Length == _blocks.Length ? memories : null;
+    }
+
+    private async Task RunDirectAsync(IReadOnlyList<IBlockSource> sources, IDirectMemory[] memories)
+    {
+        try
+        {
+            var results = new ReadResult[sources.Count];
+            await Parallel.ForEachAsync(
+                Enumerable.Range(0, results.Length), new ParallelOptions { MaxDegreeOfParallelism = DirectReadsMax },
+                async (i, _) => results[i] = await ((ObjectReader)sources[i]).ReadAsync(memories[i]));
+            var bad = Array.FindIndex(results, result => !result.IsHit);
+            GoodBlocks = bad < 0 ? results.Length : bad;
+            Copies = results.Length;
+        }
+        catch (IOException error)
+        {
+            // The objects may be as good as ever: once more, by way of the host.
+            DirectFailure = error.Message;
+            ((IDirectKvArena)_arena).GiveUpDirect();
+        }
+        finally
+        {
+            if (DirectFailure is null) End(sources);
+        }
+
+        if (DirectFailure is not null) await RunAsync(sources);
+    }
+
     private Task RunStraightAsync(IReadOnlyList<IBlockSource> sources)
     {
         try
@@ -141,12 +182,17 @@ internal sealed class SequenceRestore : ILayerGate
         }
         finally
         {
-            foreach (var source in sources) source.Dispose();
-            Duration = _time.GetElapsedTime(_started);
-            Announce(_arena.Geometry.Layers);
+            End(sources);
         }
 
         return Task.CompletedTask;
+    }
+
+    private void End(IReadOnlyList<IBlockSource> sources)
+    {
+        foreach (var source in sources) source.Dispose();
+        Duration = _time.GetElapsedTime(_started);
+        Announce(_arena.Geometry.Layers);
     }
 
     private void Announce(int layers)

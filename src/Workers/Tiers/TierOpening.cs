@@ -46,6 +46,7 @@ internal static partial class TierOpening
                     StoreOptions(options, runner, modelFingerprint),
                     new BlockDeviceOptions { QueueDepth = options.DiskQueueDepth }, time);
                 LogDisk(logger, disk.Store.Description, disk.Store.Statistics.Objects, disk.Neighbours.Objects);
+                if (runner is CudaModelRunner gpu) LogDirect(logger, gpu.OpenDirect() ?? "no host memory between");
                 foreach (var path in disk.Reclaimed) LogReclaimed(logger, path);
             }
 
@@ -74,6 +75,9 @@ internal static partial class TierOpening
     [LoggerMessage(LogLevel.Information,
         "KV objects on disk: {Store}; {Own} objects found, {Neighbours} more of other workers.")]
     private static partial void LogDisk(ILogger logger, string store, int own, int neighbours);
+
+    [LoggerMessage(LogLevel.Information, "KV objects from disk to the GPU, by GPUDirect Storage: {How}.")]
+    private static partial void LogDirect(ILogger logger, string how);
 
     [LoggerMessage(LogLevel.Warning, "The disk was too full: '{Path}', KV of a model that does not run, was deleted.")]
     private static partial void LogReclaimed(ILogger logger, string path);

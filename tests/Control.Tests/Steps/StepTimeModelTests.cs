@@ -36,6 +36,19 @@ public sealed class StepTimeModelTests
     }
 
     [Fact]
+    public void What_a_cold_first_step_taught_is_dropped()
+    {
+        var model = new StepTimeModel();
+        var probe = default(StepWork).WithPrefill(0, 8);
+        model.Observe(probe, 100 * Machine.Milliseconds(probe));
+        for (var i = 0; i < 12; i++) model.Observe(probe, Machine.Milliseconds(probe));
+
+        // A thousand times as long as anything that was seen: the start's ratios must do, but at the right scale.
+        var ratio = model.Coefficients.PrefillMs(0, 8000, 512) / Machine.PrefillMs(0, 8000, 512);
+        Assert.InRange(ratio, 0.2, 2);
+    }
+
+    [Fact]
     public void Pauses_of_the_machine_do_not_spoil_the_estimate()
     {
         var model = new StepTimeModel();

@@ -29,7 +29,10 @@ public sealed class NvrtcTests
     private static void Compile(int architecture)
     {
         var compiler = Nvrtc.Load(NvrtcFactAttribute.Libraries);
-        foreach (var options in new[] { new KernelOptions(128, KvFormat.BF16), new KernelOptions(64, KvFormat.F16) })
+        foreach (var options in new KernelOptions[]
+        {
+            new(128, KvFormat.BF16), new(64, KvFormat.F16), new(128, KvFormat.BF16, Int8Kv: true),
+        })
         {
             var image = compiler.Compile(KernelSources.All, $"sm_{architecture}", options.ToCompiler());
             // Machine code in an ELF file.

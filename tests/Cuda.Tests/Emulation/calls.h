@@ -1,10 +1,14 @@
 // What the emulated libraries share.
 #pragma once
+#include <stddef.h>
+
 #include <functional>
 
 // Records a call; what it fails with, where a test wants that.
 int emulated_call(const char* call);
 // Queues work on an emulated stream.
 int emulated_push(void* stream, std::function<int()> run);
+// Whether all of it is in one live allocation.
+bool emulated_inside(const void* at, size_t bytes);
 // Waits for another thread without keeping it out of the driver.
 void emulated_outside(const std::function<void()>& wait);

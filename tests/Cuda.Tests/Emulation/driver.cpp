@@ -35,7 +35,7 @@ struct Graph { std::vector<Operation> operations; };
 struct Stream { std::deque<Operation> queue; Graph* capture = 0; int device = 0; };
 struct Module { void* library; };
 struct Function { Launcher launch; int argument_bytes; std::string name; int shared_bytes = 48 * 1024; };
-struct Allocation { size_t bytes; int device; bool host; int file = -1; bool imported = false; };
+struct Allocation { size_t bytes; int device; bool host; int file = -1; bool imported = false; bool exported = false; };
 struct Buried { void* memory; size_t mapped; };
 struct IpcHandle { int process; int file; uint64_t bytes; char rest[48]; };
 
@@ -49,6 +49,7 @@ struct Hold
 };
 
 std::map<uintptr_t, Allocation> allocations;
+std::map<int, int> retained;
 std::set<Stream*> streams;
 std::set<Event*> events;
 std::set<void*> modules, graphs, registered;
@@ -217,9 +218,26 @@ EXPORT cuDevicePrimaryCtxRetain(void** context, int device)
 {
     ENTER("cuDevicePrimaryCtxRetain");
     *context = (void*)(uintptr_t)(device + 1);
+    retained[device]++;
     return Success;
 }
-EXPORT cuDevicePrimaryCtxRelease_v2(int) { ENTER("cuDevicePrimaryCtxRelease_v2"); return Success; }
+EXPORT cuDevicePrimaryCtxRelease_v2(int device)
+{
+    Hold all;
+    retained[device]--;
+    ENTER("cuDevicePrimaryCtxRelease_v2");
+    // The last one takes the context's memory along; what was exported stays for whoever has it open.
+    if (retained[device] > 0) return Success;
+    for (auto next = allocations.begin(); next != allocations.end();)
+    {
+        auto each = next++;
+        if (!each->second.exported || each->second.device != device) continue;
+        if (each->second.file >= 0) close(each->second.file);
+        munmap((char*)each->first - 256, (each->second.bytes + 767) / 256 * 256);
+        allocations.erase(each);
+    }
+    return Success;
+}
 EXPORT cuCtxSetCurrent(void* context) { current_device = (int)(uintptr_t)context - 1; return Success; }
 EXPORT cuMemGetInfo_v2(size_t* free, size_t* total)
 {
@@ -239,6 +257,9 @@ EXPORT cuMemAlloc_v2(void** pointer, size_t bytes)
 EXPORT cuMemFree_v2(void* pointer)
 {
     ENTER("cuMemFree_v2");
+    // Undefined while another process may have it open: here, refused.
+    auto found = allocations.find((uintptr_t)pointer);
+    if (found != allocations.end() && found->second.exported) return InvalidValue;
     // As the driver does, wait for all work; then a free cannot come before the last use, but the record shows it.
     // Of this GPU alone: another's may be in the middle of a meeting of ranks.
     for (Stream* stream : streams)
@@ -261,6 +282,7 @@ EXPORT cuIpcGetMemHandle(IpcHandle* handle, void* pointer)
     ENTER("cuIpcGetMemHandle");
     auto found = allocations.find((uintptr_t)pointer);
     if (found == allocations.end() || found->second.file < 0) return InvalidValue;
+    found->second.exported = true;
     *handle = {getpid(), found->second.file, found->second.bytes, {}};
     return Success;
 }
@@ -572,6 +594,11 @@ EXPORT emulated_settings(int fiber_order, int run_at_once, int device_count, int
     return Success;
 }
 
+bool emulated_inside(const void* at, size_t bytes)
+{
+    Hold held;
+    return is_inside((uintptr_t)at, bytes);
+}
 int emulated_call(const char* call)
 {
     Hold held;

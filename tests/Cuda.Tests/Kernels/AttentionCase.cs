@@ -1,4 +1,5 @@
 using Krewe.Abstractions;
+using Krewe.Kernels;
 using Krewe.Kernels.Cuda;
 using Krewe.Kernels.Reference;
 using Krewe.Kernels.Tests;
@@ -47,10 +48,45 @@ internal sealed unsafe class AttentionCase
         }
 
         // Large queries: weights that differ, so that a wrong key shows.
-        _queries = Elements.Random(random, context * heads * dim, format, 3);
+        _queries = Elements.Random(random, context * heads * dim, ElementFormat, 3);
         _onDevice = gpu.Upload(_arena);
-        _queriesOnDevice = gpu.Upload(Elements.ToBits(_queries, format));
+        _queriesOnDevice = gpu.Upload(Elements.ToBits(_queries, ElementFormat));
     }
+
+    /// <summary>The same with the numbers that <paramref name="int8"/>'s codes and scales stand for, as elements.
+    /// </summary>
+    private AttentionCase(AttentionCase int8)
+    {
+        (_gpu, _context, _heads, _table) = (int8._gpu, int8._context, int8._heads, int8._table);
+        (_queries, _queriesOnDevice) = (int8._queries, int8._queriesOnDevice);
+        var source = int8._geometry;
+        _geometry = source with { Format = ElementFormat };
+        _arena = new byte[int8._arena.Length / source.BlockBytes * _geometry.BlockBytes];
+        RandomData.Poison(_arena, ElementFormat);
+        var vector = new float[source.HeadDim];
+        fixed (byte* from = int8._arena, to = _arena)
+        {
+            for (var i = 0; i < _context * source.KvHeads * 2; i++)
+            {
+                var (isValue, head, position) = (i % 2 == 1, i / 2 % source.KvHeads, i / 2 / source.KvHeads);
+                var slot = position % source.BlockTokens;
+                for (var dim = 0; dim < vector.Length; dim++)
+                {
+                    vector[dim] = KvPlane.Read(
+                        Plane(from, source, position, isValue), source, isValue, head, slot, dim);
+                }
+
+                KvPlane.Write(Plane(to, _geometry, position, isValue), _geometry, isValue, head, slot, vector);
+            }
+        }
+
+        _onDevice = _gpu.Upload(_arena);
+    }
+
+    public AttentionCase Expanded() => new(this);
+
+    /// <summary>Of queries and results; INT8 is a form of KV alone.</summary>
+    private KvFormat ElementFormat => _geometry.Format == KvFormat.F16 ? KvFormat.F16 : KvFormat.BF16;
 
     private int Width => _heads.Heads * _geometry.HeadDim;
 
@@ -87,7 +123,7 @@ internal sealed unsafe class AttentionCase
     public string? Problem(float[] actual, int rows)
     {
         // Weights and the result are rounded to the format: of values up to 1, two half units.
-        var bound = 2 * Elements.Rounding(_geometry.Format);
+        var bound = 2 * Elements.Rounding(ElementFormat);
         var query = new double[_geometry.HeadDim];
         var expected = new double[_geometry.HeadDim];
         fixed (byte* arena = _arena)
@@ -120,5 +156,9 @@ internal sealed unsafe class AttentionCase
     }
 
     private float[] Last(nint output, int rows) => Elements.ToFloats(
-        _gpu.Download<ushort>(output, _context * Width)[^(rows * Width)..], _geometry.Format);
+        _gpu.Download<ushort>(output, _context * Width)[^(rows * Width)..], ElementFormat);
+
+    private byte* Plane(byte* arena, in KvGeometry geometry, int position, bool isValue) => arena
+        + ((long)_table[position / geometry.BlockTokens] * geometry.BlockBytes) + geometry.LayerBytes
+        + (isValue ? geometry.PlaneBytes : 0);
 }

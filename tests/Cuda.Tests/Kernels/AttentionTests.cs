@@ -1,4 +1,5 @@
 using Krewe.Abstractions;
+using Krewe.Kernels.Cuda;
 using Krewe.Kernels.Tests;
 
 namespace Krewe.Cuda.Tests.Kernels;
@@ -8,6 +9,9 @@ namespace Krewe.Cuda.Tests.Kernels;
 [Collection(EmulatedGpuDefinition.Name)]
 public sealed class AttentionTests : IDisposable
 {
+    /// <summary>The bundled model's: its kernels are compiled once for all tests.</summary>
+    private const int Dim = 64;
+
     private readonly Gpu _gpu = new();
 
     public void Dispose() => _gpu.Dispose();
@@ -37,6 +41,25 @@ public sealed class AttentionTests : IDisposable
         Assert.True(Near.SameBits(it.Prefill(kernels, decoded), chunk.AsSpan(^(decoded * heads * dim)..)));
         _gpu.Emulator.Set(order: 3);
         Assert.True(Near.SameBits(it.Prefill(kernels, rows), chunk));
+    }
+
+    /// <summary>Nothing is lost but what rounding the cache lost: the kernels expand it to elements and go on as ever.
+    /// </summary>
+    [EmulatedTheory]
+    [InlineData(65, 7, 1, 33, 48)]
+    [InlineData(530, 2, 2, null, 16)]
+    public void A_cache_in_INT8_is_attended_to_as_what_it_stands_for_bit_by_bit(
+        int context, int heads, int kvHeads, int? window, int blockTokens)
+    {
+        var it = new AttentionCase(
+            _gpu, new Random(context), context, heads, kvHeads, window, Dim, blockTokens, KvFormat.Int8);
+        var (kernels, rows) = (_gpu.Kernels(new KernelOptions(Dim, KvFormat.BF16, Int8Kv: true)), 24);
+
+        var expected = it.Expanded().Prefill(_gpu.Kernels(Dim), rows);
+
+        Assert.Null(it.Expanded().Problem(expected, rows));
+        Assert.True(Near.SameBits(it.Prefill(kernels, rows), expected));
+        Assert.True(Near.SameBits(it.Decode(kernels, 3), expected.AsSpan(^(3 * heads * Dim)..)));
     }
 
     [EmulatedFact]

@@ -28,6 +28,18 @@ public sealed class BrokenKernelTests : IDisposable
     }
 
     [EmulatedFact]
+    public void Attention_over_INT8_with_another_tokens_scale_is_caught()
+    {
+        var options = new KernelOptions(64, KvFormat.BF16, Int8Kv: true);
+        using var broken = Broken("attention_prefill.cu", "attention.cuh", "key_scales + slot,", "key_scales,", options);
+        var it = new AttentionCase(_gpu, new Random(2), 40, 2, 1, null, 64, 16, KvFormat.Int8);
+        var expected = it.Expanded().Prefill(_gpu.Kernels(), 40);
+
+        Assert.True(Near.SameBits(it.Prefill(_gpu.Kernels(options), 40), expected));
+        Assert.False(Near.SameBits(it.Prefill(broken, 40), expected));
+    }
+
+    [EmulatedFact]
     public void A_missing_barrier_is_caught()
     {
         using var broken = Broken(
@@ -71,7 +83,8 @@ public sealed class BrokenKernelTests : IDisposable
     }
 
     /// <param name="kernel">The only operation that is compiled: that is quicker.</param>
-    private CudaKernels Broken(string kernel, string file, string right, string wrong)
+    private CudaKernels Broken(
+        string kernel, string file, string right, string wrong, KernelOptions? options = null)
     {
         KernelSource[] sources =
         [
@@ -85,6 +98,6 @@ public sealed class BrokenKernelTests : IDisposable
         ];
         return new CudaKernels(
             _gpu.Device, Nvrtc.Load(_gpu.Libraries), new KernelCache(EmulatedLibraries.CacheDirectory),
-            new KernelOptions(64, KvFormat.BF16), sources);
+            options ?? new KernelOptions(64, KvFormat.BF16), sources);
     }
 }

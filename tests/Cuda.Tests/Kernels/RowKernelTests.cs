@@ -118,11 +118,13 @@ public sealed class RowKernelTests : IDisposable
     [InlineData(64, KvFormat.BF16, false, false, 16)]
     [InlineData(64, KvFormat.BF16, true, true, 48)]
     [InlineData(32, KvFormat.F16, true, true, 32)]
+    [InlineData(64, KvFormat.Int8, true, true, 32)]
     public unsafe void Rope_positions_queries_and_keys_and_stores_what_belongs_into_blocks(
-        int dim, KvFormat format, bool biased, bool normed, int blockTokens)
+        int dim, KvFormat kvFormat, bool biased, bool normed, int blockTokens)
     {
+        var format = kvFormat == KvFormat.Int8 ? KvFormat.BF16 : kvFormat;
         var (rows, heads, kvHeads, blocks) = (4, 6, 2, 5);
-        var geometry = new KvGeometry(2, kvHeads, dim, blockTokens, format);
+        var geometry = new KvGeometry(2, kvHeads, dim, blockTokens, kvFormat);
         var width = (heads + (2 * kvHeads)) * dim;
         var product = RandomData.Floats(_random, rows * width, 2);
         var bias = RandomData.Floats(_random, width);
@@ -141,7 +143,7 @@ public sealed class RowKernelTests : IDisposable
 
         var arena = _gpu.Poisoned<byte>(blocks * geometry.BlockBytes);
         var queries = _gpu.Poisoned<ushort>(rows * heads * dim);
-        _gpu.Kernels(dim, format).RopeKvWrite(
+        _gpu.Kernels(new KernelOptions(dim, format, kvFormat == KvFormat.Int8)).RopeKvWrite(
             _gpu.Stream, new Partials(_gpu.Upload(product), 0, width, 1), new AttentionHeads(heads, kvHeads, null),
             new GpuKvLayer(arena, geometry, 1), biased ? _gpu.Upload(bias) : 0, normed ? _gpu.Upload(queryNorm) : 0,
             normed ? _gpu.Upload(keyNorm) : 0, 1e-6f, _gpu.Upload(cosine), _gpu.Upload(sine), _gpu.Upload(positions),
@@ -172,7 +174,47 @@ public sealed class RowKernelTests : IDisposable
                 ReferenceKvWriter.Write(target + (block * geometry.BlockBytes), geometry, 1, slot, keys, values);
         }
 
-        CompareArenas(expectedArena, bytes, format);
+        if (kvFormat == KvFormat.Int8) CompareInt8(expectedArena, bytes, geometry, slots);
+        else CompareArenas(expectedArena, bytes, format);
+    }
+
+    /// <summary>Codes may differ by one where the reference is at the edge between two; the rest is still poison.
+    /// </summary>
+    private static unsafe void CompareInt8(byte[] expected, byte[] actual, KvGeometry geometry, int[] slots)
+    {
+        var written = new byte[actual.Length];
+        written.AsSpan().Fill(0xff);
+        fixed (byte* want = expected, got = actual, mask = written)
+        {
+            foreach (var place in slots)
+            {
+                var (block, slot) = Math.DivRem(place, geometry.BlockTokens);
+                for (var i = 0; i < 2 * geometry.KvHeads; i++)
+                {
+                    var (isValue, head) = (i % 2 == 1, i / 2);
+                    var plane = (block * geometry.BlockBytes) + geometry.LayerBytes
+                        + (isValue ? geometry.PlaneBytes : 0);
+                    var expectedVector = new float[geometry.HeadDim];
+                    for (var dim = 0; dim < expectedVector.Length; dim++)
+                        expectedVector[dim] = KvPlane.Read(want + plane, geometry, isValue, head, slot, dim);
+                    var step = expectedVector.Max(MathF.Abs) / Int8Row.Largest;
+                    var apart = 0;
+                    for (var dim = 0; dim < expectedVector.Length; dim++)
+                    {
+                        var off = KvPlane.Read(got + plane, geometry, isValue, head, slot, dim) - expectedVector[dim];
+                        Assert.InRange(Math.Abs(off), 0, 1.01 * step);
+                        apart += Math.Abs(off) > step / 2 ? 1 : 0;
+                    }
+
+                    Assert.InRange(apart, 0, 2);
+                    // Codes and a scale of zero.
+                    KvPlane.Write(
+                        mask + plane, geometry, isValue, head, slot, new float[geometry.HeadDim]);
+                }
+            }
+        }
+
+        for (var i = 0; i < actual.Length; i++) Assert.True(written[i] == 0 || actual[i] == 0xff);
     }
 
     /// <summary>Every number but those that were written is still poison.</summary>

@@ -13,8 +13,8 @@ namespace Krewe.Cuda.Tests.Runner;
 [Collection(EmulatedGpuDefinition.Name)]
 public sealed class CudaRunnerTests : IDisposable
 {
-    private const string Question =
-        "The code of amber is 4821. The code of birch is 9137. What is the code of birch?";
+    // A few blocks; longer contexts are the kernels' tests'.
+    private const string Question = "The code of amber is 4821. What is it?";
 
     private readonly EmulatedRunner _it = new();
     private readonly int[] _prompt;
@@ -31,9 +31,9 @@ public sealed class CudaRunnerTests : IDisposable
         foreach (var sample in TinyModel.Samples().Take(2))
         {
             var prompt = _it.Prompt(sample.Question);
-            var expected = new Sequence(cpu, prompt, Blocks(cpu, 1)).Decode(24, stop);
+            var expected = new Sequence(cpu, prompt, Blocks(cpu, 1)).Decode(16, stop);
 
-            Assert.Equal(expected, new Sequence(gpu, prompt, Blocks(gpu, 2)).Decode(24, stop));
+            Assert.Equal(expected, new Sequence(gpu, prompt, Blocks(gpu, 2)).Decode(16, stop));
         }
 
         Assert.True(gpu.GraphCount > 0);
@@ -116,10 +116,12 @@ public sealed class CudaRunnerTests : IDisposable
         var runner = _it.Create();
         using var sampler = new Sampler(runner.VocabularySize);
         var settings = new SamplerSettings { Temperature = 1.2f, TopP = 0.9f, Seed = 77 };
-        var logits = new Sequence(runner, _prompt, Blocks(runner, 1)).Prefill();
+        var sequence = new Sequence(runner, _prompt, Blocks(runner, 1));
+        var logits = sequence.Prefill();
         for (var position = 0; position < 3; position++)
         {
-            var sequence = new Sequence(runner, _prompt, Blocks(runner, 1));
+            // The last token once more: its logits are the same bits.
+            sequence.Rewind(1);
             var batch = new StepBatch();
             var row = sequence.AddTo(batch)!.Value;
             batch.SetDraw(row, SampleDraw.Of(settings, position)!.Value);

@@ -32,9 +32,10 @@ internal sealed class EmulatedRunner : IDisposable
     public ModelFolder Model { get; }
 
     public CudaModelRunner Create(
-        CudaOptions? options = null, ServedWeights weights = ServedWeights.Stored, bool shareKv = false) =>
+        CudaOptions? options = null, ServedWeights weights = ServedWeights.Stored, bool shareKv = false,
+        KvFormat? kvFormat = null) =>
         Own((CudaModelRunner)ModelRunners.Create(
-            Model, WorkerDevice.Cuda, kvFormat: null, 16, KvMemoryBytes, threads: 1, weights,
+            Model, WorkerDevice.Cuda, kvFormat, 16, KvMemoryBytes, threads: 1, weights,
             shareKv: shareKv, cuda: options ?? Options));
 
     public IModelRunner CreateCpu(ServedWeights weights = ServedWeights.Stored) => Own(ModelRunners.Create(
@@ -47,6 +48,24 @@ internal sealed class EmulatedRunner : IDisposable
     {
         var random = new Random(seed);
         return [.. Enumerable.Range(0, runner.Kv.BlockCount).OrderBy(_ => random.Next())];
+    }
+
+    /// <summary>Any bytes in these blocks: what a test moves need not have been computed.</summary>
+    public static void Fill(IModelRunner runner, params int[] blocks)
+    {
+        var (bytes, random) = (new byte[runner.Kv.Geometry.BlockBytes], new Random(blocks.Length));
+        foreach (var block in blocks)
+        {
+            random.NextBytes(bytes);
+            runner.Kv.CopyIn(new BlockId(block), bytes);
+        }
+    }
+
+    public static byte[] Bytes(IModelRunner runner, int block)
+    {
+        var bytes = new byte[runner.Kv.Geometry.BlockBytes];
+        runner.Kv.CopyOut(new BlockId(block), bytes);
+        return bytes;
     }
 
     public static uint[] Bits(float[] values) => Array.ConvertAll(values, BitConverter.SingleToUInt32Bits);

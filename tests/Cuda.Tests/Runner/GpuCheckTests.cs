@@ -13,9 +13,21 @@ public sealed class GpuCheckTests
         using var model = TinyModel.Open();
 
         var rows = GpuCheck.Run(
-            model, [model], EmulatedRunner.Options, GpuSizes.Small, 4 << 20, TimeProvider.System).ToArray();
+            new GpuCheckPlan
+            {
+                Bundled = model,
+                Measured = [model],
+                Shapes = [RandomModel.Small],
+                Options = EmulatedRunner.Options,
+                Sizes = GpuSizes.Small,
+                KvMemoryBytes = 4 << 20,
+            },
+            TimeProvider.System).ToArray();
 
-        string[] right = ["rms_norm", "linear", "attention, ", "sample", "block_copy", "tiny, products"];
+        string[] right =
+        [
+            "rms_norm", "linear", "attention, ", "sample", "block_copy", "tiny, products", "tiny, INT8 KV: bits",
+        ];
         foreach (var name in right)
         {
             var found = rows.Where(row => row.Name.StartsWith(name, StringComparison.Ordinal)).ToArray();
@@ -23,7 +35,12 @@ public sealed class GpuCheckTests
             Assert.All(found, row => Assert.True(row.Verdict, $"{row.Name}: {row.Found}"));
         }
 
-        string[] measured = ["copy", "block gather", "decode attention", "prefill attention", "product of", "tiny: "];
+        string[] measured =
+        [
+            "copy", "block gather", "block scatter", "decode attention, 100 tokens, INT8", "prefill attention",
+            "product of", "spill to pinned", "restore from pinned", "spill, by way", "handoff from another", "tiny: ",
+            "random-small: decode step of 1", "random-small: decode step of 1, one ahead", "tiny, INT8 KV: loss",
+        ];
         foreach (var name in measured)
             Assert.Contains(rows, row => row.Name.StartsWith(name, StringComparison.Ordinal));
     }

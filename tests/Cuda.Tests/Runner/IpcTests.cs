@@ -23,11 +23,14 @@ public sealed class IpcTests : IDisposable
 
     public void Dispose() => _it.Dispose();
 
-    [EmulatedFact]
-    public async Task Layers_arrive_as_they_are_stored_and_nothing_is_left_open()
+    [EmulatedTheory]
+    [InlineData(null)]
+    [InlineData(KvFormat.Int8)]
+    public async Task Layers_arrive_as_they_are_stored_and_nothing_is_left_open(KvFormat? format)
     {
         _it.Emulator.AllowOwnHandles();
-        var (source, target) = (_it.Create(shareKv: true), _it.Create(shareKv: true));
+        var source = _it.Create(shareKv: true, kvFormat: format);
+        var target = _it.Create(shareKv: true, kvFormat: format);
         Assert.Null(source.ShareRefusal);
         // Work memory is taken at the first step.
         new Sequence(source, _prompt, Blocks(source, 3)).Prefill();
@@ -65,7 +68,7 @@ public sealed class IpcTests : IDisposable
         if (call == "cuIpcGetMemHandle") Assert.Contains("(801)", source.ShareRefusal);
         else Assert.Contains("cuIpcOpenMemHandle failed", Assert.Single(log.Lines));
 
-        new Sequence(source, _prompt, [0, 1, 2, 3, 4, 5, 6, 7]).Prefill();
+        Fill(source, 0);
         await link.MoveAsync(source.Kv.Geometry, 0, 9);
         Assert.Equal(Bytes(source, 0), Bytes(target, 9));
     }
@@ -76,7 +79,7 @@ public sealed class IpcTests : IDisposable
         _it.Emulator.AllowOwnHandles();
         var (source, target) = (_it.Create(shareKv: true), _it.Create(shareKv: true));
         var geometry = source.Kv.Geometry;
-        new Sequence(source, _prompt, [0, 1, 2, 3, 4, 5, 6, 7]).Prefill();
+        Fill(source, 0, 1);
         using var link = await Link.OpenAsync(source.Kv, target.Kv, KvTransport.Shared);
         _it.Emulator.Fail("cuLaunchKernel", 0, 1);
         var failed = await Assert.ThrowsAsync<IOException>(() => link.MoveAsync(geometry, 0, 5));
@@ -132,13 +135,6 @@ public sealed class IpcTests : IDisposable
             out reason));
         Assert.Contains($"{total} are there", reason);
         Assert.Equal(live, _it.Emulator.Live());
-    }
-
-    private static byte[] Bytes(CudaModelRunner runner, int block)
-    {
-        var bytes = new byte[runner.Kv.Geometry.BlockBytes];
-        runner.Kv.CopyOut(new BlockId(block), bytes);
-        return bytes;
     }
 
     /// <summary>Sends each layer in the middle of the step that computes it.</summary>

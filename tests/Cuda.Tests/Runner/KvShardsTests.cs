@@ -7,12 +7,12 @@ namespace Krewe.Cuda.Tests.Runner;
 public sealed class KvShardsTests
 {
     [Theory]
-    [InlineData(1)]
-    [InlineData(2)]
-    [InlineData(4)]
-    public void Runs_cover_every_byte_once_and_heads_stay_whole(int ranks)
+    [InlineData(1, KvFormat.BF16)]
+    [InlineData(2, KvFormat.BF16)]
+    [InlineData(4, KvFormat.Int8)]
+    public void Runs_cover_every_byte_once_and_heads_stay_whole(int ranks, KvFormat format)
     {
-        var whole = new KvGeometry(3, 4, 32, 16, KvFormat.BF16);
+        var whole = new KvGeometry(3, 4, 32, 16, format);
         var part = KvShards.Of(whole, ranks);
         var seen = new Dictionary<(int Rank, int Byte), int>();
         foreach (var (start, length) in new[] { (0, 5000), (5000, 1), (5001, whole.BlockBytes - 5001) })
@@ -28,7 +28,7 @@ public sealed class KvShardsTests
 
         Assert.Equal(whole.BlockBytes, seen.Count);
         Assert.Equal(ranks * part.BlockBytes, seen.Count);
-        var headBytes = whole.HeadDim * whole.BlockTokens * whole.ElementBytes;
+        var headBytes = whole.BlockTokens * whole.VectorBytes;
         foreach (var ((rank, place), of) in seen)
         {
             // The same plane, and the head that is the rank's.

@@ -20,10 +20,12 @@ public sealed class PinnedTierTests : IDisposable
 
     public void Dispose() => _it.Dispose();
 
-    [EmulatedFact]
-    public async Task A_spilled_block_goes_down_and_comes_up_with_one_transfer_each()
+    [EmulatedTheory]
+    [InlineData(null)]
+    [InlineData(KvFormat.Int8)]
+    public async Task A_spilled_block_goes_down_and_comes_up_with_one_transfer_each(KvFormat? format)
     {
-        var runner = _it.Create();
+        var runner = _it.Create(kvFormat: format);
         var live = _it.Emulator.Live();
         await using (var tiers = await OpenAsync(runner))
         {
@@ -84,12 +86,5 @@ public sealed class PinnedTierTests : IDisposable
         return new KvTiers(
             await TieredStore.CreateAsync(host, disk: null), runner.Kv, checkpoints: false, hostIsBuffer: false,
             TimeProvider.System, NullLogger.Instance);
-    }
-
-    private static byte[] Bytes(CudaModelRunner runner, int block)
-    {
-        var bytes = new byte[runner.Kv.Geometry.BlockBytes];
-        runner.Kv.CopyOut(new BlockId(block), bytes);
-        return bytes;
     }
 }

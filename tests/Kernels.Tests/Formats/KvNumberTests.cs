@@ -24,13 +24,14 @@ public sealed unsafe class KvNumberTests
     public void A_NaN_stays_a_NaN_in_every_format()
     {
         var everyNaN = new[] { float.NaN, -float.NaN, BitConverter.UInt32BitsToSingle(0x7f80_0001) };
-        var buffer = stackalloc byte[4];
+        var plane = stackalloc byte[16];
         foreach (var value in everyNaN)
         {
             foreach (var format in Enum.GetValues<KvFormat>())
             {
-                KvNumber.Write(buffer, 0, value, format);
-                Assert.True(float.IsNaN(KvNumber.Read(buffer, 0, format)), $"{format}");
+                var geometry = new KvGeometry(1, 1, 2, 1, format);
+                KvPlane.Write(plane, geometry, isValue: true, 0, 0, [1, value]);
+                Assert.True(float.IsNaN(KvPlane.Read(plane, geometry, isValue: true, 0, 0, 1)), $"{format}");
             }
         }
     }

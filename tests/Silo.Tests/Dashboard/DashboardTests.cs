@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.Json;
 using System.Text.RegularExpressions;
 using Krewe.Silo.Dashboard;
 using Krewe.Silo.Tests.Harness;
@@ -60,16 +61,30 @@ public sealed partial class DashboardTests
             "/v1/completions", """{"model": "tiny", "prompt": "My secret is plum", "max_tokens": 5}""");
         var id = answer.Headers.GetValues("x-request-id").Single();
         await silo.UntilQuietAsync();
-
-        var row = (await silo.GetJsonAsync("/dashboard/api/requests")).GetProperty("data")[0];
+        JsonElement row = default;
+        await Eventually.UntilAsync(
+            async () =>
+            {
+                row = (await silo.GetJsonAsync("/dashboard/api/requests")).GetProperty("data")[0];
+                return row.GetProperty("state").GetString() == "finished";
+            },
+            "the request has ended, a moment after its client has the answer");
         Assert.Equal(id, row.GetProperty("id").GetString());
-        Assert.Equal("finished", row.GetProperty("state").GetString());
         Assert.Equal(5, row.GetProperty("output_tokens").GetInt32());
         Assert.True(row.GetProperty("ttft_ms").GetDouble() >= 0);
 
-        var life = await silo.GetJsonAsync($"/dashboard/api/requests/{id}");
-        var kinds = life.GetProperty("segments").EnumerateArray().Select(one => one.GetProperty("kind").GetString());
-        Assert.Equal(["decode", "handoff", "prefill", "queue"], kinds.Order());
+        // Its grain is told of what the workers did behind the tokens' backs.
+        string[] kinds = [];
+        await Eventually.UntilAsync(
+            async () =>
+            {
+                var life = await silo.GetJsonAsync($"/dashboard/api/requests/{id}");
+                kinds = [.. life.GetProperty("segments").EnumerateArray()
+                    .Select(one => one.GetProperty("kind").GetString()!).Order()];
+                return kinds.Length >= 4;
+            },
+            "the request's grain knows all four parts of its life");
+        Assert.Equal(["decode", "handoff", "prefill", "queue"], kinds);
 
         var sampler = silo.Silo.Services.GetRequiredService<SnapshotSampler>();
         sampler.Take();

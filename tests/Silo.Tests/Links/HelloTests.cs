@@ -22,6 +22,7 @@ public sealed class HelloTests
         ["dims"] = new(h => h.Kv.HeadDim = 8, ErrorCode.KvGeometryMismatch, ["x 8 dims", "x 64 dims"]),
         ["block"] = new(h => h.Kv.BlockTokens = 32, ErrorCode.KvGeometryMismatch, ["32 tokens", "16 tokens"]),
         ["format"] = new(h => h.Kv.Format = "F32", ErrorCode.KvGeometryMismatch, ["F32", "BF16"]),
+        ["INT8"] = new(h => h.Kv.Format = "Int8", ErrorCode.KvGeometryMismatch, ["Int8", "BF16"]),
         ["unknown format"] = new(h => h.Kv.Format = "F3", ErrorCode.KvGeometryMismatch, ["F3"]),
         ["no geometry"] = new(h => h.Kv = null, ErrorCode.KvGeometryMismatch, ["0 layers"]),
         ["no blocks"] = new(h => h.TotalBlocks = 0, ErrorCode.KvGeometryMismatch, ["--kv-memory"]),

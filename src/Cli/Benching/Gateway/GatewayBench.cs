@@ -6,16 +6,17 @@ namespace Krewe.Cli;
 
 /// <summary>What <c>krewe bench gateway --json</c> prints. Times in ms.</summary>
 /// <param name="Rate">Requests a second that were sent.</param>
-/// <param name="AddedP50">From sending a request to its first token, of a worker that answers at once.</param>
+/// <param name="FirstP50">From sending a request to its first token, of a worker that answers at once.</param>
 /// <param name="EchoP50">The same load on a web server that answers at once, in turns: what load and server cost
 /// without a gateway.</param>
+/// <param name="AddedP50">The one less the other: what a client waits longer than without the gateway.</param>
 /// <param name="Streams">At once, each a token in 100 ms.</param>
 /// <param name="StreamGapP99">Mean gap of a stream's tokens, the 99th of a hundred streams.</param>
 /// <param name="SiloMiB">Resident memory of the silo with all streams open.</param>
 /// <param name="ProxyTokensPerSecond">NaN = no nginx was given.</param>
 internal sealed record GatewayBenchReport(
-    double Rate, double AddedP50, double AddedP95, double AddedP99, double EchoP50, double EchoP95, double EchoP99,
-    int Streams, int StreamsWhole, double StreamGapP50, double StreamGapP99,
+    double Rate, double FirstP50, double FirstP95, double FirstP99, double EchoP50, double EchoP95, double EchoP99,
+    double AddedP50, double AddedP95, int Streams, int StreamsWhole, double StreamGapP50, double StreamGapP99,
     double SiloMiB, double TokensPerSecond, double ProxyTokensPerSecond, double OfProxy);
 
 /// <summary>The gateway alone: a real silo, a worker that computes nothing, a load; a process each.</summary>
@@ -25,12 +26,13 @@ internal sealed class GatewayBench(
     private const int FastStreams = 32;
     private const int FastTokens = 1500;
     private const int Rounds = 3;
+    private const int StepMs = 10;
 
     private static readonly TimeSpan RateSpan = TimeSpan.FromSeconds(10);
 
     public async Task<GatewayBenchReport> RunAsync(CancellationToken cancellationToken)
     {
-        await using var cluster = await MockCluster.StartAsync(model, terminal, time, cancellationToken);
+        await using var cluster = await MockCluster.StartAsync(model, [], terminal, time, cancellationToken);
         return await MeasureAsync(cluster, cancellationToken);
     }
 
@@ -39,8 +41,8 @@ internal sealed class GatewayBench(
         var http = cluster.Http;
         var load = new OpenLoop(http, time);
         var random = new Random(3);
-        var (added, echoed) = await RatedAsync(http, cancellationToken);
-        if (streams == 0) return OfLatency(added, echoed);
+        var (first, echoed) = await RatedAsync(http, cancellationToken);
+        if (streams == 0) return OfLatency(first, echoed);
 
         var opening = load.RunAsync(
             [.. Enumerable.Range(0, streams).Select(i => new LoadRequest(
@@ -53,7 +55,7 @@ internal sealed class GatewayBench(
 
         var fast = await FastAsync(load, cancellationToken);
         var proxied = nginx is null ? double.NaN : await ProxyAsync(http, nginx, cancellationToken);
-        return OfLatency(added, echoed) with
+        return OfLatency(first, echoed) with
         {
             Streams = streams,
             StreamsWhole = open.Count(outcome => outcome.IsWhole),
@@ -66,33 +68,35 @@ internal sealed class GatewayBench(
         };
     }
 
-    private static GatewayBenchReport OfLatency(double[] added, double[] echoed) => new(
-        added.Length / (Rounds * RateSpan.TotalSeconds), LoadFigures.Percentile(added, 50),
-        LoadFigures.Percentile(added, 95), LoadFigures.Percentile(added, 99), LoadFigures.Percentile(echoed, 50),
-        LoadFigures.Percentile(echoed, 95), LoadFigures.Percentile(echoed, 99), Streams: 0, StreamsWhole: 0,
+    private static GatewayBenchReport OfLatency(double[] first, double[] echoed) => new(
+        first.Length / (Rounds * RateSpan.TotalSeconds), LoadFigures.Percentile(first, 50),
+        LoadFigures.Percentile(first, 95), LoadFigures.Percentile(first, 99), LoadFigures.Percentile(echoed, 50),
+        LoadFigures.Percentile(echoed, 95), LoadFigures.Percentile(echoed, 99),
+        LoadFigures.Percentile(first, 50) - LoadFigures.Percentile(echoed, 50),
+        LoadFigures.Percentile(first, 95) - LoadFigures.Percentile(echoed, 95), Streams: 0, StreamsWhole: 0,
         StreamGapP50: double.NaN, StreamGapP99: double.NaN, SiloMiB: double.NaN, TokensPerSecond: double.NaN,
         ProxyTokensPerSecond: double.NaN, OfProxy: double.NaN);
 
     /// <summary>ms from sending to the first token at the rate, of the silo and of the bare server, sorted.</summary>
-    private async Task<(double[] Added, double[] Echoed)> RatedAsync(
+    private async Task<(double[] First, double[] Echoed)> RatedAsync(
         HttpClient http, CancellationToken cancellationToken)
     {
         var port = FreePort();
-        var server = MockCluster.Start(OwnProgram.With(["bench", "gateway-echo", "--port", $"{port}"]), terminal.Say);
+        var server = MockCluster.Start(OwnProgram.Bound(["bench", "gateway-echo", "--port", $"{port}"]), terminal.Say);
         try
         {
             using var bare = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}/") };
             await MockCluster.ReadyAsync(bare, time, cancellationToken);
-            var (added, echoed) = (new List<double>(), new List<double>());
+            var (first, echoed) = (new List<double>(), new List<double>());
             await MeasureAsync(http, RateSpan / 2);
             await MeasureAsync(bare, RateSpan / 2);
             for (var round = 0; round < Rounds; round++)
             {
-                added.AddRange(await MeasureAsync(http, RateSpan));
+                first.AddRange(await MeasureAsync(http, RateSpan));
                 echoed.AddRange(await MeasureAsync(bare, RateSpan));
             }
 
-            return ([.. added.Order()], [.. echoed.Order()]);
+            return ([.. first.Order()], [.. echoed.Order()]);
         }
         finally
         {
@@ -101,7 +105,9 @@ internal sealed class GatewayBench(
 
         async Task<double[]> MeasureAsync(HttpClient server, TimeSpan span)
         {
-            var plan = LoadPlan.Poisson(rate, span, promptTokens: 1, outputTokens: 4, vocabularySize: 1000, seed: 1);
+            var plan = LoadPlan.Poisson(rate, span, promptTokens: 2, outputTokens: 4, vocabularySize: 1000, seed: 1);
+            // The first token at once, the others as a decode worker's steps bring them.
+            foreach (var request in plan) request.Prompt[1] = StepMs;
             var outcomes = await new OpenLoop(server, time).RunAsync(plan, null, cancellationToken);
             if (outcomes.FirstOrDefault(outcome => !outcome.IsWhole) is { } failed)
                 throw new InvalidOperationException($"{server.BaseAddress} failed under load: {failed.Error}");
@@ -139,7 +145,7 @@ internal sealed class GatewayBench(
             var settings = Path.Combine(folder.FullName, "nginx.conf");
             await File.WriteAllTextAsync(settings, Nginx(folder.FullName, sourcePort, proxyPort), cancellationToken);
             source = MockCluster.Start(
-                OwnProgram.With(["bench", "gateway-source", "--body", body, "--port", $"{sourcePort}"]), terminal.Say);
+                OwnProgram.Bound(["bench", "gateway-source", "--body", body, "--port", $"{sourcePort}"]), terminal.Say);
             proxy = MockCluster.Start(
                 new ProcessStartInfo(program, ["-c", settings, "-p", folder.FullName])
                 {

@@ -28,7 +28,7 @@ internal sealed class LongPromptBench(
     public async Task<LongPromptReport> RunAsync(CancellationToken cancellationToken)
     {
         using var folder = new LongContext(model, tokens + OutputTokens);
-        await using var cluster = await MockCluster.StartAsync(folder.Model, terminal, time, cancellationToken);
+        await using var cluster = await MockCluster.StartAsync(folder.Model, [], terminal, time, cancellationToken);
         var random = new Random(51);
         var ids = await MeasureAsync(
             cluster.Http,

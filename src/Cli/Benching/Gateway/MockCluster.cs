@@ -31,12 +31,15 @@ internal sealed partial class MockCluster : IAsyncDisposable
     }
 
     /// <summary>Throws <see cref="TimeoutException"/> when it does not come up.</summary>
+    /// <param name="siloArguments">Beside ports and model.</param>
     public static async Task<MockCluster> StartAsync(
-        ModelFolder model, Terminal terminal, TimeProvider time, CancellationToken cancellationToken)
+        ModelFolder model, IEnumerable<string> siloArguments, Terminal terminal, TimeProvider time,
+        CancellationToken cancellationToken)
     {
         var described = new TaskCompletionSource<Match>(TaskCreationOptions.RunContinuationsAsynchronously);
         var silo = Start(
-            OwnProgram.With(["silo", "--port", "0", "--link-port", "0", "--model", model.Directory]),
+            OwnProgram.Bound(
+                ["silo", "--port", "0", "--link-port", "0", "--model", model.Directory, .. siloArguments]),
             line =>
             {
                 if (Described().Match(line) is { Success: true } said) described.TrySetResult(said);
@@ -47,7 +50,7 @@ internal sealed partial class MockCluster : IAsyncDisposable
         {
             var said = await described.Task.WaitAsync(StartLimit, time, cancellationToken);
             worker = Start(
-                OwnProgram.With(
+                OwnProgram.Bound(
                     ["bench", "gateway-worker", "--model", model.Directory, "--silo", said.Groups[2].Value]),
                 terminal.Say);
             http = new HttpClient

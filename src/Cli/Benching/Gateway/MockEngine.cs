@@ -1,8 +1,6 @@
-using System.Collections.Concurrent;
+using System.Buffers;
 using System.Globalization;
-using System.IO.Pipelines;
 using System.Net.Sockets;
-using System.Threading.Channels;
 using Krewe.Abstractions.Wire;
 using Krewe.Control.Links;
 using Krewe.Models;
@@ -19,77 +17,53 @@ internal sealed class MockEngine(ModelFolder model, string silo, TimeProvider ti
 
     private static readonly TimeSpan LongestWait = TimeSpan.FromMilliseconds(50);
 
-    private readonly ConcurrentQueue<SiloMessage> _arrived = [];
-    private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(
-        new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
-
     private readonly Dictionary<SequenceKey, Running> _running = [];
     private long _loadReportedAt;
 
-    /// <summary>Runs until the silo closes the link, or until cancelled.</summary>
-    public async Task RunAsync(CancellationToken cancellationToken)
+    /// <summary>
+    /// Runs until the silo closes the link, or until cancelled. On a thread of its own from the socket to the socket:
+    /// every other thread that had to wake up would count as the gateway's time.
+    /// </summary>
+    public Task RunAsync(CancellationToken cancellationToken) => Task.Factory.StartNew(
+        () => Run(cancellationToken), cancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+
+    private void Run(CancellationToken cancellationToken)
     {
         using var client = new TcpClient { NoDelay = true };
         var colon = silo.LastIndexOf(':');
-        await client.ConnectAsync(
-            silo[..colon], int.Parse(silo[(colon + 1)..], CultureInfo.InvariantCulture), cancellationToken);
-        var stream = client.GetStream();
-        var (reader, writer) = (PipeReader.Create(stream), PipeWriter.Create(stream));
+        client.Connect(silo[..colon], int.Parse(silo[(colon + 1)..], CultureInfo.InvariantCulture));
+        var socket = client.Client;
+        var writer = new ArrayBufferWriter<byte>();
         FrameCodec.Write(writer, new WorkerMessage { Hello = Hello() });
-        await writer.FlushAsync(cancellationToken);
-        var reading = ReadAsync(reader, cancellationToken);
-        while (!reading.IsCompleted)
+        var (arrived, count) = (new byte[64 << 10], 0);
+        while (!cancellationToken.IsCancellationRequested)
         {
-            Step(writer);
-            if (writer.UnflushedBytes > 0) await writer.FlushAsync(cancellationToken);
-            var wait = NextWait();
-            if (wait > TimeSpan.Zero) await WaitAsync(wait, cancellationToken);
-        }
-
-        await reading;
-    }
-
-    /// <summary>Until something arrives, or the next token is due.</summary>
-    private async Task WaitAsync(TimeSpan limit, CancellationToken cancellationToken)
-    {
-        try
-        {
-            // Not a read: one that was given up would still take what comes later.
-            await _wake.Reader.WaitToReadAsync(cancellationToken).AsTask().WaitAsync(limit, time, cancellationToken);
-            _wake.Reader.TryRead(out _);
-        }
-        catch (TimeoutException)
-        {
-            // Time for the next token.
-        }
-    }
-
-    private async Task ReadAsync(PipeReader reader, CancellationToken cancellationToken)
-    {
-        while (true)
-        {
-            var read = await reader.ReadAsync(cancellationToken);
-            var buffer = read.Buffer;
-            while (FrameCodec.TryRead(ref buffer, SiloMessage.Parser, out var message))
+            if (writer.WrittenCount > 0) socket.Send(writer.WrittenSpan);
+            writer.ResetWrittenCount();
+            if (socket.Poll(NextWait(), SelectMode.SelectRead))
             {
-                _arrived.Enqueue(message!);
-                _wake.Writer.TryWrite(true);
+                if (count == arrived.Length) Array.Resize(ref arrived, 2 * count);
+                var read = socket.Receive(arrived.AsSpan(count));
+                if (read == 0) return;
+                var left = new ReadOnlySequence<byte>(arrived, 0, count + read);
+                while (FrameCodec.TryRead(ref left, SiloMessage.Parser, out var message)) Take(message!, writer);
+                count = (int)left.Length;
+                left.CopyTo(arrived);
             }
 
-            reader.AdvanceTo(buffer.Start, buffer.End);
-            if (read.IsCompleted) return;
+            Step(writer);
         }
     }
 
-    private void Step(PipeWriter writer)
+    private void Take(SiloMessage message, IBufferWriter<byte> writer)
     {
-        while (_arrived.TryDequeue(out var message))
-        {
-            if (message.Start is { } start) Begin(start, writer);
-            if (message.Abort is { } abort && _running.Remove(abort.Key))
-                Tell(writer, abort.Key, SequenceEventKind.Released);
-        }
+        if (message.Start is { } start) Begin(start, writer);
+        if (message.Abort is { } abort && _running.Remove(abort.Key))
+            Tell(writer, abort.Key, SequenceEventKind.Released);
+    }
 
+    private void Step(IBufferWriter<byte> writer)
+    {
         var now = Now();
         var batch = new TokenBatch();
         List<SequenceKey> ended = [];
@@ -128,7 +102,7 @@ internal sealed class MockEngine(ModelFolder model, string silo, TimeProvider ti
         });
     }
 
-    private void Begin(StartSequence start, PipeWriter writer)
+    private void Begin(StartSequence start, IBufferWriter<byte> writer)
     {
         Tell(writer, start.Key, SequenceEventKind.Accepted);
         Tell(writer, start.Key, SequenceEventKind.PrefillStarted);
@@ -144,7 +118,6 @@ internal sealed class MockEngine(ModelFolder model, string silo, TimeProvider ti
 
     private TimeSpan NextWait()
     {
-        if (!_arrived.IsEmpty) return TimeSpan.Zero;
         var due = _running.Count == 0 ? double.PositiveInfinity : _running.Values.Min(running => running.DueMs);
         var wait = Math.Min(due - Now(), LongestWait.TotalMilliseconds);
         return TimeSpan.FromMilliseconds(Math.Max(0, wait));
@@ -152,7 +125,7 @@ internal sealed class MockEngine(ModelFolder model, string silo, TimeProvider ti
 
     private double Now() => time.GetElapsedTime(0).TotalMilliseconds;
 
-    private static void Tell(PipeWriter writer, SequenceKey key, SequenceEventKind kind) =>
+    private static void Tell(IBufferWriter<byte> writer, SequenceKey key, SequenceEventKind kind) =>
         FrameCodec.Write(writer, new WorkerMessage { Event = new SequenceEvent { Key = key, Kind = kind } });
 
     private const uint Blocks = 1 << 20;

@@ -8,30 +8,27 @@ namespace Krewe.Cli;
 /// <param name="Minutes">Since the start.</param>
 /// <param name="Requests">Sent until then.</param>
 /// <param name="HeapMiB">Managed heap after its last collection.</param>
-internal sealed record SoakSample(double Minutes, long Requests, double ResidentMiB, double HeapMiB);
+/// <param name="Kept">What the silo keeps in memory, by its name in krewe_kept_items.</param>
+internal sealed record SoakSample(
+    double Minutes, long Requests, double ResidentMiB, double HeapMiB, IReadOnlyDictionary<string, long> Kept);
 
 /// <summary>What <c>krewe bench soak --json</c> prints.</summary>
 /// <param name="Failed">Requests that did not end as their kind must.</param>
-/// <param name="ResidentMiBPerHour">Slope of the line of least squares through the samples after the first quarter, in
-/// which caches and the kept records fill.</param>
-/// <param name="HeapMiBPerHour">The same of the managed heap.</param>
 internal sealed record SoakReport(
-    double Rate, long Requests, long Failed, double ResidentMiBPerHour, double HeapMiBPerHour,
-    IReadOnlyList<SoakSample> Samples);
+    double Rate, long Requests, long Failed, SoakVerdict Verdict, IReadOnlyList<SoakSample> Samples);
 
 /// <summary>
 /// The gateway's memory under a small steady load of all kinds: streams, whole answers, clients that leave, requests
 /// that can be resumed, bodies that are refused.
 /// </summary>
 internal sealed class SoakBench(
-    ModelFolder model, double rate, TimeSpan span, Terminal terminal, TimeProvider time)
+    ModelFolder model, double rate, TimeSpan span, bool leaks, Terminal terminal, TimeProvider time)
 {
     private const int LongestPrompt = 400;
     private const int OutputTokens = 8;
 
-    /// <summary>Then they come again: what a silo remembers of routed prompts is bounded, and would fill for hours.
-    /// </summary>
-    private const int DifferentPrompts = 2000;
+    /// <summary>The leak of the control: what is known of an ended request is dropped after a day.</summary>
+    private static readonly string[] Leak = ["--record-keep", "86400"];
 
     private static readonly TimeSpan SampleEvery = TimeSpan.FromMinutes(1);
 
@@ -49,7 +46,8 @@ internal sealed class SoakBench(
 
     public async Task<SoakReport> RunAsync(CancellationToken cancellationToken)
     {
-        await using var cluster = await MockCluster.StartAsync(model, terminal, time, cancellationToken);
+        await using var cluster = await MockCluster.StartAsync(
+            model, leaks ? Leak : [], terminal, time, cancellationToken);
         List<SoakSample> samples = [];
         HashSet<Task> open = [];
         var (start, sampled) = (time.GetTimestamp(), TimeSpan.Zero);
@@ -69,24 +67,12 @@ internal sealed class SoakBench(
 
         await Task.WhenAll(open);
         samples.Add(await SampleAsync(cluster, time.GetElapsedTime(start), cancellationToken));
-        var settled = samples.Where(sample => sample.Minutes >= span.TotalMinutes / 4).ToList();
-        return new SoakReport(
-            rate, _sent, _failed, SlopePerHour(settled, sample => sample.ResidentMiB),
-            SlopePerHour(settled, sample => sample.HeapMiB), samples);
-    }
-
-    /// <summary>Of the line of least squares.</summary>
-    internal static double SlopePerHour(IReadOnlyCollection<SoakSample> samples, Func<SoakSample, double> value)
-    {
-        if (samples.Count < 2) return double.NaN;
-        var (meanX, meanY) = (samples.Average(sample => sample.Minutes), samples.Average(value));
-        var covariance = samples.Sum(sample => (sample.Minutes - meanX) * (value(sample) - meanY));
-        return covariance / samples.Sum(sample => Math.Pow(sample.Minutes - meanX, 2)) * 60;
+        return new SoakReport(rate, _sent, _failed, SoakVerdict.Of(samples), samples);
     }
 
     private async Task SendAsync(HttpClient http, Kind kind, CancellationToken cancellationToken)
     {
-        var drawn = new Random((int)(_sent % DifferentPrompts));
+        var drawn = new Random((int)_sent);
         var prompt = LoadPlan.Prompt(drawn, drawn.Next(1, LongestPrompt), model.Config.VocabularySize);
         if (prompt.Length > 1) prompt[1] = 10; // ms between two tokens
         var asked = new CompletionAsked(prompt, kind == Kind.Refused ? -1 : OutputTokens)
@@ -120,18 +106,22 @@ internal sealed class SoakBench(
         var metrics = await cluster.Http.GetStringAsync("metrics", cancellationToken);
         var sample = new SoakSample(
             now.TotalMinutes, _sent, MiBOf(metrics, "process_resident_memory_bytes"),
-            MiBOf(metrics, "krewe_gc_heap_bytes"));
+            MiBOf(metrics, "krewe_gc_heap_bytes"),
+            LinesOf(metrics, "krewe_kept_items").ToDictionary(
+                line => line.Split("what=\"")[1].Split('"')[0], line => (long)ValueOf(line)));
         terminal.Say(string.Create(
             CultureInfo.InvariantCulture,
             $"{sample.Minutes,5:0.0} min, {sample.Requests,7} requests: {sample.ResidentMiB:0.0} MiB resident, "
-            + $"{sample.HeapMiB:0.0} MiB heap"));
+            + $"{sample.HeapMiB:0.0} MiB heap; "
+            + $"{string.Join(", ", sample.Kept.Select(kept => $"{kept.Key} {kept.Value}"))}"));
         return sample;
     }
 
-    private static double MiBOf(string metrics, string name)
-    {
-        var line = metrics.Split('\n').First(line =>
-            line.StartsWith(name, StringComparison.Ordinal) && line[name.Length] is ' ' or '{');
-        return double.Parse(line[(line.LastIndexOf(' ') + 1)..], CultureInfo.InvariantCulture) / (1 << 20);
-    }
+    private static double MiBOf(string metrics, string name) => ValueOf(LinesOf(metrics, name).First()) / (1 << 20);
+
+    private static IEnumerable<string> LinesOf(string metrics, string name) => metrics.Split('\n').Where(line =>
+        line.StartsWith(name, StringComparison.Ordinal) && line[name.Length] is ' ' or '{');
+
+    private static double ValueOf(string line) =>
+        double.Parse(line[(line.LastIndexOf(' ') + 1)..], CultureInfo.InvariantCulture);
 }

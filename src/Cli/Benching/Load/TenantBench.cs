@@ -175,8 +175,11 @@ internal sealed class TenantBench(ModelFolder model, TenantBenchSizes sizes, Ter
             _process = process;
             process.OutputDataReceived += (_, line) =>
             {
-                if (line.Data is { Length: > 0 } json)
-                    _figures.TrySetResult(JsonSerializer.Deserialize(json, LoadJson.Default.LoadFigures)!);
+                // Null is the end: whoever waits for figures must not wait for ever.
+                if (line.Data is null)
+                    _figures.TrySetException(new InvalidOperationException("The flood ended and told no figures."));
+                else if (line.Data.Length > 0)
+                    Take(line.Data);
             };
             process.ErrorDataReceived += (_, line) =>
             {
@@ -194,6 +197,19 @@ internal sealed class TenantBench(ModelFolder model, TenantBenchSizes sizes, Ter
                 $"bench tenants-flood --url {address} --rate {rate} --prompt-tokens {sizes.PromptTokens} "
                 + $"--output-tokens {sizes.OutputTokens} --vocabulary {vocabularySize}").Split(' ')))!,
             terminal);
+
+        private void Take(string json)
+        {
+            try
+            {
+                _figures.TrySetResult(JsonSerializer.Deserialize(json, LoadJson.Default.LoadFigures)!);
+            }
+            catch (JsonException e)
+            {
+                // Nobody would catch it on this thread: the process would end, and its children live on.
+                _figures.TrySetException(new InvalidOperationException($"The flood said '{json}'.", e));
+            }
+        }
 
         /// <summary>Ends it, and tells how it fared.</summary>
         public Task<LoadFigures> EndAsync()

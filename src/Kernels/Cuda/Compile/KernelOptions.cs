@@ -4,10 +4,14 @@ namespace Krewe.Kernels.Cuda;
 
 /// <summary>What one compilation of the kernels is for.</summary>
 /// <param name="HeadDim">Of the model's heads, a multiple of 16 up to 256.</param>
-/// <param name="Format">Weights, activations and KV: BF16 or F16.</param>
-public sealed record KernelOptions(int HeadDim, KvFormat Format)
+/// <param name="Format">Weights, activations and, but for <paramref name="Int8Kv"/>, KV: BF16 or F16.</param>
+/// <param name="Int8Kv">KV lies in memory as <see cref="KvFormat.Int8"/>.</param>
+public sealed record KernelOptions(int HeadDim, KvFormat Format, bool Int8Kv = false)
 {
     public const int HeadDimMax = 256;
+
+    /// <summary>Of the KV in memory.</summary>
+    public KvFormat KvFormat => Int8Kv ? KvFormat.Int8 : Format;
 
     /// <summary>Null where the kernels can be compiled for these options, else what is wrong.</summary>
     public string? Refusal() => this switch
@@ -27,5 +31,6 @@ public sealed record KernelOptions(int HeadDim, KvFormat Format)
         "-fmad=false",
         $"-DHEAD_DIM={HeadDim}",
         $"-DELEMENT_F16={(Format == KvFormat.F16 ? 1 : 0)}",
+        $"-DKV_INT8={(Int8Kv ? 1 : 0)}",
     ];
 }

@@ -84,7 +84,8 @@ public sealed unsafe class CudaDevice : IDisposable
         return new RegisteredMemory(this, address, bytes);
     }
 
-    /// <summary>What other processes of this host open the memory by, 64 bytes.</summary>
+    /// <summary>What other processes of this host open the memory by, 64 bytes. From then on it is freed with the
+    /// context: nobody knows when the last of them has closed it.</summary>
     /// <exception cref="CudaException">This driver or system shares no memory.</exception>
     public byte[] Export(DeviceMemory memory)
     {
@@ -92,6 +93,7 @@ public sealed unsafe class CudaDevice : IDisposable
         MakeCurrent();
         IpcHandle handle;
         Api.Check(Api.IpcGetMemHandle(&handle, memory.Address), "cuIpcGetMemHandle", $"{memory.Bytes} bytes");
+        memory.LeaveToContext();
         return new ReadOnlySpan<byte>(handle.Data, IpcHandle.Bytes).ToArray();
     }
 
@@ -155,7 +157,14 @@ public sealed unsafe class CudaDevice : IDisposable
             throw new InvalidOperationException($"{Allocations} pieces of GPU {Info.Ordinal}'s memory are still out.");
         _disposed = true;
         if (_current == _context) _current = 0;
-        Api.Check(Api.ContextRelease(Info.Ordinal), "cuDevicePrimaryCtxRelease");
+        try
+        {
+            Api.Check(Api.ContextRelease(Info.Ordinal), "cuDevicePrimaryCtxRelease");
+        }
+        catch (CudaException lost) when (lost.IsContextLost)
+        {
+            // The call that lost it has told.
+        }
     }
 
     internal void MakeCurrent()
@@ -166,24 +175,10 @@ public sealed unsafe class CudaDevice : IDisposable
         _current = _context;
     }
 
-    internal void Unregister(nint address)
+    /// <summary>Device memory came back, or is left to the context.</summary>
+    internal void Forget(long bytes)
     {
-        MakeCurrent();
-        Api.Check(Api.MemHostUnregister((void*)address), "cuMemHostUnregister");
-    }
-
-    internal void CloseImport(nint address)
-    {
-        MakeCurrent();
-        Api.Check(Api.IpcCloseMemHandle(address), "cuIpcCloseMemHandle");
-    }
-
-    internal void Free(nint address, long bytes)
-    {
-        MakeCurrent();
-        // Counted first: whatever the driver says, nobody owns it any more.
         Interlocked.Add(ref _memoryBytes, -bytes);
         Interlocked.Decrement(ref _allocations);
-        Api.Check(Api.MemFree(address), "cuMemFree", $"{bytes} bytes");
     }
 }

@@ -4,25 +4,21 @@ namespace Krewe.Kernels.Cuda;
 
 /// <summary>A queue of work on a GPU: in order inside, in any order against other streams but for events.</summary>
 [SuppressMessage("Naming", "CA1711", Justification = "CUDA's own word; it is no System.IO.Stream.")]
-public sealed unsafe class CudaStream : IDisposable
+public sealed unsafe class CudaStream : DriverHandle
 {
-    private nint _handle;
-
-    internal CudaStream(CudaDevice device, nint handle) => (Device, _handle) = (device, handle);
-
-    public CudaDevice Device { get; }
+    internal CudaStream(CudaDevice device, nint handle)
+        : base(device, handle)
+    {
+    }
 
     public nint Handle
     {
         get
         {
-            ObjectDisposedException.ThrowIf(_handle == 0, this);
             Device.MakeCurrent();
-            return _handle;
+            return Value;
         }
     }
-
-    private DriverApi Api => Device.Api;
 
     /// <summary>Copies to the device; <paramref name="source"/> must stay as it is until the copy was waited for, and
     /// be pinned for the copy to overlap with anything.</summary>
@@ -81,95 +77,56 @@ public sealed unsafe class CudaStream : IDisposable
         Api.Check(Api.GraphLaunch(graph.Handle, Handle), "cuGraphLaunch");
     }
 
-    public void Dispose()
-    {
-        if (_handle == 0) return;
-        var handle = Handle;
-        _handle = 0;
-        Api.Check(Api.StreamDestroy(handle), "cuStreamDestroy");
-    }
+    private protected override void Release(nint value) =>
+        Api.Check(Api.StreamDestroy(value), "cuStreamDestroy");
 }
 
 /// <summary>Work that was recorded once and is launched as one.</summary>
-public sealed unsafe class CudaGraph : IDisposable
+public sealed unsafe class CudaGraph : DriverHandle
 {
-    private readonly CudaDevice _device;
-    private nint _handle;
-
-    internal CudaGraph(CudaDevice device, nint handle) => (_device, _handle) = (device, handle);
-
-    internal nint Handle
+    internal CudaGraph(CudaDevice device, nint handle)
+        : base(device, handle)
     {
-        get
-        {
-            ObjectDisposedException.ThrowIf(_handle == 0, this);
-            return _handle;
-        }
     }
 
-    public void Dispose()
-    {
-        if (_handle == 0) return;
-        var handle = _handle;
-        _handle = 0;
-        _device.MakeCurrent();
-        _device.Api.Check(_device.Api.GraphExecDestroy(handle), "cuGraphExecDestroy");
-    }
+    internal nint Handle => Value;
+
+    private protected override void Release(nint value) =>
+        Api.Check(Api.GraphExecDestroy(value), "cuGraphExecDestroy");
 }
 
 /// <summary>A place in a stream that others can wait for.</summary>
 [SuppressMessage("Naming", "CA1711", Justification = "CUDA's own word.")]
-public sealed unsafe class CudaEvent : IDisposable
+public sealed unsafe class CudaEvent : DriverHandle
 {
-    private readonly CudaDevice _device;
-    private nint _handle;
-
-    internal CudaEvent(CudaDevice device, nint handle) => (_device, _handle) = (device, handle);
-
-    internal nint Handle
+    internal CudaEvent(CudaDevice device, nint handle)
+        : base(device, handle)
     {
-        get
-        {
-            ObjectDisposedException.ThrowIf(_handle == 0, this);
-            return _handle;
-        }
     }
+
+    internal nint Handle => Value;
 
     /// <summary>Stands from now on for what the stream has queued so far.</summary>
     public void Record(CudaStream stream)
     {
         ArgumentNullException.ThrowIfNull(stream);
-        _device.Api.Check(_device.Api.EventRecord(Handle, stream.Handle), "cuEventRecord");
+        Api.Check(Api.EventRecord(Handle, stream.Handle), "cuEventRecord");
     }
 
     /// <summary>Whether the work has run.</summary>
-    public bool HasRun()
-    {
-        _device.MakeCurrent();
-        return _device.Api.CheckReady(_device.Api.EventQuery(Handle), "cuEventQuery");
-    }
+    public bool HasRun() => Api.CheckReady(Api.EventQuery(Handle), "cuEventQuery");
 
-    public void Synchronize(string what = "")
-    {
-        _device.MakeCurrent();
-        _device.Api.Check(_device.Api.EventSynchronize(Handle), "cuEventSynchronize", what);
-    }
+    public void Synchronize(string what = "") =>
+        Api.Check(Api.EventSynchronize(Handle), "cuEventSynchronize", what);
 
     public float MillisecondsSince(CudaEvent start)
     {
         ArgumentNullException.ThrowIfNull(start);
         float ms;
-        _device.MakeCurrent();
-        _device.Api.Check(_device.Api.EventElapsedTime(&ms, start.Handle, Handle), "cuEventElapsedTime");
+        Api.Check(Api.EventElapsedTime(&ms, start.Handle, Handle), "cuEventElapsedTime");
         return ms;
     }
 
-    public void Dispose()
-    {
-        if (_handle == 0) return;
-        var handle = _handle;
-        _handle = 0;
-        _device.MakeCurrent();
-        _device.Api.Check(_device.Api.EventDestroy(handle), "cuEventDestroy");
-    }
+    private protected override void Release(nint value) =>
+        Api.Check(Api.EventDestroy(value), "cuEventDestroy");
 }

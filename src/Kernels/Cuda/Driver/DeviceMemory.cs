@@ -1,25 +1,17 @@
 namespace Krewe.Kernels.Cuda;
 
 /// <summary>Memory of a GPU. Its owner frees it after the last work that names it was waited for.</summary>
-public sealed class DeviceMemory : IDisposable
+public sealed unsafe class DeviceMemory : DriverHandle
 {
-    private readonly CudaDevice _device;
-    private nint _address;
+    private bool _isLeftToContext;
 
-    internal DeviceMemory(CudaDevice device, nint address, long bytes) =>
-        (_device, _address, Bytes) = (device, address, bytes);
+    internal DeviceMemory(CudaDevice device, nint address, long bytes)
+        : base(device, address) => Bytes = bytes;
 
     public long Bytes { get; }
 
     /// <exception cref="ObjectDisposedException">It was freed.</exception>
-    public nint Address
-    {
-        get
-        {
-            ObjectDisposedException.ThrowIf(_address == 0, this);
-            return _address;
-        }
-    }
+    public nint Address => Value;
 
     /// <summary>The address <paramref name="offset"/> bytes on, for <paramref name="bytes"/> bytes.</summary>
     /// <exception cref="ArgumentOutOfRangeException">They are not all inside.</exception>
@@ -31,62 +23,44 @@ public sealed class DeviceMemory : IDisposable
         return Address + (nint)offset;
     }
 
-    public void Dispose()
+    /// <summary>
+    /// From now on disposing gives it up but frees nothing: another process may have it open, and freeing it before
+    /// that process has closed it is undefined (cuIpcCloseMemHandle). It ends with the context.
+    /// </summary>
+    internal void LeaveToContext() => _isLeftToContext = true;
+
+    private protected override void Release(nint value)
     {
-        if (_address == 0) return;
-        var address = _address;
-        _address = 0;
-        _device.Free(address, Bytes);
+        // Counted first: whatever the driver says, nobody owns it any more.
+        Device.Forget(Bytes);
+        if (!_isLeftToContext) Api.Check(Api.MemFree(value), "cuMemFree", $"{Bytes} bytes");
     }
 }
 
 /// <summary>Host memory of somebody else that is pinned until this is disposed.</summary>
-public sealed class RegisteredMemory : IDisposable
+public sealed unsafe class RegisteredMemory : DriverHandle
 {
-    private readonly CudaDevice _device;
-    private bool _disposed;
-
-    internal RegisteredMemory(CudaDevice device, nint address, long bytes) =>
-        (_device, Address, Bytes) = (device, address, bytes);
+    internal RegisteredMemory(CudaDevice device, nint address, long bytes)
+        : base(device, address) => (Address, Bytes) = (address, bytes);
 
     public nint Address { get; }
 
     public long Bytes { get; }
 
-    public void Dispose()
-    {
-        if (_disposed) return;
-        _disposed = true;
-        _device.Unregister(Address);
-    }
+    private protected override void Release(nint value) =>
+        Api.Check(Api.MemHostUnregister((void*)value), "cuMemHostUnregister", $"{Bytes} bytes");
 }
 
 /// <summary>Page-locked host memory.</summary>
-public sealed unsafe class PinnedMemory : IDisposable
+public sealed unsafe class PinnedMemory : DriverHandle
 {
-    private readonly CudaDevice _device;
-    private nint _address;
-
-    internal PinnedMemory(CudaDevice device, nint address, long bytes) =>
-        (_device, _address, Bytes) = (device, address, bytes);
+    internal PinnedMemory(CudaDevice device, nint address, long bytes)
+        : base(device, address) => Bytes = bytes;
 
     public long Bytes { get; }
 
-    public byte* Data
-    {
-        get
-        {
-            ObjectDisposedException.ThrowIf(_address == 0, this);
-            return (byte*)_address;
-        }
-    }
+    public byte* Data => (byte*)Value;
 
-    public void Dispose()
-    {
-        if (_address == 0) return;
-        var address = _address;
-        _address = 0;
-        _device.MakeCurrent();
-        _device.Api.Check(_device.Api.MemFreeHost(address), "cuMemFreeHost", $"{Bytes} bytes");
-    }
+    private protected override void Release(nint value) =>
+        Api.Check(Api.MemFreeHost(value), "cuMemFreeHost", $"{Bytes} bytes");
 }

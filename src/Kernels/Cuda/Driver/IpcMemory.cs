@@ -15,28 +15,16 @@ internal unsafe struct IpcHandle
 /// Another process's device memory, open in this one. Whoever opened it closes it; the owner's process may end before,
 /// what the memory holds then is of no use.
 /// </summary>
-public sealed class ImportedMemory : IDisposable
+public sealed unsafe class ImportedMemory : DriverHandle
 {
-    private readonly CudaDevice _device;
-    private nint _address;
-
-    internal ImportedMemory(CudaDevice device, nint address) => (_device, _address) = (device, address);
+    internal ImportedMemory(CudaDevice device, nint address)
+        : base(device, address)
+    {
+    }
 
     /// <exception cref="ObjectDisposedException">It was closed.</exception>
-    public nint Address
-    {
-        get
-        {
-            ObjectDisposedException.ThrowIf(_address == 0, this);
-            return _address;
-        }
-    }
+    public nint Address => Value;
 
-    public void Dispose()
-    {
-        if (_address == 0) return;
-        var address = _address;
-        _address = 0;
-        _device.CloseImport(address);
-    }
+    private protected override void Release(nint value) =>
+        Api.Check(Api.IpcCloseMemHandle(value), "cuIpcCloseMemHandle");
 }

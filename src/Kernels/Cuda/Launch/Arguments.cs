@@ -151,15 +151,9 @@ internal struct BlockCopyArguments
     public nint Target;
 }
 
-internal struct KvInt8Arguments
+internal struct Crc32cArguments
 {
-    public nint Arena;
-    public nint Packed;
-    public nint Blocks;
-    public long BlockStride;
-    public long PackedStride;
-    public int Layers;
-    public int KvHeads;
-    public int BlockTokens;
-    public int Padding;
+    public nint Memory;
+    public nint Checksums;
+    public long Bytes;
 }

@@ -10,7 +10,7 @@ public readonly record struct GpuKvLayer(nint Arena, KvGeometry Geometry, int La
 
     internal nint Values => Keys + Geometry.PlaneBytes;
 
-    /// <summary>Elements from block to block.</summary>
+    /// <summary>Numbers from block to block.</summary>
     internal long BlockStride => Geometry.BlockBytes / Geometry.ElementBytes;
 }
 
@@ -41,7 +41,15 @@ public sealed partial class CudaKernels
     private const int QueriesAWarp = 16;
     private const int HeadsABlock = 4;
 
-    private int AttentionSharedBytes => Stages * 2 * TileKeys * Options.HeadDim * sizeof(ushort);
+    /// <summary>Tiles of keys and values in turn; in INT8 they come as they lie, and one tile is expanded.</summary>
+    private int AttentionSharedBytes
+    {
+        get
+        {
+            var tile = 2 * TileKeys * Options.HeadDim * sizeof(ushort);
+            return Options.Int8Kv ? (Stages * 2 * TileKeys * (Options.HeadDim + sizeof(float))) + tile : Stages * tile;
+        }
+    }
 
     /// <summary>Floats that <see cref="AttendDecode"/> needs for contexts of more than one partition.</summary>
     public long PartialFloats(int items, int heads, int partitions) =>
@@ -149,7 +157,7 @@ public sealed partial class CudaKernels
     {
         Demand(rows > 0 && heads.KvHeads > 0 && heads.Heads % heads.KvHeads == 0, kernel, rows, heads.Heads);
         Demand(
-            geometry.HeadDim == Options.HeadDim && geometry.Format == Options.Format
+            geometry.HeadDim == Options.HeadDim && geometry.Format == Options.KvFormat
                 && geometry.KvHeads == heads.KvHeads && geometry.BlockTokens % 16 == 0,
             kernel, geometry.KvHeads, geometry.HeadDim, geometry.BlockTokens);
     }

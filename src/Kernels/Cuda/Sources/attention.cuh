@@ -6,26 +6,34 @@
 //
 // Query heads of one KV head are packed: query q of a sequence's chunk is row q / group, head q % group. One warp has 16.
 #pragma once
-#include "krewe.cuh"
+#include "kv.cuh"
 
 #define TILE_KEYS 64
 #define PARTITION_KEYS 512
 #define TILE_BYTES (2 * TILE_KEYS * HEAD_DIM * 2)
+#if KV_INT8
+// Codes and scales arrive in one of two stages; whoever attends has them expanded to elements in the tile behind both.
+#define STAGE_BYTES (2 * TILE_KEYS * KV_VECTOR_NUMBERS)
+#define TILE_OF(shared, stage) ((shared) + 2 * STAGE_BYTES)
+#else
+#define STAGE_BYTES TILE_BYTES
+#define TILE_OF(shared, stage) ((shared) + (stage) * STAGE_BYTES)
+#endif
 #define OUTPUT_TILES (HEAD_DIM / 8)
 #define VALUE_VECTORS (HEAD_DIM / 8)
 
 struct AttentionArguments
 {
     const element* queries;    // [rows x query_stride], rotated
-    const element* keys;       // this layer's keys of block 0: [kv_heads][HEAD_DIM][block_tokens]
-    const element* values;     // this layer's values of block 0: [kv_heads][block_tokens][HEAD_DIM]
+    const kv_number* keys;     // this layer's keys of block 0: [kv_heads][HEAD_DIM][block_tokens]
+    const kv_number* values;   // this layer's values of block 0: [kv_heads][block_tokens][HEAD_DIM]
     const int* block_tables;   // all sequences'
     const int* work;           // decode: [items x 3] row, position, table start;
                                // prefill: [items x 5] first row, first position, rows, table start, first query
     const int* count;          // work items
     element* output;           // [rows x output_stride]
     float* partial;            // decode: [items][kv_heads * group][partitions][HEAD_DIM + 2]: sums, maximum, total
-    int64_t block_stride;      // elements from block to block
+    int64_t block_stride;      // numbers from block to block
     int kv_heads;
     int group;                 // query heads of a KV head
     int block_tokens;
@@ -101,6 +109,83 @@ KREWE_DEVICE int value_vector(int key, int vector)
     return key * VALUE_VECTORS + (vector ^ swizzle);
 }
 
+// The keys (or values) of one head in the block that has this position; in it the position is number % block_tokens.
+KREWE_DEVICE const kv_number* plane_of(
+    const AttentionArguments& args, const kv_number* planes, const int* table, int kv_head, int position)
+{
+    return planes + table[position / args.block_tokens] * args.block_stride + kv_head_start(kv_head, args.block_tokens);
+}
+
+#if KV_INT8
+// Starts the copies of the stage of the tile that begins at position `first`: codes of keys as [group of 16 slots][HEAD_DIM],
+// of values as [slot][HEAD_DIM], scales of keys and of values. What lies from `end` on is left out.
+KREWE_DEVICE void load_tile(
+    const AttentionArguments& args, unsigned char* shared, const int* table, int kv_head, int first, int end, int thread,
+    int threads)
+{
+    uint4* keys = (uint4*)shared;
+    uint4* values = keys + TILE_KEYS * HEAD_DIM / 16;
+    uint4* scales = values + TILE_KEYS * HEAD_DIM / 16;
+    for (int i = thread; i < TILE_KEYS * HEAD_DIM / 16; i += threads)
+    {
+        int dim = i % HEAD_DIM, position = first + i / HEAD_DIM * 16;
+        if (position >= end) continue;
+        copy_async_16(keys + i, plane_of(args, args.keys, table, kv_head, position)
+            + (int64_t)dim * args.block_tokens + position % args.block_tokens);
+    }
+    for (int i = thread; i < TILE_KEYS * HEAD_DIM / 16; i += threads)
+    {
+        int vector = i % (HEAD_DIM / 16), position = first + i / (HEAD_DIM / 16);
+        if (position >= end) continue;
+        copy_async_16(values + i, plane_of(args, args.values, table, kv_head, position)
+            + (int64_t)(position % args.block_tokens) * HEAD_DIM + vector * 16);
+    }
+    for (int i = thread; i < 2 * TILE_KEYS / 4; i += threads)
+    {
+        int position = first + i % (TILE_KEYS / 4) * 4;
+        if (position >= end) continue;
+        copy_async_16(
+            scales + i, plane_of(args, i < TILE_KEYS / 4 ? args.keys : args.values, table, kv_head, position)
+                + (int64_t)HEAD_DIM * args.block_tokens + position % args.block_tokens * 4);
+    }
+    copy_async_commit();
+}
+
+// Eight codes times their scales, `step` apart, as elements.
+KREWE_DEVICE uint4 expand_codes(const int8_t* codes, const float* scales, int step)
+{
+    uint4 elements = {
+        pack(codes[0] * scales[0], codes[1] * scales[step]), pack(codes[2] * scales[2 * step], codes[3] * scales[3 * step]),
+        pack(codes[4] * scales[4 * step], codes[5] * scales[5 * step]),
+        pack(codes[6] * scales[6 * step], codes[7] * scales[7 * step])};
+    return elements;
+}
+
+// A stage that has arrived, as the tile that attend_tile takes; zeros from `end` on, as below.
+KREWE_DEVICE void expand_tile(unsigned char* shared, int stage, int first, int end, int thread, int threads)
+{
+    const int8_t* key_codes = (const int8_t*)(shared + stage * STAGE_BYTES);
+    const int8_t* value_codes = key_codes + TILE_KEYS * HEAD_DIM;
+    const float* key_scales = (const float*)(value_codes + TILE_KEYS * HEAD_DIM);
+    const float* value_scales = key_scales + TILE_KEYS;
+    uint4 zero = {0, 0, 0, 0};
+    uint4* keys = (uint4*)TILE_OF(shared, stage);
+    uint4* values = keys + TILE_KEYS * VALUE_VECTORS;
+    for (int i = thread; i < TILE_KEYS * VALUE_VECTORS; i += threads)
+    {
+        int vector = i % 2, dim = i / 2 % HEAD_DIM, group = i / 2 / HEAD_DIM;
+        int slot = group * 16 + vector * 8;
+        keys[key_vector(group, dim, vector)] = first + slot >= end
+            ? zero : expand_codes(key_codes + (group * HEAD_DIM + dim) * 16 + vector * 8, key_scales + slot, 1);
+    }
+    for (int i = thread; i < TILE_KEYS * VALUE_VECTORS; i += threads)
+    {
+        int vector = i % VALUE_VECTORS, key = i / VALUE_VECTORS;
+        values[value_vector(key, vector)] = first + key >= end
+            ? zero : expand_codes(value_codes + key * HEAD_DIM + vector * 8, value_scales + key, 0);
+    }
+}
+#else
 // Starts the copies of the tile that begins at position `first`; positions from `end` on become zeros, because what is in
 // their slots may be no number, and 0 x NaN is NaN. `threads` threads take part, this one is number `thread`.
 KREWE_DEVICE void load_tile(
@@ -120,9 +205,8 @@ KREWE_DEVICE void load_tile(
             *target = zero;
             continue;
         }
-        int slot = position % args.block_tokens;
-        copy_async_16(target, args.keys + table[position / args.block_tokens] * args.block_stride
-            + ((int64_t)kv_head * HEAD_DIM + dim) * args.block_tokens + slot);
+        copy_async_16(target, plane_of(args, args.keys, table, kv_head, position)
+            + (int64_t)dim * args.block_tokens + position % args.block_tokens);
     }
     for (int i = thread; i < TILE_KEYS * VALUE_VECTORS; i += threads)
     {
@@ -134,12 +218,15 @@ KREWE_DEVICE void load_tile(
             *target = zero;
             continue;
         }
-        int slot = position % args.block_tokens;
-        copy_async_16(target, args.values + table[position / args.block_tokens] * args.block_stride
-            + ((int64_t)kv_head * args.block_tokens + slot) * HEAD_DIM + vector * 8);
+        copy_async_16(target, plane_of(args, args.values, table, kv_head, position)
+            + (int64_t)(position % args.block_tokens) * HEAD_DIM + vector * 8);
     }
     copy_async_commit();
 }
+
+// Elements arrive as the tile itself.
+KREWE_DEVICE void expand_tile(unsigned char*, int, int, int, int, int) {}
+#endif
 
 // Queries of a lane's two rows, as the a of multiply_tile for each 16 dimensions; a row of null is zeros.
 KREWE_DEVICE void load_queries(uint32_t (*query)[4], const element* upper, const element* lower)

@@ -2,8 +2,6 @@
 // of 512 positions; attention_merge folds the partitions of a row in order. A row of one partition is done at once.
 #include "attention.cuh"
 
-#define DECODE_STAGES 2
-
 KREWE_KERNEL(attention_decode, AttentionArguments, 32)
 {
     KREWE_DYNAMIC_SHARED(shared);
@@ -32,12 +30,17 @@ KREWE_KERNEL(attention_decode, AttentionArguments, 32)
     for (int stage = 0; tile < last; tile += TILE_KEYS, stage ^= 1)
     {
         if (tile + TILE_KEYS < last)
-            load_tile(args, shared + (stage ^ 1) * TILE_BYTES, table, kv_head, tile + TILE_KEYS, end, lane, WARP_LANES);
+            load_tile(args, shared + (stage ^ 1) * STAGE_BYTES, table, kv_head, tile + TILE_KEYS, end, lane, WARP_LANES);
         else
             copy_async_commit();
         copy_async_wait<1>();
         __syncwarp();
-        attend_tile(state, loaded, shared + stage * TILE_BYTES, tile, seen_from, seen_to, args.scale);
+        if (KV_INT8)
+        {
+            expand_tile(shared, stage, tile, end, lane, WARP_LANES);
+            __syncwarp();
+        }
+        attend_tile(state, loaded, TILE_OF(shared, stage), tile, seen_from, seen_to, args.scale);
         __syncwarp();
     }
 

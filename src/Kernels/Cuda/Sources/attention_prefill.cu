@@ -46,12 +46,17 @@ KREWE_KERNEL(attention_prefill, AttentionArguments, PREFILL_WARPS * WARP_LANES)
     {
         if (tile + TILE_KEYS < end)
             load_tile(
-                args, shared + (stage ^ 1) * TILE_BYTES, table, kv_head, tile + TILE_KEYS, end, threadIdx.x, blockDim.x);
+                args, shared + (stage ^ 1) * STAGE_BYTES, table, kv_head, tile + TILE_KEYS, end, threadIdx.x, blockDim.x);
         else
             copy_async_commit();
         copy_async_wait<1>();
         __syncthreads();
-        attend_tile(state, loaded, shared + stage * TILE_BYTES, tile, seen_from, seen_to, args.scale);
+        if (KV_INT8)
+        {
+            expand_tile(shared, stage, tile, end, threadIdx.x, blockDim.x);
+            __syncthreads();
+        }
+        attend_tile(state, loaded, TILE_OF(shared, stage), tile, seen_from, seen_to, args.scale);
         __syncthreads();
         if ((tile + TILE_KEYS) % PARTITION_KEYS == 0 && tile + TILE_KEYS < end)
         {

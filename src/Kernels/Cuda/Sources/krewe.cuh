@@ -4,7 +4,8 @@
 // -fmad=false (-ffp-contract=off) is part of the contract: a product and a sum are one rounding each unless fmaf says
 // otherwise, so that two kernels with the same line of arithmetic give the same bits.
 //
-// Options, as macros: HEAD_DIM (a multiple of 16), ELEMENT_F16 (0: weights, activations and KV are BF16; 1: F16).
+// Options, as macros: HEAD_DIM (a multiple of 16), ELEMENT_F16 (0: weights, activations and KV are BF16; 1: F16),
+// KV_INT8 (1: KV lies in memory as whole numbers and scales).
 #pragma once
 
 #ifndef HEAD_DIM
@@ -12,6 +13,9 @@
 #endif
 #ifndef ELEMENT_F16
 #define ELEMENT_F16 0
+#endif
+#ifndef KV_INT8
+#define KV_INT8 0
 #endif
 
 #ifdef KREWE_EMULATED

@@ -1,6 +1,7 @@
 // Heads of one row's q, k and v: bias, norm of the head (Qwen3), rotary position (arXiv 2104.09864, pairs (i, i + half));
-// queries go to a buffer, keys and values into their slot of the KV block, all rounded to elements. One warp a head.
-#include "krewe.cuh"
+// queries go to a buffer, keys and values into their slot of the KV block, all rounded to what they lie there as. One warp a
+// head.
+#include "kv.cuh"
 
 struct RopeKvWriteArguments
 {
@@ -14,9 +15,9 @@ struct RopeKvWriteArguments
     const int* slots;          // [rows] block * block_tokens + offset
     const int* count;          // rows
     element* queries;          // [rows x query_stride]
-    element* keys;             // this layer's keys of block 0: [kv_heads][HEAD_DIM][block_tokens]
-    element* values;           // this layer's values of block 0: [kv_heads][block_tokens][HEAD_DIM]
-    int64_t block_stride;      // elements from block to block
+    kv_number* keys;           // this layer's keys of block 0: [kv_heads][HEAD_DIM][block_tokens]
+    kv_number* values;         // this layer's values of block 0: [kv_heads][block_tokens][HEAD_DIM]
+    int64_t block_stride;      // numbers from block to block
     int heads;
     int kv_heads;
     int block_tokens;
@@ -59,8 +60,6 @@ KREWE_KERNEL(rope_kv_write, RopeKvWriteArguments, 128)
     float scale = 1;
     if (norm) scale = 1.0f / sqrtf(warp_sum(squares) / HEAD_DIM + args.epsilon);
 
-    int block = args.slots[row] / args.block_tokens, slot = args.slots[row] % args.block_tokens;
-    int kv_head = head - args.heads - (is_value ? args.kv_heads : 0);
     for (int i = 0; i < pairs_a_lane; i++)
     {
         int pair = lane + i * WARP_LANES;
@@ -71,30 +70,57 @@ KREWE_KERNEL(rope_kv_write, RopeKvWriteArguments, 128)
             x = x * scale * norm[pair];
             y = y * scale * norm[pair + half];
         }
-        if (is_value)
-        {
-            element* target = args.values + block * args.block_stride
-                + ((int64_t)kv_head * args.block_tokens + slot) * HEAD_DIM;
-            target[pair] = to_element(x);
-            target[pair + half] = to_element(y);
-            continue;
-        }
-
+        first[i] = x;
+        second[i] = y;
+        if (is_value) continue;
         int64_t angle = (int64_t)args.positions[row] * half + pair;
         float cosine = args.cosine[angle], sine = args.sine[angle];
-        element low = to_element(fmaf(x, cosine, -(y * sine)));
-        element high = to_element(fmaf(y, cosine, x * sine));
-        if (is_query)
+        first[i] = fmaf(x, cosine, -(y * sine));
+        second[i] = fmaf(y, cosine, x * sine);
+    }
+
+    if (is_query)
+    {
+        element* target = args.queries + (int64_t)row * args.query_stride + head * HEAD_DIM;
+        for (int i = 0; i < pairs_a_lane; i++)
         {
-            element* target = args.queries + (int64_t)row * args.query_stride + head * HEAD_DIM;
-            target[pair] = low;
-            target[pair + half] = high;
+            int pair = lane + i * WARP_LANES;
+            if (pair >= half) continue;
+            target[pair] = to_element(first[i]);
+            target[pair + half] = to_element(second[i]);
         }
-        else
-        {
-            element* target = args.keys + block * args.block_stride + (int64_t)kv_head * HEAD_DIM * args.block_tokens;
-            target[(int64_t)pair * args.block_tokens + slot] = low;
-            target[(int64_t)(pair + half) * args.block_tokens + slot] = high;
-        }
+        return;
+    }
+
+    int block = args.slots[row] / args.block_tokens, slot = args.slots[row] % args.block_tokens;
+    int kv_head = head - args.heads - (is_value ? args.kv_heads : 0);
+    kv_number* target = (is_value ? args.values : args.keys) + block * args.block_stride
+        + kv_head_start(kv_head, args.block_tokens);
+    // From one number of the vector to the next.
+    int64_t step = is_value ? 1 : args.block_tokens;
+    int64_t start = is_value ? (int64_t)slot * HEAD_DIM : slot;
+#if KV_INT8
+    float largest = 0;
+    bool broken = false;
+    for (int i = 0; i < pairs_a_lane; i++)
+    {
+        float x = fabsf(first[i]), y = fabsf(second[i]);
+        broken |= !(x < KREWE_INFINITY && y < KREWE_INFINITY);
+        largest = fmaxf(largest, fmaxf(x, y));
+    }
+    float of_codes = kv_scale(largest, broken);
+    if (lane == 0) ((float*)(target + (int64_t)HEAD_DIM * args.block_tokens))[slot] = of_codes;
+#endif
+    for (int i = 0; i < pairs_a_lane; i++)
+    {
+        int pair = lane + i * WARP_LANES;
+        if (pair >= half) continue;
+#if KV_INT8
+        target[start + pair * step] = kv_code(first[i], of_codes);
+        target[start + (pair + half) * step] = kv_code(second[i], of_codes);
+#else
+        target[start + pair * step] = to_element(first[i]);
+        target[start + (pair + half) * step] = to_element(second[i]);
+#endif
     }
 }

@@ -21,6 +21,9 @@ internal sealed partial class KeptAnswers(SiloOptions options, TimeProvider time
     private readonly Queue<(string Id, Entry Entry, long Weight, long At)> _ended = [];
     private long _endedWeight;
 
+    /// <summary>Running ones too.</summary>
+    public int Count => _entries.Count;
+
     public Task<AnswerRun>? Find(string requestId) => _entries.GetValueOrDefault(requestId)?.Run.Task;
 
     /// <summary>

@@ -35,9 +35,9 @@ internal static class CompletionPrompt
     private static RequestField[] Split(RequestField field)
     {
         if (field.Value.ValueKind != JsonValueKind.Array) return [field];
+        if (field.Value.GetArrayLength() == 0) throw Missing(field.Path);
+        if (field.Value[0].ValueKind == JsonValueKind.Number) return [field];
         var items = field.Items(Expected);
-        if (items.Length == 0) throw Missing(field.Path);
-        if (items[0].Value.ValueKind == JsonValueKind.Number) return [field];
         foreach (var item in items)
         {
             if (item.Value.ValueKind is not (JsonValueKind.String or JsonValueKind.Array)) throw item.Wrong(Expected);

@@ -18,6 +18,7 @@ internal sealed unsafe class GpuBench : IDisposable
 
     private readonly List<IDisposable> _owned = [];
     private readonly List<DeviceMemory> _scratch = [];
+    private readonly KernelCache _cache;
     private readonly CudaEvent _begin;
     private readonly CudaEvent _end;
 
@@ -28,9 +29,9 @@ internal sealed unsafe class GpuBench : IDisposable
         {
             Device = Own(CudaDriver.Load(libraries).Open(ordinal));
             Compiler = Nvrtc.Load(libraries);
-            Kernels = Own(new CudaKernels(
-                Device, Compiler, new KernelCache(cacheDirectory ?? KernelCache.UsualDirectory()),
-                new KernelOptions(headDim, KvFormat.BF16)));
+            _cache = new KernelCache(cacheDirectory ?? KernelCache.UsualDirectory());
+            Kernels = Compile(new KernelOptions(headDim, KvFormat.BF16));
+            Int8Kernels = Compile(Kernels.Options with { Int8Kv = true });
             Stream = Own(Device.CreateStream());
             (_begin, _end) = (Own(Device.CreateEvent(timed: true)), Own(Device.CreateEvent(timed: true)));
         }
@@ -48,6 +49,9 @@ internal sealed unsafe class GpuBench : IDisposable
     public Nvrtc Compiler { get; }
 
     public CudaKernels Kernels { get; }
+
+    /// <summary>The same for KV in INT8.</summary>
+    public CudaKernels Int8Kernels { get; }
 
     public CudaStream Stream { get; }
 
@@ -154,6 +158,8 @@ internal sealed unsafe class GpuBench : IDisposable
         for (var i = _owned.Count - 1; i >= 0; i--) _owned[i].Dispose();
         _owned.Clear();
     }
+
+    private CudaKernels Compile(KernelOptions options) => Own(new CudaKernels(Device, Compiler, _cache, options));
 
     private T Own<T>(T owned)
         where T : IDisposable

@@ -25,7 +25,8 @@ internal sealed unsafe class GpuKernelChecks(GpuBench gpu)
         {
             (1, 4, 4, (int?)null), (65, 7, 1, 33), (530, 8, 2, null), (1100, 4, 1, 540),
         })
-            yield return Attention(context, heads, kvHeads, window);
+            yield return Attention(gpu.Kernels, context, heads, kvHeads, window);
+        yield return Attention(gpu.Int8Kernels, 530, 8, 2, null);
         yield return Sample();
         yield return Copy();
     }
@@ -102,10 +103,10 @@ internal sealed unsafe class GpuKernelChecks(GpuBench gpu)
         return Row(name, worst, 1e-3, "; the same bits with 1 to 200 rows");
     }
 
-    private GpuRow Attention(int context, int heads, int kvHeads, int? window)
+    private GpuRow Attention(CudaKernels kernels, int context, int heads, int kvHeads, int? window)
     {
-        var dim = gpu.Kernels.Options.HeadDim;
-        var geometry = new KvGeometry(1, kvHeads, dim, 16, KvFormat.BF16);
+        var dim = kernels.Options.HeadDim;
+        var geometry = new KvGeometry(1, kvHeads, dim, 16, kernels.Options.KvFormat);
         var blocks = geometry.BlocksFor(context) + 3;
         int[] table = [.. Enumerable.Range(0, blocks).OrderBy(_ => _random.Next()).Take(blocks - 3)];
         var arena = new byte[blocks * geometry.BlockBytes];
@@ -131,11 +132,11 @@ internal sealed unsafe class GpuKernelChecks(GpuBench gpu)
             pieces.AddRange([first, first, rows, 0, packed]);
         var partitions = ((context - 1) / CudaKernels.PartitionTokens) + 1;
         var (decoded, chunk) = (gpu.Room(context * width * 2L), gpu.Room(context * width * 2L));
-        gpu.Kernels.AttendDecode(
+        kernels.AttendDecode(
             gpu.Stream, query, width, all, kv, tables, gpu.Upload([.. decodes]), gpu.Upload(rows), rows, decoded, width,
-            gpu.Room(4 * (1 + gpu.Kernels.PartialFloats(rows, heads, partitions))), partitions);
+            gpu.Room(4 * (1 + kernels.PartialFloats(rows, heads, partitions))), partitions);
         var items = pieces.Count / CudaKernels.PrefillItemInts;
-        gpu.Kernels.AttendPrefill(
+        kernels.AttendPrefill(
             gpu.Stream, query, width, all, kv, tables, gpu.Upload([.. pieces]), gpu.Upload(items), items, chunk, width);
         var actual = gpu.Download<ushort>(decoded, context * width)[(first * width)..];
         var same = actual.AsSpan().SequenceEqual(gpu.Download<ushort>(chunk, context * width).AsSpan(first * width));
@@ -156,9 +157,12 @@ internal sealed unsafe class GpuKernelChecks(GpuBench gpu)
             for (var d = 0; d < dim; d++) worst = Worst(worst, ToFloat(actual[(i * dim) + d]) - expected[d]);
         }
 
-        var name = $"attention, {context} positions{(window is null ? "" : $", window {window}")}";
+        var int8 = kernels.Options.Int8Kv;
+        var name = $"attention, {context} positions{(window is null ? "" : $", window {window}")}"
+            + (int8 ? ", INT8 KV" : "");
+        // What codes stand for is rounded to elements, keys and values: two roundings more.
         return same
-            ? Row(name, worst, 2 * Rounding, "; decode and prefill have the same bits")
+            ? Row(name, worst, (int8 ? 4 : 2) * Rounding, "; decode and prefill have the same bits")
             : new GpuRow(name, false, "decode and prefill have other bits");
     }
 

@@ -10,6 +10,13 @@ internal sealed class GpuModelChecks(ModelFolder model, CudaOptions options, Tim
     private const int BlockTokens = 16;
     private const long KvMemoryBytes = 64L << 20;
     private const int Tokens = 24;
+    private const double StepBound = 1.3;
+
+    /// <summary>Of measured sequences. <see cref="StepsAhead"/> more are of the same two partitions: a step ahead that
+    /// needs room for a third would have to wait.</summary>
+    private const int Context = 576;
+
+    private const int StepsAhead = 48;
 
     /// <summary>Activations are rounded to BF16 before every product; logits of the bundled model go up to
     /// 20.</summary>
@@ -28,8 +35,7 @@ internal sealed class GpuModelChecks(ModelFolder model, CudaOptions options, Tim
         var (equal, worst) = (0, 0.0);
         foreach (var question in Questions)
         {
-            int[] prompt = [.. model.Tokenizer.Encode(
-                $"<|begin|><|user|>{question}<|end|><|assistant|>", addSpecialTokens: false)];
+            var prompt = Prompt(question);
             var (expected, reference) = Decode(cpu, prompt);
             var (actual, logits) = Decode(gpu, prompt);
             equal += expected.SequenceEqual(actual) ? 1 : 0;
@@ -43,6 +49,26 @@ internal sealed class GpuModelChecks(ModelFolder model, CudaOptions options, Tim
         yield return Invariance(gpu, name);
     }
 
+    /// <summary>KV in INT8 is as exact against itself as any; how far it is off BF16 is only said.</summary>
+    public IEnumerable<GpuRow> Int8Kv()
+    {
+        using var int8 = Create(CudaProducts.Exact, KvMemoryBytes, KvFormat.Int8);
+        using var plain = Create(CudaProducts.Exact, KvMemoryBytes);
+        var name = $"{model.Name}, INT8 KV";
+        yield return Invariance(int8, name);
+        var (equal, worst) = (0, 0.0);
+        foreach (var question in Questions)
+        {
+            var (expected, reference) = Decode(plain, Prompt(question));
+            var (actual, logits) = Decode(int8, Prompt(question));
+            equal += expected.SequenceEqual(actual) ? 1 : 0;
+            worst = Math.Max(worst, logits.Zip(reference, (left, right) => Math.Abs(left - right)).Max());
+        }
+
+        yield return new GpuRow(
+            $"{name}: loss", null, $"{equal} of {Questions.Length} answers are BF16's, logits off by {worst:0.000}");
+    }
+
     /// <summary>Decode steps of 1, 16 and 64 sequences beside the time that reading every byte once takes.</summary>
     /// <param name="bandwidth">Bytes a second of a copy; 0: not known.</param>
     public IEnumerable<GpuRow> Speed(double bandwidth, long kvMemoryBytes, IReadOnlyList<int> prompts)
@@ -50,6 +76,7 @@ internal sealed class GpuModelChecks(ModelFolder model, CudaOptions options, Tim
         using var gpu = Create(options.Products, kvMemoryBytes);
         foreach (var tokens in prompts.Where(tokens => tokens < model.Config.MaxPositions))
         {
+            if (gpu.Kv.Geometry.BlocksFor(tokens) > gpu.Kv.BlockCount) continue;
             var seconds = Best(3, () => new Stream(gpu, tokens, 0).Prefill(512));
             yield return new GpuRow(
                 $"{model.Name}: prompt of {tokens}", null, $"{seconds * 1000:0.0} ms in chunks of 512");
@@ -57,7 +84,6 @@ internal sealed class GpuModelChecks(ModelFolder model, CudaOptions options, Tim
 
         foreach (var batch in new[] { 1, 16, 64 })
         {
-            const int Context = 512;
             if ((Context + 64) / BlockTokens * batch > gpu.Kv.BlockCount) continue;
             var streams = Enumerable.Range(0, batch)
                 .Select(i => new Stream(gpu, Context, i * ((Context + 64) / BlockTokens))).ToArray();
@@ -66,11 +92,39 @@ internal sealed class GpuModelChecks(ModelFolder model, CudaOptions options, Tim
             var bytes = WeightBytes() + ((double)batch * Context * gpu.Kv.Geometry.BlockBytes / BlockTokens);
             // A copy reads and writes: reading alone goes at its whole rate.
             var floor = bandwidth > 0 ? bytes / bandwidth : 0;
-            yield return new GpuRow(
-                $"{model.Name}: decode step of {batch}", floor > 0 ? seconds <= 1.3 * floor : null,
-                $"{seconds * 1000:0.00} ms, {seconds / floor:0.00} x the bytes' time, wanted 1.3");
+            yield return Step($"{model.Name}: decode step of {batch}", seconds, floor);
+            if (gpu is IAheadRunner { RunsAhead: true } runner)
+            {
+                yield return Step(
+                    $"{model.Name}: decode step of {batch}, one ahead", AheadSeconds(runner, streams), floor);
+            }
         }
     }
+
+    /// <summary>Of one step, while the next is always queued behind it: what serving has.</summary>
+    private double AheadSeconds(IAheadRunner runner, Stream[] streams)
+    {
+        StepBatch[] batches = [new(), new()];
+        Stream.WriteAhead(batches[0], streams, 0);
+        var begun = time.GetTimestamp();
+        if (!runner.TryQueue(batches[0])) throw new InvalidOperationException("A step could not be queued.");
+        for (var step = 1; step <= StepsAhead; step++)
+        {
+            Stream.WriteAhead(batches[step % 2], streams, step);
+            if (!runner.TryQueue(batches[step % 2])) throw new InvalidOperationException("A step had no room.");
+            runner.Finish();
+        }
+
+        runner.Finish();
+        return time.GetElapsedTime(begun).TotalSeconds / (StepsAhead + 1);
+    }
+
+    /// <param name="floor">Seconds that reading every byte once takes; 0: not known.</param>
+    private static GpuRow Step(string name, double seconds, double floor) => floor > 0
+        ? new GpuRow(
+            name, seconds <= StepBound * floor,
+            $"{seconds * 1000:0.00} ms, {seconds / floor:0.00} x the bytes' time, wanted {StepBound}")
+        : new GpuRow(name, null, $"{seconds * 1000:0.00} ms");
 
     private static GpuRow Invariance(IModelRunner gpu, string name)
     {
@@ -87,9 +141,13 @@ internal sealed class GpuModelChecks(ModelFolder model, CudaOptions options, Tim
             $"{name}: bits", same, same ? "the same in chunks, in decode and among neighbours" : "depend on the batch");
     }
 
-    private IModelRunner Create(CudaProducts products, long kvMemoryBytes) => ModelRunners.Create(
-        model, WorkerDevice.Cuda, KvFormat.BF16, BlockTokens, kvMemoryBytes, 1,
+    private IModelRunner Create(
+        CudaProducts products, long kvMemoryBytes, KvFormat kvFormat = KvFormat.BF16) => ModelRunners.Create(
+        model, WorkerDevice.Cuda, kvFormat, BlockTokens, kvMemoryBytes, 1,
         cuda: options with { Products = products });
+
+    private int[] Prompt(string question) => [.. model.Tokenizer.Encode(
+        $"<|begin|><|user|>{question}<|end|><|assistant|>", addSpecialTokens: false)];
 
     private (List<int> Tokens, float[] First) Decode(IModelRunner runner, int[] prompt)
     {
@@ -156,6 +214,22 @@ internal sealed class GpuModelChecks(ModelFolder model, CudaOptions options, Tim
             runner.Run(batch);
         }
 
+        /// <summary>A step of all streams, the first after their last token, later ones after what the one before
+        /// drew.</summary>
+        public static void WriteAhead(StepBatch batch, Stream[] streams, int step)
+        {
+            batch.Clear();
+            for (var i = 0; i < streams.Length; i++)
+            {
+                var position = streams[i]._tokens.Count - 1 + step;
+                var blocks = streams[i].BlocksFor(position + 1);
+                var row = step == 0
+                    ? batch.Add([streams[i]._tokens[^1]], position, blocks, BlockTokens, wantLogits: true)!.Value
+                    : batch.AddDrawn(i, position, blocks, BlockTokens);
+                batch.SetDraw(row, default);
+            }
+        }
+
         public void Append(int token) => _tokens.Add(token);
 
         public void Rewind() => _computed--;
@@ -195,12 +269,14 @@ internal sealed class GpuModelChecks(ModelFolder model, CudaOptions options, Tim
         private int? AddTo(StepBatch batch, int chunk)
         {
             var count = Math.Min(chunk, _tokens.Count - _computed);
-            int[] blocks = [.. Enumerable.Range(firstBlock, runner.Kv.Geometry.BlocksFor(_computed + count))];
+            var blocks = BlocksFor(_computed + count);
             var row = batch.Add(
                 _tokens.GetRange(_computed, count).ToArray(), _computed, blocks, runner.Kv.Geometry.BlockTokens,
                 _computed + count == _tokens.Count);
             _computed += count;
             return row;
         }
+
+        private int[] BlocksFor(int tokens) => [.. Enumerable.Range(firstBlock, runner.Kv.Geometry.BlocksFor(tokens))];
     }
 }

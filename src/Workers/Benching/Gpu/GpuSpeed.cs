@@ -42,8 +42,10 @@ internal sealed class GpuSpeed(GpuBench gpu, GpuSizes sizes, CublasLt? library)
     public IEnumerable<GpuRow> Run()
     {
         yield return PlainCopy();
-        yield return GatherScatter();
-        foreach (var context in sizes.Contexts) yield return DecodeAttention(context);
+        yield return GatherScatter(scatter: false);
+        yield return GatherScatter(scatter: true);
+        foreach (var context in sizes.Contexts) yield return DecodeAttention(context, gpu.Kernels);
+        yield return DecodeAttention(sizes.Contexts[^1], gpu.Int8Kernels);
         var rate = 0.0;
         if (library is not null)
         {
@@ -65,27 +67,33 @@ internal sealed class GpuSpeed(GpuBench gpu, GpuSizes sizes, CublasLt? library)
         return new GpuRow("copy on the device", null, $"{Bandwidth / 1e9:0} GB/s, read and written");
     }
 
-    private GpuRow GatherScatter()
+    private GpuRow GatherScatter(bool scatter)
     {
         var geometry = new KvGeometry(32, KvHeads, Dim, 16, KvFormat.BF16);
         var blocks = (int)Math.Max(2, sizes.CopyBytes / geometry.BlockBytes);
         var random = new Random(1);
         CopyPiece[] pieces =
         [
-            .. Enumerable.Range(0, blocks).OrderBy(_ => random.Next()).Select((block, i) => new CopyPiece(
-                (long)block * geometry.BlockBytes, (long)i * geometry.BlockBytes, geometry.BlockBytes)),
+            .. Enumerable.Range(0, blocks).OrderBy(_ => random.Next()).Select((block, i) =>
+            {
+                var (there, here) = ((long)block * geometry.BlockBytes, (long)i * geometry.BlockBytes);
+                return new CopyPiece(scatter ? here : there, scatter ? there : here, geometry.BlockBytes);
+            }),
         ];
         var bytes = (long)blocks * geometry.BlockBytes;
         var (list, source, target) = (gpu.Upload(pieces), gpu.Room(bytes), gpu.Room(bytes));
         var seconds = Time(
             () => gpu.Kernels.BlockCopy(gpu.Stream, list, blocks, geometry.BlockBytes, source, target));
         gpu.Clear();
-        return Share("block gather", 2 * bytes / seconds, Bandwidth, "GB/s", 1e9, CopyBound, $"{blocks} blocks");
+        return Share(
+            scatter ? "block scatter" : "block gather", 2 * bytes / seconds, Bandwidth, "GB/s", 1e9, CopyBound,
+            $"{blocks} blocks");
     }
 
-    private GpuRow DecodeAttention(int context)
+    private GpuRow DecodeAttention(int context, CudaKernels kernels)
     {
-        var geometry = new KvGeometry(1, KvHeads, Dim, 16, KvFormat.BF16);
+        // Codes and scales of random bits are numbers, too.
+        var geometry = new KvGeometry(1, KvHeads, Dim, 16, kernels.Options.KvFormat);
         var blocks = geometry.BlocksFor(context);
         var arena = gpu.RandomElements((long)blocks * Sequences * geometry.BlockBytes / 2, 1, 1);
         var width = Heads * Dim;
@@ -98,13 +106,14 @@ internal sealed class GpuSpeed(GpuBench gpu, GpuSizes sizes, CublasLt? library)
         var output = gpu.Room(Sequences * width * 2L);
         var partial = gpu.Room(4 * (1 + gpu.Kernels.PartialFloats(Sequences, Heads, partitions)));
         var heads = new AttentionHeads(Heads, KvHeads, null);
-        var seconds = Time(() => gpu.Kernels.AttendDecode(
+        var seconds = Time(() => kernels.AttendDecode(
             gpu.Stream, query, width, heads, new GpuKvLayer(arena, geometry, 0), table, items, count, Sequences, output,
             width, partial, partitions));
         gpu.Clear();
         var bytes = (double)Sequences * context * geometry.BlockBytes / 16;
+        var int8 = kernels.Options.Int8Kv ? ", INT8 KV" : "";
         return Share(
-            $"decode attention, {context} tokens", bytes / seconds, Bandwidth, "GB/s", 1e9, AttentionBound,
+            $"decode attention, {context} tokens{int8}", bytes / seconds, Bandwidth, "GB/s", 1e9, AttentionBound,
             $"{Sequences} sequences");
     }
 

@@ -12,10 +12,10 @@ internal interface IDeviceKvArena : ISharedKvArena
     byte[]? Handle { get; }
 
     /// <summary>
-    /// Returns when all that was announced as stored is stored: what a peer is told of it may copy. Throws
+    /// Returns when these bytes, which were announced as stored, are stored: then a peer may copy them. Throws
     /// <see cref="IOException"/> when the GPU fails.
     /// </summary>
-    void WaitUntilStored();
+    void WaitUntilStored(ReadOnlySpan<BlockSlice> slices);
 
     /// <summary>Opens the memory that a peer offers; null with the reason when this GPU cannot.</summary>
     IPeerDevice? TryOpen(SharedOffer offer, out string reason);

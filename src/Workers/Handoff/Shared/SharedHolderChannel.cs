@@ -21,7 +21,7 @@ internal sealed class SharedHolderChannel(FrameSocket frames, IKvArena arena, Sh
     {
         if (payload.IsEmpty) return frames.SendAsync(message, [], cancellationToken);
         // A layer is announced when its kernel is queued, and the peer's stream knows nothing of ours.
-        _device?.WaitUntilStored();
+        _device?.WaitUntilStored(payload.Span);
         return frames.SendAsync(
             message, [SliceList.Write(payload.Span, arena.Geometry.BlockBytes)], cancellationToken);
     }

@@ -29,11 +29,11 @@ internal sealed unsafe partial class CudaKvArena
         }
     }
 
-    public void WaitUntilStored()
+    public void WaitUntilStored(ReadOnlySpan<BlockSlice> slices)
     {
         try
         {
-            _written.Synchronize("KV that another worker is to copy");
+            _written.Of(slices, Geometry).Synchronize("KV that another worker is to copy");
         }
         catch (CudaException error)
         {
@@ -64,18 +64,28 @@ internal sealed unsafe partial class CudaKvArena
     {
         lock (_gate)
         {
-            // A block that was just given up may still be read by work under way.
-            _stream.WaitFor(_queued);
-            for (var first = 0; first < pieces.Length; first += PiecesMax)
+            try
             {
-                var some = pieces[first..Math.Min(first + PiecesMax, pieces.Length)];
-                var longest = 0L;
-                foreach (var piece in some) longest = Math.Max(longest, piece.Bytes);
-                some.CopyTo(new Span<CopyPiece>(_pinnedPieces.Data, PiecesMax));
-                _stream.CopyToDevice(_pieces.Address, _pinnedPieces.Data, some.Length * (long)sizeof(CopyPiece));
-                _kernels.BlockCopy(_stream, _pieces.Address, some.Length, longest, source, _memory.Address);
-                _stream.Synchronize("KV copy from another worker");
+                // A block that was just given up may still be read by work under way.
+                _stream.WaitFor(_queued);
+                for (var first = 0; first < pieces.Length; first += PiecesMax)
+                    CopySome(source, pieces[first..Math.Min(first + PiecesMax, pieces.Length)]);
+            }
+            catch
+            {
+                Drain();
+                throw;
             }
         }
+    }
+
+    private void CopySome(nint source, ReadOnlySpan<CopyPiece> pieces)
+    {
+        var longest = 0L;
+        foreach (var piece in pieces) longest = Math.Max(longest, piece.Bytes);
+        pieces.CopyTo(new Span<CopyPiece>(_pinnedPieces.Data, PiecesMax));
+        _stream.CopyToDevice(_pieces.Address, _pinnedPieces.Data, pieces.Length * (long)sizeof(CopyPiece));
+        _kernels.BlockCopy(_stream, _pieces.Address, pieces.Length, longest, source, _memory.Address);
+        _stream.Synchronize("KV copy from another worker");
     }
 }

@@ -5,9 +5,10 @@ namespace Krewe.Workers;
 
 /// <summary>
 /// KV blocks in one piece of a GPU's memory. Copies run on a stream of their own, so that they overlap with computing;
-/// a copy out waits for what the compute stream has stored so far (<see cref="MarkWritten"/>), a copy in for all that
-/// is queued, and has arrived when the call returns. Many slices are one launch and one transfer through pinned memory,
-/// or, where the host's side is pinned itself, a transfer each.
+/// a copy out waits for its own layers to be stored (<see cref="LayerMarks"/>), a copy in for all that is queued. When
+/// the call returns, with an exception too, nothing of it is under way any more: what it names may be used otherwise.
+/// Many slices are one launch and one transfer through pinned memory, or, where the host's side is pinned itself, a
+/// transfer each.
 /// </summary>
 internal sealed unsafe partial class CudaKvArena : ISliceCopier, IDeviceKvArena
 {
@@ -18,7 +19,7 @@ internal sealed unsafe partial class CudaKvArena : ISliceCopier, IDeviceKvArena
     private readonly CudaDevice _device;
     private readonly CudaKernels _kernels;
     private readonly CudaStream _stream;
-    private readonly CudaEvent _written;
+    private readonly LayerMarks _written;
     private readonly CudaEvent _queued;
     private readonly PinnedMemory _pinned;
     private readonly PinnedMemory _pinnedPieces;
@@ -47,7 +48,7 @@ internal sealed unsafe partial class CudaKvArena : ISliceCopier, IDeviceKvArena
             _pieces = Own(device.Allocate(PiecesMax * (long)sizeof(CopyPiece), "KV copies"));
             _pinned = Own(device.AllocatePinned(StagingBytes));
             _pinnedPieces = Own(device.AllocatePinned(PiecesMax * (long)sizeof(CopyPiece)));
-            _written = Own(device.CreateEvent());
+            _written = Own(new LayerMarks(device, geometry.Layers));
             _queued = Own(device.CreateEvent());
             _stream = Own(device.CreateStream());
         }
@@ -65,16 +66,22 @@ internal sealed unsafe partial class CudaKvArena : ISliceCopier, IDeviceKvArena
     /// <summary>First byte of block 0.</summary>
     public nint Address => _memory.Address;
 
-    /// <summary>What <paramref name="compute"/> has queued so far must have run before any later copy out.</summary>
+    /// <summary>A step was queued to its end, none of whose layers was marked alone.</summary>
     public void MarkWritten(CudaStream compute)
     {
-        _written.Record(compute);
+        _written.MarkAll(compute);
         _queued.Record(compute);
     }
 
     /// <summary>
-    /// A step ahead was queued: what it stores is nobody's to copy out before the host has waited for it. So copies of
-    /// finished blocks do not wait for it; a copy in does.
+    /// One layer of a step was queued, which others are told of now: their copies must not wait for the layers behind
+    /// it, which the host queues long before the GPU comes to them.
+    /// </summary>
+    public void MarkWritten(CudaStream compute, int layer) => _written.Mark(compute, layer);
+
+    /// <summary>
+    /// A step was queued whose layers are marked already, or one ahead: what that stores is nobody's to copy out before
+    /// the host has waited for it. So copies of finished blocks do not wait for it; a copy in does.
     /// </summary>
     public void MarkQueued(CudaStream compute) => _queued.Record(compute);
 
@@ -109,25 +116,19 @@ internal sealed unsafe partial class CudaKvArena : ISliceCopier, IDeviceKvArena
     {
         lock (_gate)
         {
-            _stream.WaitFor(_written);
-            fixed (byte* target = destination)
+            try
             {
-                if (IsPinned(target, destination.Length))
+                _stream.WaitFor(_written.Of(slices, Geometry));
+                fixed (byte* target = destination)
                 {
-                    CopyOutStraight(slices, target);
-                    return;
+                    if (IsPinned(target, destination.Length)) CopyOutStraight(slices, target);
+                    else CopyOutStaged(slices, destination);
                 }
             }
-
-            var at = 0;
-            var batch = new CopyBatch(slices);
-            while (batch.Next(StagingBytes, PiecesMax, (CopyPiece*)_pinnedPieces.Data, Geometry.BlockBytes, true))
+            catch
             {
-                Move(batch, _memory.Address, _staging.Address);
-                _stream.CopyToHost(_pinned.Data, _staging.Address, batch.Bytes);
-                _stream.Synchronize("KV copy out");
-                new ReadOnlySpan<byte>(_pinned.Data, batch.Bytes).CopyTo(destination[at..]);
-                at += batch.Bytes;
+                Drain();
+                throw;
             }
         }
     }
@@ -136,26 +137,20 @@ internal sealed unsafe partial class CudaKvArena : ISliceCopier, IDeviceKvArena
     {
         lock (_gate)
         {
-            // A block that was just given up may still be read by work under way.
-            _stream.WaitFor(_queued);
-            fixed (byte* first = source)
+            try
             {
-                if (IsPinned(first, source.Length))
+                // A block that was just given up may still be read by work under way.
+                _stream.WaitFor(_queued);
+                fixed (byte* first = source)
                 {
-                    CopyInStraight(slices, first);
-                    return;
+                    if (IsPinned(first, source.Length)) CopyInStraight(slices, first);
+                    else CopyInStaged(slices, source);
                 }
             }
-
-            var at = 0;
-            var batch = new CopyBatch(slices);
-            while (batch.Next(StagingBytes, PiecesMax, (CopyPiece*)_pinnedPieces.Data, Geometry.BlockBytes, false))
+            catch
             {
-                source.Slice(at, batch.Bytes).CopyTo(new Span<byte>(_pinned.Data, batch.Bytes));
-                _stream.CopyToDevice(_staging.Address, _pinned.Data, batch.Bytes);
-                Move(batch, _staging.Address, _memory.Address);
-                _stream.Synchronize("KV copy in");
-                at += batch.Bytes;
+                Drain();
+                throw;
             }
         }
     }
@@ -165,6 +160,48 @@ internal sealed unsafe partial class CudaKvArena : ISliceCopier, IDeviceKvArena
         _shared?.Dispose();
         for (var i = _owned.Count - 1; i >= 0; i--) _owned[i].Dispose();
         _owned.Clear();
+    }
+
+    private void CopyOutStaged(ReadOnlySpan<BlockSlice> slices, Span<byte> destination)
+    {
+        var at = 0;
+        var batch = new CopyBatch(slices);
+        while (batch.Next(StagingBytes, PiecesMax, (CopyPiece*)_pinnedPieces.Data, Geometry.BlockBytes, true))
+        {
+            Move(batch, _memory.Address, _staging.Address);
+            _stream.CopyToHost(_pinned.Data, _staging.Address, batch.Bytes);
+            _stream.Synchronize("KV copy out");
+            new ReadOnlySpan<byte>(_pinned.Data, batch.Bytes).CopyTo(destination[at..]);
+            at += batch.Bytes;
+        }
+    }
+
+    private void CopyInStaged(ReadOnlySpan<BlockSlice> slices, ReadOnlySpan<byte> source)
+    {
+        var at = 0;
+        var batch = new CopyBatch(slices);
+        while (batch.Next(StagingBytes, PiecesMax, (CopyPiece*)_pinnedPieces.Data, Geometry.BlockBytes, false))
+        {
+            source.Slice(at, batch.Bytes).CopyTo(new Span<byte>(_pinned.Data, batch.Bytes));
+            _stream.CopyToDevice(_staging.Address, _pinned.Data, batch.Bytes);
+            Move(batch, _staging.Address, _memory.Address);
+            _stream.Synchronize("KV copy in");
+            at += batch.Bytes;
+        }
+    }
+
+    /// <summary>A call that ends early lets its stream run out: what is queued names memory that is the caller's again,
+    /// and pieces that the next call writes anew.</summary>
+    private void Drain()
+    {
+        try
+        {
+            _stream.Synchronize();
+        }
+        catch (CudaException)
+        {
+            // The context is lost, and all work with it; the call's own error is on its way.
+        }
     }
 
     private void Move(in CopyBatch batch, nint source, nint target)

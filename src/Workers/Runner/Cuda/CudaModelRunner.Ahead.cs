@@ -28,7 +28,7 @@ internal sealed partial class CudaModelRunner
         {
             // Half a step may be queued: it must have run before its numbers are written again.
             Abandon(_ranks[0]);
-            if (IsLost(error.Status)) throw Lost(error);
+            if (error.IsContextLost) throw Lost(error);
             throw;
         }
 
@@ -45,7 +45,7 @@ internal sealed partial class CudaModelRunner
             if (isOlder) _ranks[0].WaitForOlder();
             else _ranks[0].Wait();
         }
-        catch (CudaException error) when (IsLost(error.Status))
+        catch (CudaException error) when (error.IsContextLost)
         {
             throw Lost(error);
         }

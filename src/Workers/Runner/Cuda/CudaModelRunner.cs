@@ -12,6 +12,7 @@ namespace Krewe.Workers;
 internal sealed partial class CudaModelRunner : IAheadRunner
 {
     private readonly ModelConfig _config;
+    private readonly CudaOptions _options;
     private readonly List<CudaRank> _ranks = [];
     private readonly List<IDisposable> _owned = [];
     private readonly ComputeThreads? _threads;
@@ -20,7 +21,7 @@ internal sealed partial class CudaModelRunner : IAheadRunner
         ModelFolder model, KvGeometry geometry, long kvMemoryBytes, ServedWeights form, CudaOptions options,
         bool shareKv)
     {
-        _config = model.Config;
+        (_config, _options) = (model.Config, options);
         var libraries = LibrariesOf(options);
         var ranks = options.Devices.Count;
         CudaShard.Demand(_config, ranks);
@@ -37,9 +38,9 @@ internal sealed partial class CudaModelRunner : IAheadRunner
             {
                 var device = Own(driver.Open(options.Devices[rank]));
                 var kernels = Own(new CudaKernels(
-                    device, compiler, cache, new KernelOptions(_config.HeadDim, geometry.Format)));
+                    device, compiler, cache, ModelRunners.CudaKernelsFor(_config, geometry.Format)));
                 places[rank] = new Place(device, kernels, options.Products == CudaProducts.CublasLt
-                    ? Own(new CublasLt(device, libraries, geometry.Format))
+                    ? Own(new CublasLt(device, libraries, kernels.Options.Format))
                     : null);
             }
 
@@ -102,6 +103,23 @@ internal sealed partial class CudaModelRunner : IAheadRunner
     public static CudaLibraries LibrariesOf(CudaOptions options) => new(
         options.LibraryDirectories.Count > 0 ? options.LibraryDirectories : CudaLibraries.FromEnvironment());
 
+    /// <summary>
+    /// Has KV objects come from disk past the host, where the options and the machine allow it. Why they do not; null:
+    /// they do.
+    /// </summary>
+    /// <exception cref="KreweException">It was demanded and cannot be.</exception>
+    public string? OpenDirect()
+    {
+        if (_options.DirectStorage == DirectStorage.Off) return "--cuda-direct-storage is off";
+        var refusal = _ranks.Count > 1 ? "a block lies on several GPUs"
+            : _options.DirectStorage == DirectStorage.Auto && !CuFile.HasKernelDriver
+                ? "the kernel driver nvidia-fs is not there"
+                : _ranks[0].Arena.OpenDirect(LibrariesOf(_options));
+        return refusal is null || _options.DirectStorage == DirectStorage.Auto
+            ? refusal
+            : throw new KreweException(ErrorCode.DeviceUnavailable, $"--cuda-direct-storage on: {refusal}");
+    }
+
     public void Run(StepBatch batch)
     {
         if (_underWay.Count > 0) throw new InvalidOperationException("A step while others are under way.");
@@ -114,7 +132,7 @@ internal sealed partial class CudaModelRunner : IAheadRunner
             else RunRanks(batch, wantsLogits);
             TakeResults(batch, wantsLogits);
         }
-        catch (CudaException error) when (IsLost(error.Status))
+        catch (CudaException error) when (error.IsContextLost)
         {
             throw Lost(error);
         }
@@ -123,9 +141,6 @@ internal sealed partial class CudaModelRunner : IAheadRunner
     public void Dispose() => Release();
 
     private static DeviceLostException Lost(CudaException error) => new($"A GPU is lost: {error.Message}", error);
-
-    /// <summary>Statuses after which a context is of no use any more.</summary>
-    private static bool IsLost(int status) => status is 214 or (>= 700 and < 720 and not 704 and not 705);
 
     private static void Step(CudaRank rank, StepBatch batch, bool wantsLogits)
     {

@@ -35,15 +35,5 @@ internal sealed class CudaPeerMemory(CudaKvArena arena, ImportedMemory memory, l
         }
     }
 
-    public void Dispose()
-    {
-        try
-        {
-            memory.Dispose();
-        }
-        catch (CudaException)
-        {
-            // The context is lost, and the mapping with it: the next step says so.
-        }
-    }
+    public void Dispose() => memory.Dispose();
 }

@@ -74,7 +74,8 @@ internal sealed class CudaRank : IDisposable
         var (plan, extents) = Write(batch, gate, observer);
         Memory.ReservePartial(PartialFloats(extents));
         Queue(plan, extents, wantsLogits, gate, observer);
-        Arena.MarkWritten(_stream);
+        if (observer is null) Arena.MarkWritten(_stream);
+        else Arena.MarkQueued(_stream);
     }
 
     /// <summary>
@@ -194,7 +195,7 @@ internal sealed class CudaRank : IDisposable
             if (observer is not null)
             {
                 // Whoever is told copies on another stream, which waits for this mark.
-                Arena.MarkWritten(_stream);
+                Arena.MarkWritten(_stream, layer);
                 observer.LayerStored(layer);
             }
 
