@@ -55,6 +55,6 @@ internal sealed class BenchSoakCommand : Command
             $"resident {first.ResidentMiB:0} to {last.ResidentMiB:0} MiB; after {SoakVerdict.SettleMinutes:0} minutes "
             + $"{verdict.LowMiB:0} to {verdict.HighMiB:0} (band {SoakVerdict.BandMax:P0} of the mean), least of the "
             + $"second half less that of the first {verdict.GrowthMiB:+0.0;-0.0} (limit {SoakVerdict.GrowthMax:P0}): "
-            + found));
+            + $"{found}"));
     }
 }
