@@ -60,8 +60,8 @@ internal sealed class StoreBenchCommand : Command
                 QueueDepth = _queueDepth.Read(result),
                 Repeats = _repeats.Read(result),
             };
-            using var bench = new StoreBench(sizes, TimeProvider.System);
-            var report = StoreBenchReport.From(await bench.RunAsync(cancellationToken));
+            var report = StoreBenchReport.From(
+                await new StoreBench(sizes, TimeProvider.System).RunAsync(cancellationToken));
             if (result.GetValue(_json))
                 _terminal.Out.WriteLine(JsonSerializer.Serialize(report, TierBenchJson.Default.StoreBenchReport));
             else

@@ -39,15 +39,14 @@ public sealed record StoreBenchResult(
     string Store, int Objects, int ObjectBytes, IReadOnlyList<StoreFigures> Results, double RebuildSeconds);
 
 /// <summary>Measures the object store beside the disk under it: <c>krewe bench store</c>.</summary>
-public sealed class StoreBench(StoreBenchSizes sizes, TimeProvider time) : IDisposable
+public sealed class StoreBench(StoreBenchSizes sizes, TimeProvider time)
 {
     private static readonly NumericsFingerprint Numerics = new("bench", "none", 1, "none", KvFormat.BF16);
 
-    /// <summary>Objects of a sequence: 1,024 tokens of 16 a block.</summary>
-    private const int SequenceObjects = 64;
-
     private readonly SegmentLayout _layout = new(Options(sizes));
-    private readonly NativeBuffer _sequence = new(SequenceObjects * (int)Page.RoundUp(sizes.Geometry.BlockBytes));
+    private readonly NativeBuffer[] _sequence =
+        [new(SequenceObjects(sizes) * (int)Page.RoundUp(sizes.Geometry.BlockBytes))];
+
     private readonly NativeBuffer[] _buffers = [.. Enumerable.Range(0, sizes.QueueDepth)
         .Select(_ => new NativeBuffer((int)Page.RoundUp(sizes.Geometry.BlockBytes)))];
 
@@ -63,7 +62,7 @@ public sealed class StoreBench(StoreBenchSizes sizes, TimeProvider time) : IDisp
         {
             await using (var store = await OpenAsync(options, cancellationToken))
             {
-                foreach (var buffer in _buffers.Append(_sequence))
+                foreach (var buffer in _buffers.Concat(_sequence))
                 {
                     buffer.GetSpan().Fill(0x5a); // touched, so that no page is made inside a measurement
                     await store.RegisterMemoryAsync(buffer);
@@ -88,15 +87,14 @@ public sealed class StoreBench(StoreBenchSizes sizes, TimeProvider time) : IDisp
         }
         finally
         {
+            foreach (var buffer in _buffers.Concat(_sequence)) ((IDisposable)buffer).Dispose();
             foreach (var directory in directories.Where(Directory.Exists)) Directory.Delete(directory, recursive: true);
         }
     }
 
-    /// <summary>Gives its memory back; no run may be under way.</summary>
-    public void Dispose()
-    {
-        foreach (var buffer in _buffers.Append(_sequence)) ((IDisposable)buffer).Dispose();
-    }
+    /// <summary>Objects of a sequence: 1,024 tokens of 16 a block, fewer of large ones.</summary>
+    private static int SequenceObjects(StoreBenchSizes sizes) =>
+        Math.Clamp((256 << 20) / sizes.Geometry.BlockBytes, 1, 64);
 
     private static SsdStoreOptions Options(StoreBenchSizes sizes)
     {
@@ -199,12 +197,12 @@ public sealed class StoreBench(StoreBenchSizes sizes, TimeProvider time) : IDisp
     {
         var (geometry, pitch) = (sizes.Geometry, (int)Page.RoundUp(sizes.Geometry.BlockBytes));
         var started = time.GetTimestamp();
-        foreach (var sequence in order.Chunk(SequenceObjects))
+        foreach (var sequence in order.Chunk(SequenceObjects(sizes)))
         {
             var sources = sequence.Select(number => store.TryOpenObject(Key(number)) ?? throw NotServed()).ToArray();
             await using var restore = LayerRestore.Start(
                 sources, geometry.Layers,
-                (block, first, count) => _sequence.Memory.Slice(
+                (block, first, count) => _sequence[0].Memory.Slice(
                     (block * pitch) + (first * geometry.LayerBytes), count * geometry.LayerBytes),
                 layersPerRead);
             for (var layer = 0; layer < geometry.Layers; layer++)
@@ -243,7 +241,7 @@ public sealed class StoreBench(StoreBenchSizes sizes, TimeProvider time) : IDisp
 
         var rounds = (sizes.Geometry.Layers + layersPerRead - 1) / layersPerRead;
         var ioBytes = rounds == 1 ? _layout.BodyBytes : layersPerRead * sizes.Geometry.LayerBytes;
-        var transfers = slots.Chunk(SequenceObjects).SelectMany(
+        var transfers = slots.Chunk(SequenceObjects(sizes)).SelectMany(
             sequence => Enumerable.Range(0, rounds).SelectMany(round => sequence.Select(slot =>
             {
                 var (segment, index) = _layout.Locate(slot);

@@ -13,8 +13,8 @@ namespace Krewe.Cuda.Tests.Runner;
 [Collection(EmulatedGpuDefinition.Name)]
 public sealed class CudaRunnerTests : IDisposable
 {
-    private const string Question =
-        "The code of amber is 4821. The code of birch is 9137. What is the code of birch?";
+    // A few blocks; longer contexts are the kernels' tests'.
+    private const string Question = "The code of amber is 4821. What is it?";
 
     private readonly EmulatedRunner _it = new();
     private readonly int[] _prompt;
@@ -31,9 +31,9 @@ public sealed class CudaRunnerTests : IDisposable
         foreach (var sample in TinyModel.Samples().Take(2))
         {
             var prompt = _it.Prompt(sample.Question);
-            var expected = new Sequence(cpu, prompt, Blocks(cpu, 1)).Decode(24, stop);
+            var expected = new Sequence(cpu, prompt, Blocks(cpu, 1)).Decode(16, stop);
 
-            Assert.Equal(expected, new Sequence(gpu, prompt, Blocks(gpu, 2)).Decode(24, stop));
+            Assert.Equal(expected, new Sequence(gpu, prompt, Blocks(gpu, 2)).Decode(16, stop));
         }
 
         Assert.True(gpu.GraphCount > 0);

@@ -13,7 +13,7 @@ public sealed class Int8KvTests(ITestOutputHelper output) : IDisposable
 {
     private readonly EmulatedRunner _it = new();
 
-    private int[] Prompt => _it.Prompt("The code of amber is 4821. What is the code of amber?");
+    private int[] Prompt => _it.Prompt("The code of amber is 4821. What is it?");
 
     public void Dispose() => _it.Dispose();
 
