@@ -109,11 +109,11 @@ internal sealed class SoakBench(
             MiBOf(metrics, "krewe_gc_heap_bytes"),
             LinesOf(metrics, "krewe_kept_items").ToDictionary(
                 line => line.Split("what=\"")[1].Split('"')[0], line => (long)ValueOf(line)));
+        var kept = string.Join(", ", sample.Kept.Select(pair => $"{pair.Key} {pair.Value}"));
         terminal.Say(string.Create(
             CultureInfo.InvariantCulture,
             $"{sample.Minutes,5:0.0} min, {sample.Requests,7} requests: {sample.ResidentMiB:0.0} MiB resident, "
-            + $"{sample.HeapMiB:0.0} MiB heap; "
-            + $"{string.Join(", ", sample.Kept.Select(kept => $"{kept.Key} {kept.Value}"))}"));
+            + $"{sample.HeapMiB:0.0} MiB heap; {kept}"));
         return sample;
     }
 

@@ -11,7 +11,7 @@ namespace Krewe.Cli;
 /// </param>
 internal sealed record SoakVerdict(double LowMiB, double HighMiB, double MeanMiB, double GrowthMiB)
 {
-    public const double SettleMinutes = 5;
+    public const double SettleMinutes = 12;
 
     /// <summary>High less low, as a share of the mean: collections take place.</summary>
     public const double BandMax = 0.35;
