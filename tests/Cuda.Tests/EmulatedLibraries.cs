@@ -42,8 +42,8 @@ internal static class EmulatedLibraries
             Run(directory, "g++", "-std=c++17", "-O3", "-march=native", "-fPIC", "-ffp-contract=off",
                 "-fno-strict-aliasing", "-c", "simt.cpp", "-o", "simt.o");
             Run(directory, "g++", "-std=c++17", "-O1", "-fPIC", "-shared", "-Wall",
-                $"-DEMULATION_SOURCES=\"{directory}\"", "driver.cpp", "nvrtc.cpp", "nccl.cpp", "cublaslt.cpp", "cufile.cpp",
-                "-ldl", "-o", "building.so");
+                $"-DEMULATION_SOURCES=\"{directory}\"", "driver.cpp", "nvrtc.cpp", "nccl.cpp", "cublaslt.cpp",
+                "cufile.cpp", "-ldl", "-o", "building.so");
             File.Move(Path.Combine(directory, "building.so"), library);
             foreach (var name in Names.Where(name => !File.Exists(Path.Combine(directory, name))))
                 File.CreateSymbolicLink(Path.Combine(directory, name), library);

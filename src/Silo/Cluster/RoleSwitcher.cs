@@ -6,15 +6,16 @@ using Krewe.Silo.Links;
 namespace Krewe.Silo.Cluster;
 
 /// <summary>
-/// Carries out <see cref="PoolScaler"/>'s advice that a worker of one phase should do the other: the one with the fewest
-/// sequences is emptied by live migration and takes the new role without a restart.
+/// Carries out <see cref="PoolScaler"/>'s advice that a worker of one phase should do the other: the one with the
+/// fewest sequences is emptied by live migration and takes the new role without a restart.
 /// Invariant: one silo of a cluster does it, one worker at a time.
 /// </summary>
 internal sealed class RoleSwitcher(
     SiloOptions options, ISiloRoster roster, ClusterView view, MigrationAgent agent, DecisionLog decisions,
     TimeProvider time)
 {
-    /// <summary>To empty a worker and to have it back; then it is left as it was, and the next advice tries again.</summary>
+    /// <summary>To empty a worker and to have it back; then it is left as it was, and the next advice tries
+    /// again.</summary>
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 
     private int _busy;

@@ -19,7 +19,8 @@ internal sealed class CellLane(CellWorker worker, int index)
     /// <summary>Most rows of one step.</summary>
     public required int BudgetTokens { get; init; }
 
-    /// <summary>Parts that compute here, in the order of arrival: then the planner need not sort them in each step.</summary>
+    /// <summary>Parts that compute here, in the order of arrival: then the planner need not sort them in each
+    /// step.</summary>
     public List<CellPart> Running { get; } = [];
 
     /// <summary>Parts of the step that runs now.</summary>
