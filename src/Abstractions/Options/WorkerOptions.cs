@@ -76,7 +76,7 @@ public sealed record WorkerOptions
     /// <summary>More threads than that copy no faster.</summary>
     public const int DataConnectionsMax = 8;
 
-    /// <summary>Two are a fifth faster than a raw copy over one, on two cores (docs/BENCHMARKS.md).</summary>
+    /// <summary>Two outran one in a C loop; runs of ours do not tell them apart (docs/BENCHMARKS.md).</summary>
     public const int DataConnectionsUsual = 2;
 
     /// <summary>Stable name, unique in the cluster; a restarted worker keeps it.</summary>
