@@ -121,7 +121,7 @@ public sealed class MetricSetTests
         Assert.All(MetricCatalog.All.SelectMany(info => info.Labels), label => Assert.Contains(
             label,
             (string[])["version", "grain_host", "kind", "outcome", "slo", "reason", "finished_reason", "fate", "cause",
-                "role", "state", "grain", "code", "numerics", "direction", "tier"]));
+                "role", "state", "grain", "code", "numerics", "direction", "tier", "what"]));
     }
 
     private static MetricSet Create() => new("Krewe.Test", "tiny", "silo-0", () => [("model", "tiny")]);
