@@ -76,8 +76,8 @@ public sealed record WorkerOptions
     /// <summary>More threads than that copy no faster.</summary>
     public const int DataConnectionsMax = 8;
 
-    /// <summary>Two outran one in a C loop; runs of ours do not tell them apart (docs/BENCHMARKS.md).</summary>
-    public const int DataConnectionsUsual = 2;
+    /// <summary>On two cores more are no faster (docs/BENCHMARKS.md).</summary>
+    public const int DataConnectionsUsual = 1;
 
     /// <summary>Stable name, unique in the cluster; a restarted worker keeps it.</summary>
     public required string WorkerId { get; init; }
