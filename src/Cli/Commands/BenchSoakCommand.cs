@@ -44,17 +44,16 @@ internal sealed class BenchSoakCommand : Command
         terminal.Out.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
             $"{report.Requests} requests in {last.Minutes:0.0} min, {report.Failed} not as they must be"));
-        var (verdict, found) = (report.Verdict, report.Verdict.IsFlat switch
-        {
-            true => "flat",
-            false => "NOT FLAT",
-            null => $"too short to tell: {SoakVerdict.SettleMinutes:0} minutes fill caches",
-        });
-        terminal.Out.WriteLine(string.Create(
-            CultureInfo.InvariantCulture,
-            $"resident {first.ResidentMiB:0} to {last.ResidentMiB:0} MiB; after {SoakVerdict.SettleMinutes:0} minutes "
-            + $"{verdict.LowMiB:0} to {verdict.HighMiB:0} (band {SoakVerdict.BandMax:P0} of the mean), least of the "
-            + $"second half less that of the first {verdict.GrowthMiB:+0.0;-0.0} (limit {SoakVerdict.GrowthMax:P0}): "
-            + $"{found}"));
+        var resident = string.Create(CultureInfo.InvariantCulture,
+            $"resident {first.ResidentMiB:0} to {last.ResidentMiB:0} MiB; ");
+        terminal.Out.WriteLine(resident + (report.Verdict is { } verdict
+            ? Describe(verdict)
+            : $"too short to tell more: {SoakVerdict.SettleMinutes:0} minutes fill caches"));
     }
+
+    private static string Describe(SoakVerdict verdict) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"after {SoakVerdict.SettleMinutes:0} minutes {verdict.LowMiB:0} to {verdict.HighMiB:0} (band "
+        + $"{SoakVerdict.BandMax:P0} of the mean), least of the second half less that of the first "
+        + $"{verdict.GrowthMiB:+0.0;-0.0} (limit {SoakVerdict.GrowthMax:P0}): {(verdict.IsFlat ? "flat" : "NOT FLAT")}");
 }

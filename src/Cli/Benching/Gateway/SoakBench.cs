@@ -15,7 +15,7 @@ internal sealed record SoakSample(
 /// <summary>What <c>krewe bench soak --json</c> prints.</summary>
 /// <param name="Failed">Requests that did not end as their kind must.</param>
 internal sealed record SoakReport(
-    double Rate, long Requests, long Failed, SoakVerdict Verdict, IReadOnlyList<SoakSample> Samples);
+    double Rate, long Requests, long Failed, SoakVerdict? Verdict, IReadOnlyList<SoakSample> Samples);
 
 /// <summary>
 /// The gateway's memory under a small steady load of all kinds: streams, whole answers, clients that leave, requests

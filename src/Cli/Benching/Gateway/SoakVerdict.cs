@@ -7,8 +7,7 @@ namespace Krewe.Cli;
 /// <param name="LowMiB">Least resident memory of the samples after the first minutes.</param>
 /// <param name="HighMiB">Most.</param>
 /// <param name="MeanMiB">Of all of them.</param>
-/// <param name="GrowthMiB">Least of their second half less that of their first; NaN = the run was too short to tell.
-/// </param>
+/// <param name="GrowthMiB">Least of their second half less that of their first.</param>
 internal sealed record SoakVerdict(double LowMiB, double HighMiB, double MeanMiB, double GrowthMiB)
 {
     public const double SettleMinutes = 12;
@@ -22,18 +21,16 @@ internal sealed record SoakVerdict(double LowMiB, double HighMiB, double MeanMiB
     /// <summary>A half has at least one full collection.</summary>
     private const int SamplesMin = 14;
 
-    /// <summary>Null = too short to tell.</summary>
-    public bool? IsFlat => double.IsNaN(GrowthMiB)
-        ? null
-        : HighMiB - LowMiB <= BandMax * MeanMiB && GrowthMiB <= GrowthMax * MeanMiB;
+    public bool IsFlat => HighMiB - LowMiB <= BandMax * MeanMiB && GrowthMiB <= GrowthMax * MeanMiB;
 
-    public static SoakVerdict Of(IReadOnlyCollection<SoakSample> samples)
+    /// <summary>Null = the run was too short to tell.</summary>
+    public static SoakVerdict? Of(IReadOnlyCollection<SoakSample> samples)
     {
         double[] settled =
         [
             .. samples.Where(sample => sample.Minutes >= SettleMinutes).Select(sample => sample.ResidentMiB),
         ];
-        if (settled.Length < SamplesMin) return new SoakVerdict(double.NaN, double.NaN, double.NaN, double.NaN);
+        if (settled.Length < SamplesMin) return null;
         var half = settled.Length / 2;
         return new SoakVerdict(
             settled.Min(), settled.Max(), settled.Average(), settled[half..].Min() - settled[..half].Min());
