@@ -55,5 +55,6 @@ internal sealed class BenchSoakCommand : Command
         CultureInfo.InvariantCulture,
         $"after {SoakVerdict.SettleMinutes:0} minutes {verdict.LowMiB:0} to {verdict.HighMiB:0} (band "
         + $"{SoakVerdict.BandMax:P0} of the mean), least of the second half less that of the first "
-        + $"{verdict.GrowthMiB:+0.0;-0.0} (limit {SoakVerdict.GrowthMax:P0}): {(verdict.IsFlat ? "flat" : "NOT FLAT")}");
+        + $"{verdict.GrowthMiB:+0.0;-0.0} (limit {SoakVerdict.GrowthMax:P0}): "
+        + $"{(verdict.IsFlat ? "flat" : "NOT FLAT")}");
 }
