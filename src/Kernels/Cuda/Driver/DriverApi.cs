@@ -56,6 +56,7 @@ internal sealed unsafe class DriverApi
         ModuleUnload = (delegate* unmanaged<nint, int>)table["cuModuleUnload"];
         ModuleGetFunction = (delegate* unmanaged<nint*, nint, byte*, int>)table["cuModuleGetFunction"];
         FunctionSetAttribute = (delegate* unmanaged<nint, int, int, int>)table["cuFuncSetAttribute"];
+        FunctionLoad = (delegate* unmanaged<nint, int>)table.Optional("cuFuncLoad");
         LaunchKernel = (delegate* unmanaged<nint, uint, uint, uint, uint, uint, uint, uint, nint, void**, void**, int>)
             table["cuLaunchKernel"];
         GraphInstantiate = (delegate* unmanaged<nint*, nint, ulong, int>)table["cuGraphInstantiateWithFlags"];
@@ -150,6 +151,9 @@ internal sealed unsafe class DriverApi
     public delegate* unmanaged<nint*, nint, byte*, int> ModuleGetFunction { get; }
 
     public delegate* unmanaged<nint, int, int, int> FunctionSetAttribute { get; }
+
+    /// <summary>Null before 12.4.</summary>
+    public delegate* unmanaged<nint, int> FunctionLoad { get; }
 
     public delegate* unmanaged<nint, uint, uint, uint, uint, uint, uint, uint, nint, void**, void**, int> LaunchKernel
     {

@@ -8,12 +8,13 @@ namespace Krewe.Kernels.Cuda;
 public sealed partial class CudaKernels : IDisposable
 {
     /// <summary>Raised with every change of Sources/ that may change a bit of any result.</summary>
-    public const int Version = 1;
+    public const int Version = 2;
 
     /// <summary>Up to so many rows a product streams its weights once; beyond, tiles of 128 x 128 share them.</summary>
     public const int FewRows = 64;
 
     private const int RowThreads = 256;
+    private const int NormThreads = 1024;
     private const int SampleThreads = 1024;
     private const int TileOutputs = 128;
     private const int TileRows = 128;
@@ -41,7 +42,22 @@ public sealed partial class CudaKernels : IDisposable
         }
 
         Target = compiler.TargetFor(device.Info.Architecture);
-        _module = new CudaModule(device, cache.Get(compiler, sources ?? KernelSources.All, Target, options));
+        sources ??= KernelSources.All;
+        _module = new CudaModule(
+            device, cache.Get(compiler, sources, Target, options), $"{Target} by NVRTC {compiler.Version}");
+        try
+        {
+            foreach (var kernel in KernelSources.Kernels(sources))
+            {
+                var isAttention = kernel is "attention_decode" or "attention_prefill";
+                _module.Prepare(kernel, isAttention ? AttentionSharedBytes : 0);
+            }
+        }
+        catch
+        {
+            _module.Dispose();
+            throw;
+        }
     }
 
     public KernelOptions Options { get; }
@@ -83,7 +99,7 @@ public sealed partial class CudaKernels : IDisposable
     {
         Demand(rows > 0 && hidden > 0 && hidden <= residualStride && hidden <= outputStride, "rms_norm", rows, hidden);
         _module.Launch(
-            "rms_norm", new Extent(rows), new Extent(RowThreads), 0, stream,
+            "rms_norm", new Extent(rows), new Extent(NormThreads), 0, stream,
             new RmsNormArguments
             {
                 Residual = residual,
@@ -133,8 +149,8 @@ public sealed partial class CudaKernels : IDisposable
         if (few)
         {
             var rowsABlock = rows <= 8 ? 8 : rows <= 16 ? 16 : rows <= 32 ? 32 : 64;
-            var grid = new Extent(
-                LinearPlan.CeilDiv(matrix.Outputs, LinearPlan.BlockOutputs), matrix.Chunks);
+            var outputsABlock = rowsABlock == FewRows ? 2 * LinearPlan.BlockOutputs : LinearPlan.BlockOutputs;
+            var grid = new Extent(LinearPlan.CeilDiv(matrix.Outputs, outputsABlock), matrix.Chunks);
             _module.Launch($"{name}_rows_{rowsABlock}", grid, new Extent(128), 0, stream, arguments, shapes);
             return new Partials(output, arguments.ChunkStride, matrix.Outputs, matrix.Chunks);
         }

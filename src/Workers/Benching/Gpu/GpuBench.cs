@@ -28,7 +28,7 @@ internal sealed unsafe class GpuBench : IDisposable
         try
         {
             Device = Own(CudaDriver.Load(libraries).Open(ordinal));
-            Compiler = Nvrtc.Load(libraries);
+            Compiler = Nvrtc.Load(libraries, Device.Driver);
             _cache = new KernelCache(cacheDirectory ?? KernelCache.UsualDirectory());
             Kernels = Compile(new KernelOptions(headDim, KvFormat.BF16));
             Int8Kernels = Compile(Kernels.Options with { Int8Kv = true });

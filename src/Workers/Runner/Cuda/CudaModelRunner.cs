@@ -28,7 +28,7 @@ internal sealed partial class CudaModelRunner : IAheadRunner
         try
         {
             var driver = CudaDriver.Load(libraries);
-            var compiler = Nvrtc.Load(libraries);
+            var compiler = Nvrtc.Load(libraries, driver);
             var cache = new KernelCache(options.CacheDirectory ?? KernelCache.UsualDirectory());
             var collectives = ranks > 1 ? Nccl.Load(libraries) : null;
             var id = collectives?.CreateId() ?? [];
