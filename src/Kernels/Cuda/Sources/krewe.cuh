@@ -59,6 +59,24 @@ KREWE_DEVICE float fold(const Partials& partials, int row, int column)
     return sum;
 }
 
+// The same for COUNT columns, STEP apart, of which those from `columns` on become zeros: a chunk's loads are all under way
+// before the first is added.
+template <int COUNT, int STEP>
+KREWE_DEVICE void fold_some(float* sum, const Partials& partials, int row, int column, int columns)
+{
+    const float* at = partials.data + (int64_t)row * partials.row_stride + column;
+#pragma unroll
+    for (int i = 0; i < COUNT; i++) sum[i] = column + i * STEP < columns ? at[i * STEP] : 0.0f;
+#pragma unroll 4
+    for (int chunk = 1; chunk < partials.chunks; chunk++)
+    {
+        const float* next = at + chunk * partials.chunk_stride;
+#pragma unroll
+        for (int i = 0; i < COUNT; i++)
+            if (column + i * STEP < columns) sum[i] += next[i * STEP];
+    }
+}
+
 KREWE_DEVICE float bf16_to_float(element bits) { return __uint_as_float((uint32_t)bits << 16); }
 
 // To nearest even, as the CPU's KvNumber.ToBrain.
