@@ -5,12 +5,6 @@ using Krewe.Kernels.Cuda;
 
 namespace Krewe.Workers.Benching.Gpu;
 
-/// <summary>One line of <c>krewe gpucheck</c>.</summary>
-/// <param name="Name">What was checked or measured.</param>
-/// <param name="Verdict">Null for a figure without a bound.</param>
-/// <param name="Found">Figures and bounds.</param>
-public sealed record GpuRow(string Name, bool? Verdict, string Found);
-
 /// <summary>A GPU under check: its kernels, a stream, memory that goes back at the end, time by CUDA events.</summary>
 internal sealed unsafe class GpuBench : IDisposable
 {

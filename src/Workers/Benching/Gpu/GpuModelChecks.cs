@@ -73,13 +73,24 @@ internal sealed class GpuModelChecks(ModelFolder model, CudaOptions options, Tim
     /// <param name="bandwidth">Bytes a second of a copy; 0: not known.</param>
     public IEnumerable<GpuRow> Speed(double bandwidth, long kvMemoryBytes, IReadOnlyList<int> prompts)
     {
-        using var gpu = Create(options.Products, kvMemoryBytes);
+        var gpu = TryCreate(kvMemoryBytes, out var refusal);
+        if (gpu is null) return [new GpuRow(model.Name, null, $"not measured: {refusal}")];
+        return Speed(gpu, bandwidth, prompts);
+    }
+
+    private IEnumerable<GpuRow> Speed(IModelRunner owned, double bandwidth, IReadOnlyList<int> prompts)
+    {
+        using var gpu = owned;
         foreach (var tokens in prompts.Where(tokens => tokens < model.Config.MaxPositions))
         {
             if (gpu.Kv.Geometry.BlocksFor(tokens) > gpu.Kv.BlockCount) continue;
             var seconds = Best(3, () => new Stream(gpu, tokens, 0).Prefill(512));
             yield return new GpuRow(
-                $"{model.Name}: prompt of {tokens}", null, $"{seconds * 1000:0.0} ms in chunks of 512");
+                $"{model.Name}: prompt of {tokens}", null, $"{seconds * 1000:0.0} ms in chunks of 512")
+            {
+                Value = seconds * 1000,
+                Unit = "ms",
+            };
         }
 
         foreach (var batch in new[] { 1, 16, 64 })
@@ -124,7 +135,12 @@ internal sealed class GpuModelChecks(ModelFolder model, CudaOptions options, Tim
         ? new GpuRow(
             name, seconds <= StepBound * floor,
             $"{seconds * 1000:0.00} ms, {seconds / floor:0.00} x the bytes' time, wanted {StepBound}")
-        : new GpuRow(name, null, $"{seconds * 1000:0.00} ms");
+        {
+            Value = seconds * 1000,
+            Unit = "ms",
+            Limit = floor * 1000,
+        }
+        : new GpuRow(name, null, $"{seconds * 1000:0.00} ms") { Value = seconds * 1000, Unit = "ms" };
 
     private static GpuRow Invariance(IModelRunner gpu, string name)
     {
@@ -139,6 +155,20 @@ internal sealed class GpuModelChecks(ModelFolder model, CudaOptions options, Tim
             && GpuBench.SameBits(whole, among);
         return new GpuRow(
             $"{name}: bits", same, same ? "the same in chunks, in decode and among neighbours" : "depend on the batch");
+    }
+
+    private IModelRunner? TryCreate(long kvMemoryBytes, out string refusal)
+    {
+        refusal = "";
+        try
+        {
+            return Create(options.Products, kvMemoryBytes);
+        }
+        catch (KreweException error)
+        {
+            refusal = error.Message;
+            return null;
+        }
     }
 
     private IModelRunner Create(
