@@ -116,7 +116,7 @@ internal sealed class GpuCheckAreas(Terminal terminal, TimeProvider time)
         var seconds = time.GetElapsedTime(_begun).TotalSeconds;
         terminal.Say(string.Create(
             CultureInfo.InvariantCulture, $"{seconds,5:0.0} s {Word(row.Verdict)} {row.Name}: {row.Found}"));
-        _json?.WriteLine(row.ToJson());
+        _json?.WriteLine((row with { Area = Setting.Name(area), Seconds = Math.Round(seconds, 1) }).ToJson());
     }
 
     private void Print()

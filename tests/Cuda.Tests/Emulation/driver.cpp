@@ -59,6 +59,18 @@ std::vector<std::string> record;
 struct Failure { std::string call; int after; int status; };
 std::vector<Failure> failures;
 int sticky = Success;
+
+// A failure that a process of its own is started with: EMULATED_FAIL=CALL,AFTER,STATUS.
+struct StartedWith
+{
+    StartedWith()
+    {
+        char call[64];
+        int after, status;
+        const char* text = getenv("EMULATED_FAIL");
+        if (text && sscanf(text, "%63[^,],%d,%d", call, &after, &status) == 3) failures.push_back({call, after, status});
+    }
+} started_with;
 std::string last_error;
 double clock_ms = 0;
 int order = 0;

@@ -17,6 +17,12 @@ public sealed record GpuRow(string Name, bool? Verdict, string Found)
     /// <summary>What it is held against, in the same unit: a limit of the machine's, or a peer's figure.</summary>
     public double? Limit { get; init; }
 
+    /// <summary>What it is of, where rows of all areas stand together.</summary>
+    public string? Area { get; init; }
+
+    /// <summary>Seconds from the check's begin.</summary>
+    public double? Seconds { get; init; }
+
     /// <summary>The row as one line of JSON.</summary>
     public string ToJson() => JsonSerializer.Serialize(this);
 
