@@ -5,7 +5,7 @@
 // otherwise, so that two kernels with the same line of arithmetic give the same bits.
 //
 // Options, as macros: HEAD_DIM (a multiple of 16), ELEMENT_F16 (0: weights, activations and KV are BF16; 1: F16),
-// KV_INT8 (1: KV lies in memory as whole numbers and scales).
+// KV_INT8 (1: KV lies in memory as whole numbers and scales), WGMMA (1: compiled for sm_90a, with the kernels that need it).
 #pragma once
 
 #ifndef HEAD_DIM
@@ -16,6 +16,10 @@
 #endif
 #ifndef KV_INT8
 #define KV_INT8 0
+#endif
+
+#ifndef WGMMA
+#define WGMMA 0
 #endif
 
 #ifdef KREWE_EMULATED
