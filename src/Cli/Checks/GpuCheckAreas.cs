@@ -13,6 +13,7 @@ internal sealed class GpuCheckAreas(Terminal terminal, TimeProvider time)
     private readonly long _begun = time.GetTimestamp();
     private readonly List<(GpuArea Area, GpuRow Row)> _rows = [];
     private StreamWriter? _json;
+    private bool _withoutWgmma;
 
     /// <summary>Of the areas' processes.</summary>
     public required IReadOnlyList<string> Arguments { get; init; }
@@ -41,6 +42,9 @@ internal sealed class GpuCheckAreas(Terminal terminal, TimeProvider time)
                 }
 
                 code = await RunAsync(area, cancellation);
+                // What faults in its own area shall not do so in all that come after.
+                if (area == GpuArea.Wgmma && _rows.Any(each => each.Area == area && each.Row.Verdict == false))
+                    _withoutWgmma = true;
                 // Nothing else would be found there.
                 if (code == ExitCode.NoDevice && _rows.Count == 0) return code;
             }
@@ -54,6 +58,9 @@ internal sealed class GpuCheckAreas(Terminal terminal, TimeProvider time)
         return _rows.Any(each => each.Row.Verdict == false) ? ExitCode.Failure : ExitCode.Success;
     }
 
+    private IEnumerable<string> Attention() =>
+        _withoutWgmma && !Arguments.Contains("--cuda-attention") ? ["--cuda-attention", "mma"] : [];
+
     private TimeSpan Left() => Limit - time.GetElapsedTime(_begun);
 
     private async Task<int> RunAsync(GpuArea area, CancellationToken cancellation)
@@ -61,7 +68,7 @@ internal sealed class GpuCheckAreas(Terminal terminal, TimeProvider time)
         using var limit = new CancellationTokenSource(Left(), time);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellation);
         using var process = Process.Start(
-            OwnProgram.Bound(["gpucheck", "--area", Setting.Name(area), .. Arguments]))!;
+            OwnProgram.Bound(["gpucheck", "--area", Setting.Name(area), .. Arguments, .. Attention()]))!;
         var said = RelayAsync(process.StandardError);
         try
         {

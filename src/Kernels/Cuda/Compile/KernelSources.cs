@@ -16,12 +16,14 @@ public static partial class KernelSources
     public static IReadOnlyList<KernelSource> All { get; } = Read();
 
     /// <summary>Names of the kernels of the files that <see cref="Main"/> includes.</summary>
-    public static IEnumerable<string> Kernels(IReadOnlyList<KernelSource> sources)
+    /// <param name="wgmma">Those by wgmma, too.</param>
+    public static IEnumerable<string> Kernels(IReadOnlyList<KernelSource> sources, bool wgmma)
     {
         ArgumentNullException.ThrowIfNull(sources);
         var main = sources.Single(source => source.Name == Main);
         return sources.Where(source => main.Text.Contains($"\"{source.Name}\"", StringComparison.Ordinal))
-            .SelectMany(source => Definition().Matches(source.Text)).Select(match => match.Groups[1].Value);
+            .SelectMany(source => Definition().Matches(source.Text)).Select(match => match.Groups[1].Value)
+            .Where(kernel => wgmma || !kernel.EndsWith("_wgmma", StringComparison.Ordinal));
     }
 
     [GeneratedRegex(@"^KREWE_KERNEL\((\w+),", RegexOptions.Multiline)]

@@ -49,6 +49,9 @@ public sealed unsafe class Nvrtc
     /// <summary>Compute capabilities times ten that it makes machine code for.</summary>
     public IReadOnlyList<int> Architectures { get; }
 
+    /// <summary>What the compiler said of the sources that it took last: warnings, and with -v what kernels use.</summary>
+    internal string LastLog { get; private set; } = "";
+
     /// <summary>Loads the newest one that is there; where there are several, one that is not of a later CUDA than the
     /// driver, which might not take its images.</summary>
     /// <exception cref="CudaException">The library is missing.</exception>
@@ -83,6 +86,9 @@ public sealed unsafe class Nvrtc
             NativeLibrary.TryLoad(file, out _);
     }
 
+    /// <summary>Whether it compiles for Hopper's own instructions ("sm_90a"): since CUDA 12.0.</summary>
+    public bool KnowsWgmma => Version.Major >= 12 && Architectures.Contains(CudaKernels.WgmmaArchitecture);
+
     /// <summary>
     /// "sm_90" where it knows the GPU; else "compute_" of the newest architecture before it: intermediate code, which
     /// the driver translates.
@@ -115,7 +121,9 @@ public sealed unsafe class Nvrtc
         {
             string[] all = [$"--gpu-architecture={target}", .. options];
             var status = _compileProgram(program, all.Length, text.AddAll(all));
-            if (status != 0) Check(status, "nvrtcCompileProgram", $"{string.Join(' ', all)}\n{Log(program)}");
+            var log = Log(program);
+            if (status != 0) Check(status, "nvrtcCompileProgram", $"{string.Join(' ', all)}\n{log}");
+            LastLog = log;
             return target.StartsWith("sm_", StringComparison.Ordinal)
                 ? Image(program, _getCubinSize, _getCubin, "nvrtcGetCUBIN")
                 : Image(program, _getPtxSize, _getPtx, "nvrtcGetPTX");

@@ -10,6 +10,9 @@ public sealed partial class CudaKernels : IDisposable
     /// <summary>Raised with every change of Sources/ that may change a bit of any result.</summary>
     public const int Version = 2;
 
+    /// <summary>The one architecture with wgmma: Hopper.</summary>
+    public const int WgmmaArchitecture = 90;
+
     /// <summary>Up to so many rows a product streams its weights once; beyond, tiles of 128 x 128 share them.</summary>
     public const int FewRows = 64;
 
@@ -34,24 +37,24 @@ public sealed partial class CudaKernels : IDisposable
         ArgumentNullException.ThrowIfNull(options);
         if (options.Refusal() is { } refusal) throw new CudaException(refusal);
         Options = options;
-        if (AttentionSharedBytes > device.Info.SharedBytesMax)
+        if (DecodeSharedBytes > device.Info.SharedBytesMax)
         {
             throw new CudaException(
-                $"Attention with heads of {options.HeadDim} needs {AttentionSharedBytes} bytes of shared memory; "
+                $"Attention with heads of {options.HeadDim} needs {DecodeSharedBytes} bytes of shared memory; "
                     + $"{device.Info.Name} has {device.Info.SharedBytesMax}.");
         }
 
-        Target = compiler.TargetFor(device.Info.Architecture);
+        Architecture = compiler.TargetFor(device.Info.Architecture);
+        // "a": with the instructions that no later architecture has.
+        Target = options.Wgmma ? $"{Architecture}a" : Architecture;
+        UsesWgmma = options.Wgmma;
         sources ??= KernelSources.All;
         _module = new CudaModule(
             device, cache.Get(compiler, sources, Target, options), $"{Target} by NVRTC {compiler.Version}");
         try
         {
-            foreach (var kernel in KernelSources.Kernels(sources))
-            {
-                var isAttention = kernel is "attention_decode" or "attention_prefill";
-                _module.Prepare(kernel, isAttention ? AttentionSharedBytes : 0);
-            }
+            foreach (var kernel in KernelSources.Kernels(sources, options.Wgmma))
+                _module.Prepare(kernel, SharedBytesOf(kernel));
         }
         catch
         {
@@ -62,7 +65,10 @@ public sealed partial class CudaKernels : IDisposable
 
     public KernelOptions Options { get; }
 
-    /// <summary>What the kernels were compiled for: "sm_90", or "compute_90" where the driver translates.</summary>
+    /// <summary>Whose arithmetic it is: "sm_90", or "compute_90" where the driver translates.</summary>
+    public string Architecture { get; }
+
+    /// <summary>What the kernels were compiled for: the architecture, or "sm_90a".</summary>
     public string Target { get; }
 
     /// <summary>residual = table[tokens] in FP32.</summary>

@@ -21,6 +21,10 @@
 #endif
 #define OUTPUT_TILES (HEAD_DIM / 8)
 #define VALUE_VECTORS (HEAD_DIM / 8)
+#define KEY_VECTORS (TILE_KEYS / 8)
+#define COLUMN_VECTORS (HEAD_DIM % 64 == 0 ? 8 : HEAD_DIM % 32 == 0 ? 4 : 2)
+#define COLUMN_DIMS (8 * COLUMN_VECTORS)
+#define GROUP_SLOTS 16  // of a tile; they lie in one block
 
 struct AttentionArguments
 {
@@ -45,14 +49,18 @@ struct AttentionArguments
 };
 
 // A row's state: scores' maximum, sum of weights, weighted sum of values. One lane has rows g and g + 8 of its warp.
-struct Attended
+template <int TILES>
+struct AttendedTiles
 {
     float maximum[2];
     float total[2];
-    float sum[OUTPUT_TILES][4];
+    float sum[TILES][4];
 };
 
-KREWE_DEVICE void clear(Attended& state)
+typedef AttendedTiles<OUTPUT_TILES> Attended;
+
+template <int TILES>
+KREWE_DEVICE void clear(AttendedTiles<TILES>& state)
 {
     for (int i = 0; i < 2; i++)
     {
@@ -60,7 +68,7 @@ KREWE_DEVICE void clear(Attended& state)
         state.total[i] = 0;
     }
 #pragma unroll
-    for (int tile = 0; tile < OUTPUT_TILES; tile++)
+    for (int tile = 0; tile < TILES; tile++)
         for (int i = 0; i < 4; i++) state.sum[tile][i] = 0;
 }
 
@@ -96,57 +104,80 @@ KREWE_DEVICE void fold_partition(Attended& whole, const Attended& partition)
     }
 }
 
-// Where in shared memory vector `vector` (8 slots) of a key tile's dimension lies: groups of 16 slots, the two vectors of a
-// dimension swapped in every second four, so that load_transposed meets no bank twice.
-KREWE_DEVICE int key_vector(int group, int dim, int vector)
-{
-    return (group * HEAD_DIM + dim) * 2 + (vector ^ ((dim >> 2) & 1));
-}
+// Where in shared memory vector `vector` (8 slots) of a key tile's dimension lies: a dimension's 64 slots are a row, whose
+// vectors are swizzled. load_transposed meets no bank twice, and wgmma names it as a matrix of rows of 128 bytes.
+KREWE_DEVICE int key_vector(int dim, int vector) { return dim * KEY_VECTORS + (vector ^ (dim & 7)); }
 
+// The same of a value tile: columns of up to 64 dimensions, one after the other, in which a slot is a row. The swizzle is
+// that of a row's width: bits 4 to 6 of an address, as far as the row goes, are changed by bits 7 to 9.
 KREWE_DEVICE int value_vector(int key, int vector)
 {
-    int swizzle = VALUE_VECTORS % 8 == 0 ? key & 7 : VALUE_VECTORS % 2 == 0 ? (key >> 2) & 1 : 0;
-    return key * VALUE_VECTORS + (vector ^ swizzle);
+    int row = vector / COLUMN_VECTORS * TILE_KEYS + key;
+    return row * COLUMN_VECTORS + (vector % COLUMN_VECTORS ^ key * COLUMN_VECTORS / 8 % COLUMN_VECTORS);
 }
 
-// The keys (or values) of one head in the block that has this position; in it the position is number % block_tokens.
-KREWE_DEVICE const kv_number* plane_of(
-    const AttentionArguments& args, const kv_number* planes, const int* table, int kv_head, int position)
+// One head's keys and values of 16 slots in a row, and where the next ones are.
+struct GroupSource
 {
-    return planes + table[position / args.block_tokens] * args.block_stride + kv_head_start(kv_head, args.block_tokens);
-}
+    const int* block;  // in the block table
+    int slot;          // in the block
+
+    KREWE_INSIDE GroupSource(const AttentionArguments& args, const int* table, int position)
+        : block(table + position / args.block_tokens), slot(position % args.block_tokens)
+    {
+    }
+
+    KREWE_INSIDE const kv_number* plane(const AttentionArguments& args, const kv_number* planes, int kv_head) const
+    {
+        return planes + *block * args.block_stride + kv_head_start(kv_head, args.block_tokens);
+    }
+
+    KREWE_INSIDE void advance(const AttentionArguments& args)
+    {
+        slot += GROUP_SLOTS;
+        if (slot < args.block_tokens) return;
+        slot = 0;
+        block++;
+    }
+};
+
+// Dimensions in an order in which eight lanes that write two vectors of four dimensions each meet no bank twice.
+KREWE_DEVICE int spread(int dim) { return (dim & ~7) | (dim & 3) << 1 | (dim >> 2 & 1); }
 
 #if KV_INT8
 // Starts the copies of the stage of the tile that begins at position `first`: codes of keys as [group of 16 slots][HEAD_DIM],
 // of values as [slot][HEAD_DIM], scales of keys and of values. What lies from `end` on is left out.
+template <int THREADS>
 KREWE_DEVICE void load_tile(
-    const AttentionArguments& args, unsigned char* shared, const int* table, int kv_head, int first, int end, int thread,
-    int threads)
+    const AttentionArguments& args, unsigned char* shared, const int* table, int kv_head, int first, int end, int thread)
 {
-    uint4* keys = (uint4*)shared;
-    uint4* values = keys + TILE_KEYS * HEAD_DIM / 16;
-    uint4* scales = values + TILE_KEYS * HEAD_DIM / 16;
-    for (int i = thread; i < TILE_KEYS * HEAD_DIM / 16; i += threads)
+    const int Groups = TILE_KEYS / GROUP_SLOTS, Scales = GROUP_SLOTS / 4;
+    uint4* stage = (uint4*)shared;
+    GroupSource source(args, table, first);
+    for (int group = 0; group < Groups; group++, source.advance(args))
     {
-        int dim = i % HEAD_DIM, position = first + i / HEAD_DIM * 16;
-        if (position >= end) continue;
-        copy_async_16(keys + i, plane_of(args, args.keys, table, kv_head, position)
-            + (int64_t)dim * args.block_tokens + position % args.block_tokens);
-    }
-    for (int i = thread; i < TILE_KEYS * HEAD_DIM / 16; i += threads)
-    {
-        int vector = i % (HEAD_DIM / 16), position = first + i / (HEAD_DIM / 16);
-        if (position >= end) continue;
-        copy_async_16(values + i, plane_of(args, args.values, table, kv_head, position)
-            + (int64_t)(position % args.block_tokens) * HEAD_DIM + vector * 16);
-    }
-    for (int i = thread; i < 2 * TILE_KEYS / 4; i += threads)
-    {
-        int position = first + i % (TILE_KEYS / 4) * 4;
-        if (position >= end) continue;
-        copy_async_16(
-            scales + i, plane_of(args, i < TILE_KEYS / 4 ? args.keys : args.values, table, kv_head, position)
-                + (int64_t)HEAD_DIM * args.block_tokens + position % args.block_tokens * 4);
+        int position = first + group * GROUP_SLOTS;
+        if (position >= end) break;
+        const kv_number* keys = source.plane(args, args.keys, kv_head);
+        const kv_number* values = source.plane(args, args.values, kv_head);
+        uint4* key_target = stage + group * HEAD_DIM;
+        uint4* value_target = key_target + Groups * HEAD_DIM;
+        uint4* scale_target = stage + 2 * Groups * HEAD_DIM + group * Scales;
+        for (int dim = thread; dim < HEAD_DIM; dim += THREADS)
+            copy_async_16(key_target + dim, keys + dim * args.block_tokens + source.slot);
+        for (int i = thread; i < HEAD_DIM; i += THREADS)
+        {
+            if (position + i / (HEAD_DIM / 16) < end)
+                copy_async_16(value_target + i, values + source.slot * HEAD_DIM + i * 16);
+        }
+        for (int i = thread; i < 2 * Scales; i += THREADS)
+        {
+            int vector = i % Scales;
+            if (position + vector * 4 >= end) continue;
+            copy_async_16(
+                scale_target + i / Scales * (TILE_KEYS / 4) + vector, (i < Scales ? keys : values)
+                    + HEAD_DIM * args.block_tokens + source.slot * 4 + vector * 16);
+        }
     }
     copy_async_commit();
 }
@@ -162,7 +193,8 @@ KREWE_DEVICE uint4 expand_codes(const int8_t* codes, const float* scales, int st
 }
 
 // A stage that has arrived, as the tile that attend_tile takes; zeros from `end` on, as below.
-KREWE_DEVICE void expand_tile(unsigned char* shared, int stage, int first, int end, int thread, int threads)
+template <int THREADS>
+KREWE_DEVICE void expand_tile(unsigned char* shared, int stage, int first, int end, int thread)
 {
     const int8_t* key_codes = (const int8_t*)(shared + stage * STAGE_BYTES);
     const int8_t* value_codes = key_codes + TILE_KEYS * HEAD_DIM;
@@ -171,61 +203,63 @@ KREWE_DEVICE void expand_tile(unsigned char* shared, int stage, int first, int e
     uint4 zero = {0, 0, 0, 0};
     uint4* keys = (uint4*)TILE_OF(shared, stage);
     uint4* values = keys + TILE_KEYS * VALUE_VECTORS;
-    for (int i = thread; i < TILE_KEYS * VALUE_VECTORS; i += threads)
+    for (int i = thread; i < TILE_KEYS * VALUE_VECTORS; i += THREADS)
     {
-        int vector = i % 2, dim = i / 2 % HEAD_DIM, group = i / 2 / HEAD_DIM;
-        int slot = group * 16 + vector * 8;
-        keys[key_vector(group, dim, vector)] = first + slot >= end
-            ? zero : expand_codes(key_codes + (group * HEAD_DIM + dim) * 16 + vector * 8, key_scales + slot, 1);
+        int half = i % 2, dim = spread(i / 2 % HEAD_DIM), group = i / 2 / HEAD_DIM;
+        int slot = group * GROUP_SLOTS + half * 8;
+        store_shared_16(keys + key_vector(dim, group * 2 + half), first + slot >= end
+            ? zero
+            : expand_codes(key_codes + (group * HEAD_DIM + dim) * GROUP_SLOTS + half * 8, key_scales + slot, 1));
     }
-    for (int i = thread; i < TILE_KEYS * VALUE_VECTORS; i += threads)
+    for (int i = thread; i < TILE_KEYS * VALUE_VECTORS; i += THREADS)
     {
         int vector = i % VALUE_VECTORS, key = i / VALUE_VECTORS;
-        values[value_vector(key, vector)] = first + key >= end
-            ? zero : expand_codes(value_codes + key * HEAD_DIM + vector * 8, value_scales + key, 0);
+        store_shared_16(values + value_vector(key, vector), first + key >= end
+            ? zero : expand_codes(value_codes + key * HEAD_DIM + vector * 8, value_scales + key, 0));
     }
 }
 #else
 // Starts the copies of the tile that begins at position `first`; positions from `end` on become zeros, because what is in
-// their slots may be no number, and 0 x NaN is NaN. `threads` threads take part, this one is number `thread`.
+// their slots may be no number, and 0 x NaN is NaN. THREADS threads take part, this one is number `thread`.
+template <int THREADS>
 KREWE_DEVICE void load_tile(
-    const AttentionArguments& args, unsigned char* shared, const int* table, int kv_head, int first, int end, int thread,
-    int threads)
+    const AttentionArguments& args, unsigned char* shared, const int* table, int kv_head, int first, int end, int thread)
 {
     uint4 zero = {0, 0, 0, 0};
     uint4* keys = (uint4*)shared;
     uint4* values = keys + TILE_KEYS * VALUE_VECTORS;
-    for (int i = thread; i < TILE_KEYS * VALUE_VECTORS; i += threads)
+    GroupSource source(args, table, first);
+    // Not unrolled: the addresses of all groups at once would take registers that sums need.
+#pragma unroll 1
+    for (int group = 0; group < TILE_KEYS / GROUP_SLOTS; group++, source.advance(args))
     {
-        int vector = i % 2, dim = i / 2 % HEAD_DIM, group = i / 2 / HEAD_DIM;
-        int position = first + group * 16 + vector * 8;
-        uint4* target = keys + key_vector(group, dim, vector);
-        if (position >= end)
+        int position = first + group * GROUP_SLOTS;
+        bool there = position < end;
+        const kv_number* from_keys = there ? source.plane(args, args.keys, kv_head) + source.slot : 0;
+        const kv_number* from_values = there ? source.plane(args, args.values, kv_head) + source.slot * HEAD_DIM : 0;
+        for (int i = thread; i < 2 * HEAD_DIM; i += THREADS)
         {
-            *target = zero;
-            continue;
+            int half = i % 2, dim = spread(i / 2);
+            uint4* target = keys + key_vector(dim, group * 2 + half);
+            if (position + half * 8 >= end) store_shared_16(target, zero);
+            else copy_async_16(target, from_keys + dim * args.block_tokens + half * 8);
         }
-        copy_async_16(target, plane_of(args, args.keys, table, kv_head, position)
-            + (int64_t)dim * args.block_tokens + position % args.block_tokens);
-    }
-    for (int i = thread; i < TILE_KEYS * VALUE_VECTORS; i += threads)
-    {
-        int vector = i % VALUE_VECTORS, key = i / VALUE_VECTORS;
-        int position = first + key;
-        uint4* target = values + value_vector(key, vector);
-        if (position >= end)
+        for (int i = thread; i < GROUP_SLOTS * VALUE_VECTORS; i += THREADS)
         {
-            *target = zero;
-            continue;
+            int key = i / VALUE_VECTORS;
+            uint4* target = values + value_vector(group * GROUP_SLOTS + key, i % VALUE_VECTORS);
+            if (position + key >= end) store_shared_16(target, zero);
+            else copy_async_16(target, from_values + i * 8);
         }
-        copy_async_16(target, plane_of(args, args.values, table, kv_head, position)
-            + (int64_t)(position % args.block_tokens) * HEAD_DIM + vector * 8);
     }
     copy_async_commit();
 }
 
 // Elements arrive as the tile itself.
-KREWE_DEVICE void expand_tile(unsigned char*, int, int, int, int, int) {}
+template <int THREADS>
+KREWE_DEVICE void expand_tile(unsigned char*, int, int, int, int)
+{
+}
 #endif
 
 // Queries of a lane's two rows, as the a of multiply_tile for each 16 dimensions; a row of null is zeros.
@@ -242,61 +276,90 @@ KREWE_DEVICE void load_queries(uint32_t (*query)[4], const element* upper, const
     }
 }
 
-// One warp attends with its 16 queries to the tile in shared memory that begins at position `first`. A row sees positions
-// seen_from .. seen_to.
-KREWE_DEVICE void attend_tile(
-    Attended& state, const uint32_t (*query)[4], const unsigned char* shared, int first, const int* seen_from,
-    const int* seen_to, float scale)
+// Scores of one warp's 16 queries and 16 of the keys by mma.sync: score[0] has keys 0 .. 7 of the group, score[1] 8 .. 15.
+KREWE_DEVICE void score_group(float (*score)[4], const uint32_t (*query)[4], const uint4* keys, int group)
 {
-    int lane = threadIdx.x % WARP_LANES, t = lane % 4, matrix = lane / 8, row = lane % 8;
-    const uint4* keys = (const uint4*)shared;
-    const uint4* values = keys + TILE_KEYS * VALUE_VECTORS;
-    float score[TILE_KEYS / 8][4];
+    int lane = threadIdx.x % WARP_LANES, matrix = lane / 8, row = lane % 8;
+    for (int i = 0; i < 4; i++) score[0][i] = score[1][i] = 0;
 #pragma unroll
-    for (int group = 0; group < TILE_KEYS / 16; group++)
+    for (int k = 0; k < HEAD_DIM / 16; k++)
     {
-        for (int i = 0; i < 4; i++) score[2 * group][i] = score[2 * group + 1][i] = 0;
+        uint32_t key[4];
+        load_transposed(key, keys + key_vector(k * 16 + (matrix & 1) * 8 + row, group * 2 + (matrix >> 1)));
+        multiply_tile(score[0], query[k], key[0], key[1]);
+        multiply_tile(score[1], query[k], key[2], key[3]);
+    }
+}
+
+// All keys of the tile: [16 x 64] = queries x keys.
+KREWE_DEVICE void score_tile(float (*score)[4], const uint32_t (*query)[4], const uint4* keys)
+{
 #pragma unroll
-        for (int k = 0; k < HEAD_DIM / 16; k++)
+    for (int group = 0; group < TILE_KEYS / 16; group++) score_group(score + 2 * group, query, keys, group);
+}
+
+// sum += weights x values, of one warp by mma.sync: [16 x 64] x [64 x HEAD_DIM].
+KREWE_DEVICE void add_values(float (*sum)[4], const uint32_t (*weight)[4], const uint4* values)
+{
+    int lane = threadIdx.x % WARP_LANES, matrix = lane / 8, row = lane % 8;
+#pragma unroll
+    for (int k = 0; k < TILE_KEYS / 16; k++)
+    {
+#pragma unroll
+        for (int tile = 0; tile < OUTPUT_TILES; tile += 2)
         {
-            uint32_t key[4];
-            load_transposed(key, keys + key_vector(group, k * 16 + (matrix & 1) * 8 + row, matrix >> 1));
-            multiply_tile(score[2 * group], query[k], key[0], key[1]);
-            multiply_tile(score[2 * group + 1], query[k], key[2], key[3]);
+            uint32_t value[4];
+            load_transposed(value, values + value_vector(k * 16 + (matrix & 1) * 8 + row, tile + (matrix >> 1)));
+            multiply_tile(sum[tile], weight[k], value[0], value[1]);
+            multiply_tile(sum[tile + 1], weight[k], value[2], value[3]);
         }
     }
+}
 
-    for (int i = 0; i < 2; i++)
+// A warp's scores of the tile that begins at position `first` become weights, as elements; what was summed before shrinks
+// by as much as the maximum grew. A row sees positions seen_from .. seen_to.
+template <int TILES>
+KREWE_DEVICE void weigh_scores(
+    AttendedTiles<TILES>& state, uint32_t (*weight)[4], float (*score)[4], int first, const int* seen_from, const int* seen_to,
+    float scale)
+{
+    int t = threadIdx.x % 4, last = first + TILE_KEYS - 1;
+    bool sees_all = seen_from[0] <= first && seen_from[1] <= first && last <= seen_to[0] && last <= seen_to[1];
+    if (!__all_sync(ALL_LANES, sees_all))
     {
-        float maximum = -KREWE_INFINITY;
 #pragma unroll
         for (int n = 0; n < TILE_KEYS / 8; n++)
         {
-            for (int j = 0; j < 2; j++)
+            for (int j = 0; j < 4; j++)
             {
-                int position = first + n * 8 + 2 * t + j;
-                float& value = score[n][2 * i + j];
-                bool seen = position >= seen_from[i] && position <= seen_to[i];
-                // A NaN stays: a maximum passes over it, the sum does not.
-                value = seen ? value * scale : -KREWE_INFINITY;
-                maximum = fmaxf(maximum, value);
+                int position = first + n * 8 + 2 * t + j % 2;
+                bool seen = position >= seen_from[j / 2] && position <= seen_to[j / 2];
+                if (!seen) score[n][j] = -KREWE_INFINITY;
             }
         }
+    }
+#pragma unroll
+    for (int i = 0; i < 2; i++)
+    {
+        // A NaN stays: a maximum passes over it, the sum does not.
+        float maximum = -KREWE_INFINITY;
+#pragma unroll
+        for (int n = 0; n < TILE_KEYS / 8; n++)
+            maximum = fmaxf(maximum, fmaxf(score[n][2 * i], score[n][2 * i + 1]));
         maximum = fmaxf(maximum, __shfl_xor_sync(ALL_LANES, maximum, 1));
         maximum = fmaxf(maximum, __shfl_xor_sync(ALL_LANES, maximum, 2));
-        float older = state.maximum[i];
-        float newer = fmaxf(older, maximum);
+        float newer = fmaxf(state.maximum[i], maximum * scale);
+        // Of a score that is not seen the weight is 2^-infinity: 0.
         float base = newer == -KREWE_INFINITY ? 0.0f : newer;
-        float shrink = older == -KREWE_INFINITY ? 0.0f : exp2f(older - base);
+        float shrink = exp2_of(state.maximum[i] - base);
         float total = 0;
 #pragma unroll
         for (int n = 0; n < TILE_KEYS / 8; n++)
         {
-            for (int j = 0; j < 2; j++)
+            for (int j = 2 * i; j < 2 * i + 2; j++)
             {
-                float& value = score[n][2 * i + j];
-                value = value == -KREWE_INFINITY ? 0.0f : exp2f(value - base);
-                total += value;
+                score[n][j] = exp2_of(fmaf(score[n][j], scale, -base));
+                total += score[n][j];
             }
         }
         total += __shfl_xor_sync(ALL_LANES, total, 1);
@@ -304,28 +367,31 @@ KREWE_DEVICE void attend_tile(
         state.maximum[i] = newer;
         state.total[i] = fmaf(state.total[i], shrink, total);
 #pragma unroll
-        for (int tile = 0; tile < OUTPUT_TILES; tile++)
+        for (int tile = 0; tile < TILES; tile++)
         {
             state.sum[tile][2 * i] *= shrink;
             state.sum[tile][2 * i + 1] *= shrink;
         }
     }
-
 #pragma unroll
-    for (int k = 0; k < TILE_KEYS / 16; k++)
+    for (int n = 0; n < TILE_KEYS / 8; n++)
     {
-        uint32_t weight[4] = {
-            pack(score[2 * k][0], score[2 * k][1]), pack(score[2 * k][2], score[2 * k][3]),
-            pack(score[2 * k + 1][0], score[2 * k + 1][1]), pack(score[2 * k + 1][2], score[2 * k + 1][3])};
-#pragma unroll
-        for (int tile = 0; tile < OUTPUT_TILES; tile += 2)
-        {
-            uint32_t value[4];
-            load_transposed(value, values + value_vector(k * 16 + (matrix & 1) * 8 + row, tile + (matrix >> 1)));
-            multiply_tile(state.sum[tile], weight, value[0], value[1]);
-            multiply_tile(state.sum[tile + 1], weight, value[2], value[3]);
-        }
+        weight[n / 2][n % 2 * 2] = pack(score[n][0], score[n][1]);
+        weight[n / 2][n % 2 * 2 + 1] = pack(score[n][2], score[n][3]);
     }
+}
+
+// One warp attends with its 16 queries to the tile in shared memory that begins at position `first`.
+KREWE_DEVICE void attend_tile(
+    Attended& state, const uint32_t (*query)[4], const unsigned char* shared, int first, const int* seen_from,
+    const int* seen_to, float scale)
+{
+    const uint4* keys = (const uint4*)shared;
+    float score[TILE_KEYS / 8][4];
+    uint32_t weight[TILE_KEYS / 16][4];
+    score_tile(score, query, keys);
+    weigh_scores(state, weight, score, first, seen_from, seen_to, scale);
+    add_values(state.sum, weight, keys + TILE_KEYS * VALUE_VECTORS);
 }
 
 // First position that the row at `position` sees.

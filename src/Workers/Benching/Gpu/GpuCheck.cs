@@ -36,6 +36,9 @@ public enum GpuArea
     /// <summary>Each kernel against the reference.</summary>
     Kernels,
 
+    /// <summary>Hopper's kernel for prefill attention, beside the one for all GPUs.</summary>
+    Wgmma,
+
     /// <summary>The bundled model beside the CPU.</summary>
     Exactness,
 
@@ -72,6 +75,7 @@ public static class GpuCheck
         return area switch
         {
             GpuArea.Kernels => Kernels(plan),
+            GpuArea.Wgmma => Wgmma(plan),
             GpuArea.Exactness => Exactness(plan, time),
             GpuArea.Speed => Speed(plan),
             GpuArea.Steps => Steps(plan, time),
@@ -83,13 +87,19 @@ public static class GpuCheck
 
     private static IEnumerable<GpuRow> Kernels(GpuCheckPlan plan)
     {
-        using var gpu = Open(plan);
+        using var gpu = Open(plan, CudaAttention.Mma);
         var info = gpu.Device.Info;
         yield return new GpuRow(
             "GPU", null, $"{info.Name}, sm_{info.Architecture}, {info.MemoryBytes >> 30} GiB, "
                 + $"{info.Multiprocessors} multiprocessors, driver for CUDA {gpu.Device.Driver.Version / 1000}."
                 + $"{gpu.Device.Driver.Version % 1000 / 10}, NVRTC {gpu.Compiler.Version}, kernels {gpu.Kernels.Target}");
         foreach (var row in new GpuKernelChecks(gpu).Run()) yield return row;
+    }
+
+    private static IEnumerable<GpuRow> Wgmma(GpuCheckPlan plan)
+    {
+        using var gpu = Open(plan);
+        foreach (var row in new GpuKernelChecks(gpu).Wgmma()) yield return row;
     }
 
     private static IEnumerable<GpuRow> Exactness(GpuCheckPlan plan, TimeProvider time)
@@ -140,8 +150,9 @@ public static class GpuCheck
             : new GpuModelChecks(plan.Bundled, plan.Options, time).Exactness(CudaProducts.CublasLt);
     }
 
-    private static GpuBench Open(GpuCheckPlan plan) => new(
-        CudaModelRunner.LibrariesOf(plan.Options), plan.Options.Devices[0], HeadDim, plan.Options.CacheDirectory);
+    private static GpuBench Open(GpuCheckPlan plan, CudaAttention? attention = null) => new(
+        CudaModelRunner.LibrariesOf(plan.Options), plan.Options.Devices[0], HeadDim, plan.Options.CacheDirectory,
+        attention ?? plan.Options.Attention);
 
     private static IEnumerable<GpuRow> Steps(
         GpuCheckPlan plan, ModelFolder model, double bandwidth, TimeProvider time) =>
