@@ -507,11 +507,10 @@ EXPORT cuFuncSetAttribute(Function* function, int attribute, int value)
     return Success;
 }
 EXPORT cuFuncLoad(Function*) { ENTER_OUTSIDE("cuFuncLoad"); return Success; }
-EXPORT cuLaunchKernel(
+static int launch(
     Function* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
     Stream* stream, void** arguments, void**)
 {
-    ENTER("cuLaunchKernel");
     record.back() = "launch " + function->name;
     if (gx < 1 || gy < 1 || gz < 1 || gy > 65535 || gz > 65535 || (int)shared > function->shared_bytes)
         return InvalidValue;
@@ -525,6 +524,26 @@ EXPORT cuLaunchKernel(
         return (int)LaunchFailed;
     };
     return push(stream, operation);
+}
+EXPORT cuLaunchKernel(
+    Function* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
+    Stream* stream, void** arguments, void** extra)
+{
+    ENTER("cuLaunchKernel");
+    return launch(function, gx, gy, gz, bx, by, bz, shared, stream, arguments, extra);
+}
+struct Attribute { int kind, padding, value, rest[15]; };
+struct Config { unsigned grid[3], block[3], shared; Stream* stream; Attribute* attributes; unsigned count; };
+static_assert(sizeof(Attribute) == 72 && sizeof(Config) == 56, "NVIDIA's sizes");
+// Grids run one after the other here, early or not.
+EXPORT cuLaunchKernelEx(const Config* config, Function* function, void** arguments, void** extra)
+{
+    ENTER("cuLaunchKernelEx");
+    if (config->count != 1 || config->attributes->kind != 6 || config->attributes->value != 1) return InvalidValue;
+    if (compute_major < 9) return 801;
+    return launch(
+        function, config->grid[0], config->grid[1], config->grid[2], config->block[0], config->block[1], config->block[2],
+        config->shared, config->stream, arguments, extra);
 }
 EXPORT cuStreamBeginCapture_v2(Stream* stream, int)
 {

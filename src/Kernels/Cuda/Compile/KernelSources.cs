@@ -26,7 +26,7 @@ public static partial class KernelSources
             .Where(kernel => wgmma || !kernel.EndsWith("_wgmma", StringComparison.Ordinal));
     }
 
-    [GeneratedRegex(@"^KREWE_KERNEL\((\w+),", RegexOptions.Multiline)]
+    [GeneratedRegex(@"^KREWE_(?:EARLY_)?KERNEL\((\w+),", RegexOptions.Multiline)]
     private static partial Regex Definition();
 
     private static KernelSource[] Read()

@@ -36,6 +36,10 @@ internal sealed unsafe class CudaModule : DriverHandle
             Device.Api.Check(Device.Api.FunctionLoad(function), "cuFuncLoad", $"kernel {kernel}");
     }
 
+    /// <summary>Whether grids may begin before the one before them has ended; the kernels must be written for it.
+    /// </summary>
+    public bool Overlaps { get; set; }
+
     /// <summary>Queues one grid of a kernel.</summary>
     /// <param name="arguments">The struct of the kernel's source.</param>
     /// <param name="shapes">For the error message.</param>
@@ -47,9 +51,11 @@ internal sealed unsafe class CudaModule : DriverHandle
         fixed (T* pointer = &arguments)
         {
             var parameters = (void*)pointer;
-            var status = Device.Api.LaunchKernel(
-                function, (uint)grid.X, (uint)grid.Y, (uint)grid.Z, (uint)block.X, (uint)block.Y, (uint)block.Z,
-                (uint)sharedBytes, stream.Handle, &parameters, null);
+            var status = Overlaps
+                ? LaunchEarly(function, grid, block, sharedBytes, stream, &parameters)
+                : Device.Api.LaunchKernel(
+                    function, (uint)grid.X, (uint)grid.Y, (uint)grid.Z, (uint)block.X, (uint)block.Y, (uint)block.Z,
+                    (uint)sharedBytes, stream.Handle, &parameters, null);
             if (status == 0) return;
             Device.Api.Check(
                 status, "cuLaunchKernel",
@@ -79,6 +85,26 @@ internal sealed unsafe class CudaModule : DriverHandle
                     : $"{image.Length} bytes for {target}");
             return module;
         }
+    }
+
+    private int LaunchEarly(
+        nint function, Extent grid, Extent block, int sharedBytes, CudaStream stream, void** parameters)
+    {
+        var early = new LaunchAttribute { Kind = LaunchAttribute.ProgrammaticSerialization, Value = 1 };
+        var config = new LaunchConfig
+        {
+            GridX = (uint)grid.X,
+            GridY = (uint)grid.Y,
+            GridZ = (uint)grid.Z,
+            BlockX = (uint)block.X,
+            BlockY = (uint)block.Y,
+            BlockZ = (uint)block.Z,
+            SharedBytes = (uint)sharedBytes,
+            Stream = stream.Handle,
+            Attributes = &early,
+            AttributeCount = 1,
+        };
+        return Device.Api.LaunchKernelWith(&config, function, parameters, null);
     }
 
     private nint Function(string kernel, int sharedBytes)

@@ -59,6 +59,8 @@ internal sealed unsafe class DriverApi
         FunctionLoad = (delegate* unmanaged<nint, int>)table.Optional("cuFuncLoad");
         LaunchKernel = (delegate* unmanaged<nint, uint, uint, uint, uint, uint, uint, uint, nint, void**, void**, int>)
             table["cuLaunchKernel"];
+        LaunchKernelWith = (delegate* unmanaged<LaunchConfig*, nint, void**, void**, int>)
+            table.Optional("cuLaunchKernelEx");
         GraphInstantiate = (delegate* unmanaged<nint*, nint, ulong, int>)table["cuGraphInstantiateWithFlags"];
         GraphLaunch = (delegate* unmanaged<nint, nint, int>)table["cuGraphLaunch"];
         GraphDestroy = (delegate* unmanaged<nint, int>)table["cuGraphDestroy"];
@@ -159,6 +161,9 @@ internal sealed unsafe class DriverApi
     {
         get;
     }
+
+    /// <summary>Null before 11.8.</summary>
+    public delegate* unmanaged<LaunchConfig*, nint, void**, void**, int> LaunchKernelWith { get; }
 
     public delegate* unmanaged<nint*, nint, ulong, int> GraphInstantiate { get; }
 

@@ -71,6 +71,23 @@ public sealed partial class CudaKernels : IDisposable
     /// <summary>What the kernels were compiled for: the architecture, or "sm_90a".</summary>
     public string Target { get; }
 
+    /// <summary>
+    /// Whether a grid may begin while the one before it ends, so that neither its launch nor its first weights are waited
+    /// for: from sm_90 on, and recorded in graphs by drivers for CUDA 12.3 and newer. Elsewhere it stays false.
+    /// </summary>
+    public bool Overlap
+    {
+        get => _module.Overlaps;
+        set => _module.Overlaps = value && CanOverlap(_module.Device);
+    }
+
+    private static unsafe bool CanOverlap(CudaDevice device)
+    {
+        const int FirstArchitecture = 90, FirstDriver = 12030;
+        return device.Info.Architecture >= FirstArchitecture && device.Driver.Version >= FirstDriver
+            && device.Api.LaunchKernelWith != null;
+    }
+
     /// <summary>residual = table[tokens] in FP32.</summary>
     /// <param name="table">[vocabulary x tableStride] elements.</param>
     /// <param name="tokens">[rows] ints; ~i stands for what the step before drew for its logit row i.</param>

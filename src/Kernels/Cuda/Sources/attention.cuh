@@ -229,7 +229,8 @@ KREWE_DEVICE void load_tile(
     uint4* keys = (uint4*)shared;
     uint4* values = keys + TILE_KEYS * VALUE_VECTORS;
     GroupSource source(args, table, first);
-    // Not unrolled: the addresses of all groups at once would take registers that sums need.
+    // Hardly unrolled: many addresses at once would take registers that sums need. A warp alone has more copies to make.
+    const int Unrolled = THREADS == WARP_LANES ? 4 : 1;
 #pragma unroll 1
     for (int group = 0; group < TILE_KEYS / GROUP_SLOTS; group++, source.advance(args))
     {
@@ -237,6 +238,7 @@ KREWE_DEVICE void load_tile(
         bool there = position < end;
         const kv_number* from_keys = there ? source.plane(args, args.keys, kv_head) + source.slot : 0;
         const kv_number* from_values = there ? source.plane(args, args.values, kv_head) + source.slot * HEAD_DIM : 0;
+#pragma unroll Unrolled
         for (int i = thread; i < 2 * HEAD_DIM; i += THREADS)
         {
             int half = i % 2, dim = spread(i / 2);
@@ -244,6 +246,7 @@ KREWE_DEVICE void load_tile(
             if (position + half * 8 >= end) store_shared_16(target, zero);
             else copy_async_16(target, from_keys + dim * args.block_tokens + half * 8);
         }
+#pragma unroll Unrolled
         for (int i = thread; i < GROUP_SLOTS * VALUE_VECTORS; i += THREADS)
         {
             int key = i / VALUE_VECTORS;
@@ -276,7 +279,28 @@ KREWE_DEVICE void load_queries(uint32_t (*query)[4], const element* upper, const
     }
 }
 
-// Scores of one warp's 16 queries and 16 of the keys by mma.sync: score[0] has keys 0 .. 7 of the group, score[1] 8 .. 15.
+// Scores of one warp's 16 queries by mma.sync: [16 x 64] = queries x keys.
+KREWE_DEVICE void score_tile(float (*score)[4], const uint32_t (*query)[4], const uint4* keys)
+{
+    int lane = threadIdx.x % WARP_LANES, matrix = lane / 8, row = lane % 8;
+#pragma unroll
+    for (int n = 0; n < TILE_KEYS / 8; n++)
+        for (int i = 0; i < 4; i++) score[n][i] = 0;
+#pragma unroll
+    for (int k = 0; k < HEAD_DIM / 16; k++)
+    {
+#pragma unroll
+        for (int group = 0; group < TILE_KEYS / 16; group++)
+        {
+            uint32_t key[4];
+            load_transposed(key, keys + key_vector(k * 16 + (matrix & 1) * 8 + row, group * 2 + (matrix >> 1)));
+            multiply_tile(score[2 * group], query[k], key[0], key[1]);
+            multiply_tile(score[2 * group + 1], query[k], key[2], key[3]);
+        }
+    }
+}
+
+// The same of 16 keys, a group of slots: score[0] has its keys 0 .. 7, score[1] 8 .. 15.
 KREWE_DEVICE void score_group(float (*score)[4], const uint32_t (*query)[4], const uint4* keys, int group)
 {
     int lane = threadIdx.x % WARP_LANES, matrix = lane / 8, row = lane % 8;
@@ -289,13 +313,6 @@ KREWE_DEVICE void score_group(float (*score)[4], const uint32_t (*query)[4], con
         multiply_tile(score[0], query[k], key[0], key[1]);
         multiply_tile(score[1], query[k], key[2], key[3]);
     }
-}
-
-// All keys of the tile: [16 x 64] = queries x keys.
-KREWE_DEVICE void score_tile(float (*score)[4], const uint32_t (*query)[4], const uint4* keys)
-{
-#pragma unroll
-    for (int group = 0; group < TILE_KEYS / 16; group++) score_group(score + 2 * group, query, keys, group);
 }
 
 // sum += weights x values, of one warp by mma.sync: [16 x 64] x [64 x HEAD_DIM].

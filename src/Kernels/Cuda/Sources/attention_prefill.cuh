@@ -50,21 +50,20 @@ KREWE_DEVICE void attend_chunk(const AttentionArguments& args, unsigned char* sh
     load_tile<Threads>(args, shared, table, kv_head, tile, end, threadIdx.x);
     for (int stage = 0; tile < end; tile += TILE_KEYS, stage ^= 1)
     {
+        copy_async_wait<0>();
+        if (!KV_INT8) Multiply::publish();
+        // Behind it the stage is there, and nobody reads the other one or the expanded tile any more.
+        __syncthreads();
         if (tile + TILE_KEYS < end)
             load_tile<Threads>(
                 args, shared + (stage ^ 1) * STAGE_BYTES, table, kv_head, tile + TILE_KEYS, end, threadIdx.x);
-        else
-            copy_async_commit();
-        copy_async_wait<1>();
         if (KV_INT8)
         {
-            __syncthreads();
             expand_tile<Threads>(shared, stage, tile, end, threadIdx.x);
+            Multiply::publish();
+            __syncthreads();
         }
-        Multiply::publish();
-        __syncthreads();
         Multiply::attend(state, query, TILE_OF(shared, stage), tile, seen_from, seen_to, args.scale);
-        __syncthreads();
         if ((tile + TILE_KEYS) % PARTITION_KEYS == 0 && tile + TILE_KEYS < end)
         {
             fold_partition(whole, state);

@@ -126,9 +126,7 @@ KREWE_DEVICE void linear_rows(const LinearArguments& args)
 {
     const int step = AHEAD * LINEAR_GROUP;
     int lane = threadIdx.x % WARP_LANES, g = lane / 4, t = lane % 4;
-    int rows = args.count[0];
     int first = (blockIdx.x * 4 + threadIdx.x / WARP_LANES) * 16 * WEIGHT_TILES;
-    if (rows < 1 || first >= args.outputs) return;
 
     LinearRows<ROW_TILES, WEIGHT_TILES, AHEAD, INT8> it;
     // Outputs and rows behind the last are computed from the last one's numbers and dropped.
@@ -137,16 +135,21 @@ KREWE_DEVICE void linear_rows(const LinearArguments& args)
         int64_t output = min(first + i * 8 + g, args.outputs - 1);
         it.weights[i / 2][i % 2] = (const char*)args.weights + (output * args.inputs + 8 * t) * (INT8 ? 1 : 2);
     }
+    int k = blockIdx.y * args.chunk_inputs;
+    it.end = min(k + args.chunk_inputs, args.inputs);
+    typename LinearRows<ROW_TILES, WEIGHT_TILES, AHEAD, INT8>::Ahead even, odd;
+    it.load(even, k);
+
+    // Up to here nothing but weights was read.
+    wait_for_grid_before();
+    int rows = args.count[0];
+    if (rows < 1 || first >= args.outputs) return;
     for (int n = 0; n < ROW_TILES; n++)
     {
         it.inputs[n] = args.input + (int64_t)min(n * 8 + g, rows - 1) * args.input_stride + 8 * t;
         for (int i = 0; i < WEIGHT_TILES * 4; i++) it.sum[i / 4][n][i % 4] = 0;
     }
 
-    int k = blockIdx.y * args.chunk_inputs;
-    it.end = min(k + args.chunk_inputs, args.inputs);
-    typename LinearRows<ROW_TILES, WEIGHT_TILES, AHEAD, INT8>::Ahead even, odd;
-    it.load(even, k);
     for (; k < it.end; k += 2 * step)
     {
         it.load(odd, k + step);

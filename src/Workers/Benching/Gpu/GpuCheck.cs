@@ -51,6 +51,9 @@ public enum GpuArea
     /// <summary>KV to the host and to another process.</summary>
     Copies,
 
+    /// <summary>Exactness and steps with kernels that begin while those before them end.</summary>
+    Overlap,
+
     /// <summary>Exactness with cuBLASLt's products.</summary>
     Cublaslt,
 }
@@ -80,6 +83,7 @@ public static class GpuCheck
             GpuArea.Speed => Speed(plan),
             GpuArea.Steps => Steps(plan, time),
             GpuArea.Copies => Copies(plan, time),
+            GpuArea.Overlap => Overlap(plan with { Options = plan.Options with { Overlap = true } }, time),
             GpuArea.Cublaslt => Cublaslt(plan, time),
             _ => throw new ArgumentOutOfRangeException(nameof(area), area, null),
         };
@@ -134,6 +138,14 @@ public static class GpuCheck
         {
             foreach (var row in Random(plan, shape, bandwidth, time)) yield return row;
         }
+    }
+
+    private static IEnumerable<GpuRow> Overlap(GpuCheckPlan plan, TimeProvider time)
+    {
+        var rows = new GpuModelChecks(plan.Bundled, plan.Options, time).Overlapped().ToArray();
+        foreach (var row in rows) yield return row;
+        if (rows.All(row => row.Verdict is null)) yield break;
+        foreach (var row in Steps(plan with { Sizes = plan.Sizes with { Prompts = [] } }, time)) yield return row;
     }
 
     private static IEnumerable<GpuRow> Copies(GpuCheckPlan plan, TimeProvider time)
