@@ -15,9 +15,10 @@ public sealed class BrokenKernelTests : IDisposable
 
     [EmulatedTheory]
     [InlineData("attention.cuh", "position <= seen_to[j / 2]", "position < seen_to[j / 2]", "a mask that is one off")]
-    [InlineData("attention.cuh", "&& last <= seen_to[0]", "", "a tile taken for one that is seen whole")]
+    [InlineData("attention.cuh", "&& last <= seen_to[0] && last <= seen_to[1]", "", "a tile taken for one that is seen whole")]
     [InlineData("attention_prefill.cuh", "copy_async_wait<0>();", "copy_async_wait<1>();", "a copy not waited for")]
-    [InlineData("attention.cuh", "position + key >= end", "position + key > end", "what lies behind the last token")]
+    [InlineData("attention.cuh", "position + key >= end", "position + key > end && position < end",
+        "what lies behind the last token")]
     public void Attention_with_a_fault_is_caught(string file, string right, string wrong, string fault)
     {
         using var broken = Broken("attention_prefill.cu", file, right, wrong);

@@ -102,31 +102,29 @@ KREWE_DEVICE void fold_partition(Attended& whole, const Attended& partition)
 
 // Where in shared memory vector `vector` (8 slots) of a key tile's dimension lies: a dimension's 64 slots are a row, whose
 // vectors are swizzled. load_transposed meets no bank twice, and wgmma names it as a matrix of rows of 128 bytes.
-KREWE_DEVICE int key_vector(int dim, int vector) { return dim * KEY_VECTORS + (vector ^ (dim & 7)); }
+KREWE_DEVICE uint32_t key_vector(uint32_t dim, uint32_t vector) { return dim * KEY_VECTORS + (vector ^ (dim & 7)); }
 
 // The same of a value tile: columns of up to 64 dimensions, one after the other, in which a slot is a row. The swizzle is
 // that of a row's width: bits 4 to 6 of an address, as far as the row goes, are changed by bits 7 to 9.
-KREWE_DEVICE int value_vector(int key, int vector)
+KREWE_DEVICE uint32_t value_vector(uint32_t key, uint32_t vector)
 {
-    int row = vector / COLUMN_VECTORS * TILE_KEYS + key;
+    uint32_t row = vector / COLUMN_VECTORS * TILE_KEYS + key;
     return row * COLUMN_VECTORS + (vector % COLUMN_VECTORS ^ key * COLUMN_VECTORS / 8 % COLUMN_VECTORS);
 }
 
-// One head's keys and values of 16 slots in a row, and where the next ones are.
+// Where the 16 slots of a group lie, and where the next ones do.
 struct GroupSource
 {
     const int* block;  // in the block table
     int slot;          // in the block
 
     KREWE_INSIDE GroupSource(const AttentionArguments& args, const int* table, int position)
-        : block(table + position / args.block_tokens), slot(position % args.block_tokens)
+        : block(table + (uint32_t)position / args.block_tokens), slot((uint32_t)position % args.block_tokens)
     {
     }
 
-    KREWE_INSIDE const kv_number* plane(const AttentionArguments& args, const kv_number* planes, int kv_head) const
-    {
-        return planes + *block * args.block_stride + kv_head_start(kv_head, args.block_tokens);
-    }
+    // Numbers before the block's first one in a layer.
+    KREWE_INSIDE int64_t start(const AttentionArguments& args) const { return *block * args.block_stride; }
 
     KREWE_INSIDE void advance(const AttentionArguments& args)
     {
@@ -138,7 +136,42 @@ struct GroupSource
 };
 
 // Dimensions in an order in which eight lanes that write two vectors of four dimensions each meet no bank twice.
-KREWE_DEVICE int spread(int dim) { return (dim & ~7) | (dim & 3) << 1 | (dim >> 2 & 1); }
+KREWE_DEVICE uint32_t spread(uint32_t dim) { return (dim & ~7u) | (dim & 3) << 1 | (dim >> 2 & 1); }
+
+// Which vectors of a group of 16 slots a thread copies, pass by pass: of keys one half of a dimension, of values one vector of
+// a slot. What passes have in common is the same expression, so that it is computed once.
+template <int THREADS>
+struct CopyOfThread
+{
+    enum : int
+    {
+        KeyCopies = 2 * HEAD_DIM,
+        ValueCopies = GROUP_SLOTS * VALUE_VECTORS,
+        KeyPasses = (KeyCopies + THREADS - 1) / THREADS,
+        ValuePasses = (ValueCopies + THREADS - 1) / THREADS
+    };
+
+    uint32_t thread, half;
+
+    KREWE_INSIDE explicit CopyOfThread(int thread) : thread(thread), half(this->thread % 2) {}
+
+    KREWE_INSIDE bool has_key(int pass) const { return KeyCopies % THREADS == 0 || pass * THREADS + thread < KeyCopies; }
+
+    KREWE_INSIDE uint32_t dim(int pass) const { return spread(thread / 2) + pass * (THREADS / 2); }
+
+    KREWE_INSIDE bool has_value(int pass) const
+    {
+        return ValueCopies % THREADS == 0 || pass * THREADS + thread < ValueCopies;
+    }
+
+    KREWE_INSIDE uint32_t key(int pass) const
+    {
+        return THREADS % VALUE_VECTORS == 0
+            ? thread / VALUE_VECTORS + pass * (THREADS / VALUE_VECTORS) : (pass * THREADS + thread) / VALUE_VECTORS;
+    }
+
+    KREWE_INSIDE uint32_t vector(int pass) const { return (pass * THREADS + thread) % VALUE_VECTORS; }
+};
 
 #if KV_INT8
 // Starts the copies of the stage of the tile that begins at position `first`: codes of keys as [group of 16 slots][HEAD_DIM],
@@ -149,13 +182,14 @@ KREWE_DEVICE void load_tile(
 {
     const int Groups = TILE_KEYS / GROUP_SLOTS, Scales = GROUP_SLOTS / 4;
     uint4* stage = (uint4*)shared;
+    thread = anew(thread);
     GroupSource source(args, table, first);
     for (int group = 0; group < Groups; group++, source.advance(args))
     {
         int position = first + group * GROUP_SLOTS;
         if (position >= end) break;
-        const kv_number* keys = source.plane(args, args.keys, kv_head);
-        const kv_number* values = source.plane(args, args.values, kv_head);
+        const kv_number* keys = args.keys + source.start(args) + kv_head_start(kv_head, args.block_tokens);
+        const kv_number* values = args.values + source.start(args) + kv_head_start(kv_head, args.block_tokens);
         uint4* key_target = stage + group * HEAD_DIM;
         uint4* value_target = key_target + Groups * HEAD_DIM;
         uint4* scale_target = stage + 2 * Groups * HEAD_DIM + group * Scales;
@@ -192,6 +226,7 @@ KREWE_DEVICE uint4 expand_codes(const int8_t* codes, const float* scales, int st
 template <int THREADS>
 KREWE_DEVICE void expand_tile(unsigned char* shared, int stage, int first, int end, int thread)
 {
+    thread = anew(thread);
     const int8_t* key_codes = (const int8_t*)(shared + stage * STAGE_BYTES);
     const int8_t* value_codes = key_codes + TILE_KEYS * HEAD_DIM;
     const float* key_scales = (const float*)(value_codes + TILE_KEYS * HEAD_DIM);
@@ -225,30 +260,56 @@ KREWE_DEVICE void load_tile(
     uint4* keys = (uint4*)shared;
     uint4* values = keys + TILE_KEYS * VALUE_VECTORS;
     GroupSource source(args, table, first);
-    // Hardly unrolled: many addresses at once would take registers that sums need. A warp alone has more copies to make.
-    const int Unrolled = THREADS == WARP_LANES ? 4 : 1;
+    // Sums need the registers that addresses would stay in from tile to tile.
+    CopyOfThread<THREADS> mine(anew(thread));
+    const kv_number* from_keys = args.keys + kv_head_start(kv_head, args.block_tokens) + mine.half * 8;
+    const kv_number* from_values = args.values + kv_head_start(kv_head, args.block_tokens);
+    if (first + TILE_KEYS <= end)
+    {
+        const int Together = THREADS > 128 ? 4 : 1;
+#pragma unroll Together
+        for (int group = 0; group < TILE_KEYS / GROUP_SLOTS; group++, source.advance(args))
+        {
+            int64_t start = source.start(args);
+#pragma unroll
+            for (int pass = 0; pass < mine.KeyPasses; pass++)
+            {
+                if (!mine.has_key(pass)) break;
+                copy_async_16(
+                    keys + key_vector(mine.dim(pass), group * 2 + mine.half),
+                    from_keys + mine.dim(pass) * args.block_tokens + (start + source.slot));
+            }
+#pragma unroll
+            for (int pass = 0; pass < mine.ValuePasses; pass++)
+            {
+                if (!mine.has_value(pass)) break;
+                copy_async_16(
+                    values + value_vector(group * GROUP_SLOTS + mine.key(pass), mine.vector(pass)),
+                    from_values + mine.key(pass) * HEAD_DIM + mine.vector(pass) * 8 + (start + source.slot * HEAD_DIM));
+            }
+        }
+        copy_async_commit();
+        return;
+    }
 #pragma unroll 1
     for (int group = 0; group < TILE_KEYS / GROUP_SLOTS; group++, source.advance(args))
     {
         int position = first + group * GROUP_SLOTS;
-        bool there = position < end;
-        const kv_number* from_keys = there ? source.plane(args, args.keys, kv_head) + source.slot : 0;
-        const kv_number* from_values = there ? source.plane(args, args.values, kv_head) + source.slot * HEAD_DIM : 0;
-#pragma unroll Unrolled
-        for (int i = thread; i < 2 * HEAD_DIM; i += THREADS)
+        int64_t start = position < end ? source.start(args) : 0;
+#pragma unroll 1
+        for (int pass = 0; pass < mine.KeyPasses && mine.has_key(pass); pass++)
         {
-            int half = i % 2, dim = spread(i / 2);
-            uint4* target = keys + key_vector(dim, group * 2 + half);
-            if (position + half * 8 >= end) store_shared_16(target, zero);
-            else copy_async_16(target, from_keys + dim * args.block_tokens + half * 8);
+            uint4* target = keys + key_vector(mine.dim(pass), group * 2 + mine.half);
+            if (position + (int)mine.half * 8 >= end) store_shared_16(target, zero);
+            else copy_async_16(target, from_keys + mine.dim(pass) * args.block_tokens + (start + source.slot));
         }
-#pragma unroll Unrolled
-        for (int i = thread; i < GROUP_SLOTS * VALUE_VECTORS; i += THREADS)
+#pragma unroll 1
+        for (int pass = 0; pass < mine.ValuePasses && mine.has_value(pass); pass++)
         {
-            int key = i / VALUE_VECTORS;
-            uint4* target = values + value_vector(group * GROUP_SLOTS + key, i % VALUE_VECTORS);
+            int key = mine.key(pass), vector = mine.vector(pass);
+            uint4* target = values + value_vector(group * GROUP_SLOTS + key, vector);
             if (position + key >= end) store_shared_16(target, zero);
-            else copy_async_16(target, from_values + i * 8);
+            else copy_async_16(target, from_values + key * HEAD_DIM + vector * 8 + (start + source.slot * HEAD_DIM));
         }
     }
     copy_async_commit();
