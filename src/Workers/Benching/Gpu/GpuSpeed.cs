@@ -6,15 +6,17 @@ namespace Krewe.Workers.Benching.Gpu;
 /// <summary>How large the measured things are.</summary>
 /// <param name="CopyBytes">Of the copies that give the GPU's bandwidth.</param>
 /// <param name="Contexts">Of decode attention, in tokens.</param>
-/// <param name="PrefillTokens">Of prefill attention.</param>
+/// <param name="PrefillTokens">Of prefill attention; the last is judged.</param>
 /// <param name="MatrixSize">Rows, inputs and outputs of the product that gives the matrix rate.</param>
 /// <param name="Repeats">Of which the best counts.</param>
 /// <param name="Judged">Whether figures are held against bounds.</param>
 public sealed record GpuSizes(
-    long CopyBytes, IReadOnlyList<int> Contexts, IReadOnlyList<int> PrefillTokens, int MatrixSize, int Repeats, bool Judged)
+    long CopyBytes, IReadOnlyList<int> Contexts, IReadOnlyList<int> PrefillTokens, int MatrixSize, int Repeats,
+    bool Judged)
 {
     /// <summary>Of an H100 or the like.</summary>
-    public static GpuSizes Full { get; } = new(1L << 30, [4096, 8192, 16384, 32768], [2048, 8192], 8192, 10, Judged: true);
+    public static GpuSizes Full { get; } =
+        new(1L << 30, [4096, 8192, 16384, 32768], [2048, 8192], 8192, 10, Judged: true);
 
     /// <summary>To see that the bench itself works.</summary>
     public static GpuSizes Small { get; } = new(1 << 20, [100], [128], 128, 1, Judged: false);
