@@ -158,13 +158,20 @@ void multiply(int group, size_t number, const Matrix& b)
             }
         }
         if (pass == 1) break;
-        // The same chain as multiply_tile's, so that the same bits come out; or not, where that is what a test is about.
+        // The same chain as multiply_tile's, so that the same bits come out; or sums of 16 products that are rounded once, as a
+        // GPU may have them, where that is what a test is about.
         for (int row = 0; row < 64; row++)
-            for (int i = 0; i < Inner; i++)
+        {
+            double exact[ColumnsMax];
+            for (int n = 0; n < columns; n++) exact[n] = d[row][n];
+            for (int k = 0; k < Inner; k++)
             {
-                int k = other_sums ? Inner - 1 - i : i;
-                for (int n = 0; n < columns; n++) d[row][n] = fmaf(a[row][k], b.at[k][n], d[row][n]);
+                for (int n = 0; n < columns && !other_sums; n++)
+                    d[row][n] = fmaf(a[row][k], b.at[k][n], d[row][n]);
+                for (int n = 0; n < columns && other_sums; n++) exact[n] += (double)a[row][k] * b.at[k][n];
             }
+            for (int n = 0; n < columns && other_sums; n++) d[row][n] = (float)exact[n];
+        }
     }
 }
 

@@ -5,7 +5,7 @@ using Krewe.Kernels.Tests;
 namespace Krewe.Cuda.Tests.Kernels;
 
 /// <summary>
-/// Prefill attention by Hopper's wgmma on the emulated GPU, which reads operands by their descriptors' bits: the bits of
+/// Prefill attention by Hopper's wgmma on the emulated GPU, which reads operands by their descriptors: the bits of
 /// mma.sync and of decode, whatever the shapes; and faults that such code has, put in on purpose, are caught.
 /// </summary>
 [Collection(EmulatedGpuDefinition.Name)]
@@ -69,9 +69,9 @@ public sealed class WgmmaTests : IDisposable
     [InlineData("attention_prefill.cuh", Barrier, "", null)]
     [InlineData(Kernel, "score[n][i] = 0;\n        wgmma_begin(score[0], TILE_KEYS / 2);",
         "score[n][i] = 1;\n        wgmma_begin(score[0], TILE_KEYS / 2); score[1][2] = 0;", "behind wgmma.fence")]
-    [InlineData(Kernel, "        wgmma_end(state.sum[0]", "        state.sum[1][1] = 0;\n        wgmma_end(state.sum[0]",
+    [InlineData(Kernel, "wgmma_end(state.sum[0]", "state.sum[1][1] = 0; wgmma_end(state.sum[0]",
         "while it was under way")]
-    [InlineData(Kernel, "        wgmma_end(state.sum[0]", "        weight[3][2] = 0;\n        wgmma_end(state.sum[0]", null)]
+    [InlineData(Kernel, "wgmma_end(state.sum[0]", "weight[3][2] = 0; wgmma_end(state.sum[0]", null)]
     [InlineData(Kernel, "wgmma<KeyRow>(", "if (threadIdx.x != 7 || k != 1) wgmma<KeyRow>(", "different wgmma")]
     public void A_fault_is_caught(string file, string right, string wrong, string? error)
     {
@@ -126,8 +126,8 @@ public sealed class WgmmaTests : IDisposable
 
     /// <summary>The attention kernels alone: that compiles in a third of the time.</summary>
     private CudaKernels Attention(KernelOptions options) => _gpu.Own(Compile(
-        options, $"#include \"attention_decode.cu\"\n#include \"attention_merge.cu\"\n#include \"attention_prefill.cu\"\n"
-            + $"#include \"{Kernel}\"\n"));
+        options, string.Concat(new[] { "attention_decode.cu", "attention_merge.cu", "attention_prefill.cu", Kernel }
+            .Select(file => $"#include \"{file}\"\n"))));
 
     private CudaKernels Compile(
         KernelOptions options, string main, string file = "", string right = "", string wrong = "")

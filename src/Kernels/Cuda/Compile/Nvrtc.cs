@@ -49,7 +49,7 @@ public sealed unsafe class Nvrtc
     /// <summary>Compute capabilities times ten that it makes machine code for.</summary>
     public IReadOnlyList<int> Architectures { get; }
 
-    /// <summary>What the compiler said of the sources that it took last: warnings, and with -v what kernels use.</summary>
+    /// <summary>What it said of the sources that it took last: warnings, and with -v what kernels use.</summary>
     internal string LastLog { get; private set; } = "";
 
     /// <summary>Loads the newest one that is there; where there are several, one that is not of a later CUDA than the

@@ -158,7 +158,8 @@ public static unsafe class WgmmaTrial
         return arena;
     }
 
-    /// <summary>A key; where it cancels, pairs of dimensions are opposite but for every eighth, which is small.</summary>
+    /// <summary>A key; where it cancels, pairs of dimensions are opposite, but for every fourth pair, which is
+    /// small.</summary>
     private static void Fill(float* vector, int count, Random random, bool cancels)
     {
         for (var i = 0; i < count; i++)

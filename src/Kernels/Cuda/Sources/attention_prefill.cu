@@ -7,10 +7,12 @@ struct ByMma
 {
     KREWE_DEVICE void publish() {}
 
+    template <class Other>
     KREWE_DEVICE void attend(
         Attended& state, const uint32_t (*query)[4], const unsigned char* shared, int first, const int* seen_from,
-        const int* seen_to, float scale)
+        const int* seen_to, float scale, const Other& first_of_all)
     {
+        first_of_all();
         attend_tile(state, query, shared, first, seen_from, seen_to, scale);
     }
 };

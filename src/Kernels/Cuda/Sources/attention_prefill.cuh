@@ -10,7 +10,7 @@ KREWE_DEVICE int64_t place_of(const AttentionArguments& args, const int* work, i
     return (int64_t)(work[0] + query / args.group) * stride + (kv_head * args.group + query % args.group) * HEAD_DIM;
 }
 
-// Multiply::attend is attend_tile by whatever instruction; Multiply::publish makes what this thread wrote to shared memory
+// Multiply::attend is attend_tile by whatever instruction, and does something else meanwhile or first; Multiply::publish makes what this thread wrote to shared memory
 // visible to that instruction, behind the next barrier.
 template <int WARPS, class Multiply>
 KREWE_DEVICE void attend_chunk(const AttentionArguments& args, unsigned char* shared)
@@ -54,16 +54,17 @@ KREWE_DEVICE void attend_chunk(const AttentionArguments& args, unsigned char* sh
         if (!KV_INT8) Multiply::publish();
         // Behind it the stage is there, and nobody reads the other one or the expanded tile any more.
         __syncthreads();
-        if (tile + TILE_KEYS < end)
-            load_tile<Threads>(
-                args, shared + (stage ^ 1) * STAGE_BYTES, table, kv_head, tile + TILE_KEYS, end, threadIdx.x);
         if (KV_INT8)
         {
             expand_tile<Threads>(shared, stage, tile, end, threadIdx.x);
             Multiply::publish();
             __syncthreads();
         }
-        Multiply::attend(state, query, TILE_OF(shared, stage), tile, seen_from, seen_to, args.scale);
+        Multiply::attend(state, query, TILE_OF(shared, stage), tile, seen_from, seen_to, args.scale, [&] {
+            if (tile + TILE_KEYS < end)
+                load_tile<Threads>(
+                    args, shared + (stage ^ 1) * STAGE_BYTES, table, kv_head, tile + TILE_KEYS, end, threadIdx.x);
+        });
         if ((tile + TILE_KEYS) % PARTITION_KEYS == 0 && tile + TILE_KEYS < end)
         {
             fold_partition(whole, state);

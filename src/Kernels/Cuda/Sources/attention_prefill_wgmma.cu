@@ -10,9 +10,10 @@ struct ByWgmma
 {
     KREWE_DEVICE void publish() { publish_to_wgmma(); }
 
+    template <class Other>
     KREWE_DEVICE void attend(
         Attended& state, const uint32_t (*query)[4], const unsigned char* shared, int first, const int* seen_from,
-        const int* seen_to, float scale)
+        const int* seen_to, float scale, const Other& meanwhile)
     {
         const int KeyRow = 2 * TILE_KEYS, ValueRow = 2 * COLUMN_DIMS;
         const unsigned char* values = shared + HEAD_DIM * KeyRow;
@@ -25,6 +26,8 @@ struct ByWgmma
 #pragma unroll
         for (int k = 0; k < HEAD_DIM / 16; k++)
             wgmma<KeyRow>(score[0], query[k], shared + k * 16 * KeyRow);
+        wgmma_commit();
+        meanwhile();
         wgmma_end(score[0], TILE_KEYS / 2);
 
         weigh_scores(state, weight, score, first, seen_from, seen_to, scale);
@@ -39,6 +42,7 @@ struct ByWgmma
                     state.sum[column * COLUMN_DIMS / 8], weight[k],
                     values + (column * TILE_KEYS + k * 16) * ValueRow);
         }
+        wgmma_commit();
         wgmma_end(state.sum[0], HEAD_DIM / 2);
     }
 };

@@ -186,6 +186,15 @@ KREWE_DEVICE float exp2_of(float value)
 #endif
 }
 
+// The same value; what follows from it is computed again and not kept from an earlier time.
+KREWE_DEVICE int anew(int value)
+{
+#ifndef KREWE_EMULATED
+    asm volatile("" : "+r"(value));
+#endif
+    return value;
+}
+
 // The sum over a warp, the same in every lane: (i, i ^ 16), then 8, 4, 2, 1.
 KREWE_DEVICE float warp_sum(float value)
 {

@@ -37,14 +37,22 @@ KREWE_DEVICE void wgmma_begin(float* d, int count)
 #endif
 }
 
-// Returns when all products are done.
-KREWE_DEVICE void wgmma_end(float* d, int count)
+// Behind the products that are to run.
+KREWE_DEVICE void wgmma_commit()
 {
 #ifdef KREWE_EMULATED
     simt::wgmma_commit();
-    simt::wgmma_wait(0);
 #else
     asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+#endif
+}
+
+// Returns when all products that were committed are done.
+KREWE_DEVICE void wgmma_end(float* d, int count)
+{
+#ifdef KREWE_EMULATED
+    simt::wgmma_wait(0);
+#else
     asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
 #endif
     hold(d, count);

@@ -6,7 +6,7 @@ namespace Krewe.Workers.Benching.Gpu;
 /// <summary>How large the measured things are.</summary>
 /// <param name="CopyBytes">Of the copies that give the GPU's bandwidth.</param>
 /// <param name="Contexts">Of decode attention, in tokens.</param>
-/// <param name="PrefillTokens">Of prefill attention.</param>
+/// <param name="PrefillTokens">Of prefill attention; the last is judged.</param>
 /// <param name="MatrixSize">Rows, inputs and outputs of the product that gives the matrix rate.</param>
 /// <param name="Prompts">Tokens of prompts whose time to the first token is measured.</param>
 /// <param name="Repeats">Of which the best counts.</param>

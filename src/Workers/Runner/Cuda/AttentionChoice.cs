@@ -4,8 +4,8 @@ using Krewe.Kernels.Cuda;
 namespace Krewe.Workers;
 
 /// <summary>
-/// Compiles a GPU's kernels, with Hopper's prefill attention where <c>--cuda-attention</c> allows it and the GPU has been
-/// seen to give the same bits with it.
+/// Compiles a GPU's kernels, with Hopper's prefill attention where <c>--cuda-attention</c> allows it and the GPU has
+/// been seen to give the same bits with it.
 /// </summary>
 /// <param name="Kernels">The caller's to dispose.</param>
 /// <param name="Reason">By what a Hopper GPU multiplies, and why; null on others, which have no choice.</param>
