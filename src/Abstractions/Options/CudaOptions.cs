@@ -14,8 +14,8 @@ public enum CudaProducts
 /// <summary>By which instruction a GPU multiplies in prefill attention.</summary>
 public enum CudaAttention
 {
-    /// <summary>wgmma on a Hopper GPU (H100, H200) where the start finds that its bits are those of mma.sync, which decode
-    /// uses; else mma.sync.</summary>
+    /// <summary>wgmma on a Hopper GPU (H100, H200) where the start finds that its bits are those of mma.sync, which
+    /// decode uses; else mma.sync.</summary>
     Auto,
 
     /// <summary>What every GPU from sm_80 on has.</summary>
@@ -60,7 +60,7 @@ public sealed record CudaOptions
     /// <summary>Records the launches of decode steps as graphs.</summary>
     public bool Graphs { get; init; } = true;
 
-    /// <summary>Lets a kernel begin while the one before it ends, on sm_90 and newer (programmatic dependent launch). Off
-    /// until a GPU has shown that the bits stay the same; gpucheck tries both.</summary>
+    /// <summary>Lets a kernel begin while the one before it ends, on sm_90 and newer (programmatic dependent launch).
+    /// Off until a GPU has shown that the bits stay the same; gpucheck tries both.</summary>
     public bool Overlap { get; init; }
 }

@@ -5,8 +5,9 @@ using Krewe.Workers.Benching.Gpu;
 namespace Krewe.Cli;
 
 /// <summary>
-/// Runs the areas of <c>krewe gpucheck</c>, each in a process of its own, and prints all their rows as one table last. A
-/// kernel that faults or hangs costs its area and no other; whatever ends the check, the rows that there are get printed.
+/// Runs the areas of <c>krewe gpucheck</c>, each in a process of its own, and prints all their rows as one table last.
+/// A kernel that faults or hangs costs its area and no other; whatever ends the check, the rows that there are get
+/// printed.
 /// </summary>
 internal sealed class GpuCheckAreas(Terminal terminal, TimeProvider time)
 {

@@ -59,7 +59,8 @@ public sealed class DriverTests
         var (tokens, count) = (gpu.Upload(0), gpu.Upload(1));
         var (table, residual) = (gpu.Upload(new ushort[32]), gpu.Poisoned<float>(32));
         Assert.Equal(
-            KernelSources.Kernels(KernelSources.All, wgmma: false).Count(), gpu.Emulator.Calls().Count(call => call == "cuFuncLoad"));
+            KernelSources.Kernels(KernelSources.All, wgmma: false).Count(),
+            gpu.Emulator.Calls().Count(call => call == "cuFuncLoad"));
 
         using var graph = gpu.Stream.Capture(
             () => kernels.Embed(gpu.Stream, table, 32, 1, tokens, 0, count, 1, residual, 32, 32));

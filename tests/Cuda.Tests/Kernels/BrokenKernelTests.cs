@@ -34,7 +34,8 @@ public sealed class BrokenKernelTests : IDisposable
     [EmulatedTheory]
     [InlineData("copy_async_wait<0>();", "copy_async_wait<1>();", "a copy not waited for")]
     [InlineData("__syncthreads();\n        const float2* all", "const float2* all", "scores of another warp too early")]
-    [InlineData("copy_async_wait<0>();\n        // Everybody's", "copy_async_wait<0>();\n        if (0) // E", "no barrier")]
+    [InlineData(
+        "copy_async_wait<0>();\n        // Everybody's", "copy_async_wait<0>();\n        if (0) // E", "no barrier")]
     public void Decode_attention_with_a_fault_is_caught(string right, string wrong, string fault)
     {
         using var broken = Broken("attention_decode.cu", "attention_decode.cu", right, wrong);

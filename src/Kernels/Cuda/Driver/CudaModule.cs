@@ -80,8 +80,8 @@ internal sealed unsafe class CudaModule : DriverHandle
             device.Api.Check(
                 status, "cuModuleLoadData",
                 status is InvalidImage or NoBinaryForGpu or InvalidPtx or UnsupportedPtxVersion
-                    ? $"kernels for {target}; the driver is for CUDA {major}.{minor}: where the compiler is newer, install "
-                        + $"NVRTC {major} or a newer driver"
+                    ? $"kernels for {target}; the driver is for CUDA {major}.{minor}: where the compiler is newer, "
+                        + $"install NVRTC {major} or a newer driver"
                     : $"{image.Length} bytes for {target}");
             return module;
         }

@@ -22,8 +22,8 @@ internal unsafe struct LaunchConfig
 [StructLayout(LayoutKind.Explicit, Size = 72)]
 internal struct LaunchAttribute
 {
-    /// <summary>CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION: the grid may begin before the one before it in the
-    /// stream has ended, and waits for it by itself.</summary>
+    /// <summary>CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION: the grid may begin before the one before it in
+    /// the stream has ended, and waits for it by itself.</summary>
     public const int ProgrammaticSerialization = 6;
 
     [FieldOffset(0)]

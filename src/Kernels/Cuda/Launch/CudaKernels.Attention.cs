@@ -44,8 +44,8 @@ public sealed partial class CudaKernels
     private const int DecodeThreads = 4 * 32;
     private const int HeadsABlock = 4;
 
-    /// <summary>Which kernel <see cref="AttendPrefill"/> launches: wgmma's, or mma.sync's, which is always there. Set it
-    /// to false where <see cref="WgmmaTrial"/> finds other bits.</summary>
+    /// <summary>Which kernel <see cref="AttendPrefill"/> launches: wgmma's, or mma.sync's, which is always there. Set
+    /// it to false where <see cref="WgmmaTrial"/> finds other bits.</summary>
     public bool UsesWgmma
     {
         get;

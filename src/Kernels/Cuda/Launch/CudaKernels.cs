@@ -72,8 +72,8 @@ public sealed partial class CudaKernels : IDisposable
     public string Target { get; }
 
     /// <summary>
-    /// Whether a grid may begin while the one before it ends, so that neither its launch nor its first weights are waited
-    /// for: from sm_90 on, and recorded in graphs by drivers for CUDA 12.3 and newer. Elsewhere it stays false.
+    /// Whether a grid may begin while the one before it ends, so that neither its launch nor its first weights are
+    /// waited for: from sm_90 on, and recorded in graphs by drivers for CUDA 12.3 and newer. Elsewhere it stays false.
     /// </summary>
     public bool Overlap
     {

@@ -29,8 +29,8 @@ public sealed record GpuCheckPlan
     public Func<long, Process>? StartHolder { get; init; }
 }
 
-/// <summary>Parts of <c>krewe gpucheck</c>, what matters most first. Each can run in a process of its own: a kernel that
-/// faults takes its process's context along, and the other parts shall be measured all the same.</summary>
+/// <summary>Parts of <c>krewe gpucheck</c>, what matters most first. Each can run in a process of its own: a kernel
+/// that faults takes its process's context along, and the other parts shall be measured all the same.</summary>
 public enum GpuArea
 {
     /// <summary>Each kernel against the reference.</summary>
@@ -96,7 +96,8 @@ public static class GpuCheck
         yield return new GpuRow(
             "GPU", null, $"{info.Name}, sm_{info.Architecture}, {info.MemoryBytes >> 30} GiB, "
                 + $"{info.Multiprocessors} multiprocessors, driver for CUDA {gpu.Device.Driver.Version / 1000}."
-                + $"{gpu.Device.Driver.Version % 1000 / 10}, NVRTC {gpu.Compiler.Version}, kernels {gpu.Kernels.Target}");
+                + $"{gpu.Device.Driver.Version % 1000 / 10}, NVRTC {gpu.Compiler.Version}, "
+                + $"kernels {gpu.Kernels.Target}");
         foreach (var row in new GpuKernelChecks(gpu).Run()) yield return row;
     }
 
@@ -189,8 +190,8 @@ public static class GpuCheck
                 if (free < shape.Bytes * 11 / 10)
                 {
                     refused = new GpuRow(
-                        shape.Name, null, $"not measured: its {shape.Bytes >> 20} MiB of random weights do not fit into "
-                            + $"{plan.ScratchDirectory} ({free >> 20} MiB free); name another with --scratch");
+                        shape.Name, null, $"not measured: its {shape.Bytes >> 20} MiB of random weights do not fit "
+                            + $"into {plan.ScratchDirectory} ({free >> 20} MiB free); name another with --scratch");
                 }
                 else
                 {

@@ -28,7 +28,8 @@ public sealed record GpuSizes(
 
 /// <summary>
 /// Kernels beside the machine's own limits, measured in the same run: bandwidth is that of a plain copy on the device,
-/// the matrix rate is the best of cuBLASLt's. Shapes are those of an 8-billion-parameter Llama: 32 heads, 8 KV heads of 128.
+/// the matrix rate is the best of cuBLASLt's. Shapes are those of an 8-billion-parameter Llama: 32 heads, 8 KV heads of
+/// 128.
 /// </summary>
 internal sealed class GpuSpeed(GpuBench gpu, GpuSizes sizes, CublasLt? library)
 {
@@ -185,8 +186,9 @@ internal sealed class GpuSpeed(GpuBench gpu, GpuSizes sizes, CublasLt? library)
         return tokens == sizes.PrefillTokens[^1] && kernels == gpu.Kernels ? row : row with { Verdict = null };
     });
 
-    /// <summary>The gate and up product of an 8-billion-parameter layer: ours, and cuBLASLt as a worker uses it, with the
-    /// algorithm that it has for any number of rows; each beside the best that cuBLASLt can do for these rows.</summary>
+    /// <summary>The gate and up product of an 8-billion-parameter layer: ours, and cuBLASLt as a worker uses it, with
+    /// the algorithm that it has for any number of rows; each beside the best that cuBLASLt can do for these rows.
+    /// </summary>
     private IEnumerable<GpuRow> Products(int rows)
     {
         var (outputs, inputs) = (sizes.MatrixSize >= 4096 ? 28672 : 256, Math.Min(4096, sizes.MatrixSize));
