@@ -87,8 +87,8 @@ internal sealed class GpuCheckCommand : Command
                     Options = options,
                     Sizes = small ? GpuSizes.Small : GpuSizes.Full,
                     KvMemoryBytes = _kvMemory.Read(result),
-                    StartHolder = held => Process.Start(OwnProgram.With(
-                        ["gpucheck", "--hold", $"{held}", .. CudaSettings.ToArguments(options)]))!,
+                    StartHolder = (holder, held) => Process.Start(OwnProgram.With(
+                        ["gpucheck", "--hold", $"{held}", .. CudaSettings.ToArguments(holder)]))!,
                 },
                 TimeProvider.System));
         }

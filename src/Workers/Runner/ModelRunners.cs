@@ -18,7 +18,7 @@ public static partial class ModelRunners
     /// <param name="threads">Compute threads, the caller of Run included. The Reference device uses one.</param>
     /// <param name="weights">As the checkpoint has them, or rounded to INT8 at load.</param>
     /// <param name="cores">A core for each thread to be bound to; empty or null = none.</param>
-    /// <param name="shareKv">KV memory that other workers of the host can map: the CPU's, or one GPU's.</param>
+    /// <param name="shareKv">KV memory that other workers of the host can map.</param>
     /// <param name="cuda">How GPUs are found and used; null: as usual.</param>
     /// <exception cref="ModelException">The weights do not fit the configuration.</exception>
     /// <exception cref="KreweException">An option does not fit the model.</exception>
@@ -66,6 +66,7 @@ public static partial class ModelRunners
             model, choice.Device, options.KvFormat, options.BlockTokens, options.KvMemoryBytes, options.Threads,
             options.Weights, options.PinnedCores, shareKv, options.Cuda);
         if (runner is CudaModelRunner { ShareRefusal: { } refusal }) LogNotShared(logger, refusal);
+        if (runner is CudaModelRunner { PlainMemoryReason: { } plain }) LogPlain(logger, plain);
         return runner;
     }
 
@@ -129,7 +130,10 @@ public static partial class ModelRunners
     [LoggerMessage(LogLevel.Warning, "--device auto: the CPU computes, because there is no GPU to use. {Reason}")]
     private static partial void LogFallback(ILogger logger, string reason);
 
+    [LoggerMessage(LogLevel.Information, "KV memory is plain, so other containers of this host cannot open it: {Reason}")]
+    private static partial void LogPlain(ILogger logger, string reason);
+
     [LoggerMessage(LogLevel.Information,
-        "Blocks go to other workers of this host through pinned memory and the data link, not by CUDA IPC: {Reason}")]
+        "Blocks go to other workers of this host through pinned memory and the data link, not from GPU to GPU: {Reason}")]
     private static partial void LogNotShared(ILogger logger, string reason);
 }

@@ -26,7 +26,7 @@ public sealed record GpuCheckPlan
     public required long KvMemoryBytes { get; init; }
 
     /// <summary>Starts a process that runs <see cref="GpuHolder"/> with so many bytes; null: none can be.</summary>
-    public Func<long, Process>? StartHolder { get; init; }
+    public Func<CudaOptions, long, Process>? StartHolder { get; init; }
 }
 
 /// <summary>All that <c>krewe gpucheck</c> does on one GPU, one row after the other.</summary>
@@ -58,7 +58,9 @@ public static class GpuCheck
             foreach (var row in speed.Run()) yield return row;
             // Without it steps are measured and not judged.
             bandwidth = plan.Sizes.Judged ? speed.Bandwidth : 0;
-            foreach (var row in new GpuCopies(gpu, plan.Sizes, time, plan.StartHolder).Run()) yield return row;
+            foreach (var row in new GpuCopies(gpu, plan.Sizes, time).Run()) yield return row;
+            foreach (var row in new GpuHandoffs(gpu, plan.Sizes, options, time, plan.StartHolder).Run())
+                yield return row;
         }
 
         var bundled = new GpuModelChecks(plan.Bundled, options, time);

@@ -49,13 +49,14 @@ internal sealed partial class CudaModelRunner : IAheadRunner
             {
                 _ranks.Add(Own(new CudaRank(
                     model, places[rank].Device, places[rank].Kernels, places[rank].Library, others[rank],
-                    KvShards.Of(geometry, ranks), kvMemoryBytes / ranks, form, new CudaShard(rank, ranks),
-                    options.Graphs)));
+                    KvShards.Of(geometry, ranks), kvMemoryBytes / ranks, form, new CudaShard(rank, ranks), options)));
             }
 
-            if (shareKv)
-                ShareRefusal = ranks > 1 ? "a block lies on several GPUs" : _ranks[0].Arena.Share();
-            Kv = ranks == 1 ? _ranks[0].Arena : new ShardedKvArena([.. _ranks.Select(rank => rank.Arena)], geometry);
+            var sharded = ranks > 1
+                ? Own(new ShardedKvArena([.. _ranks.Select(rank => rank.Arena)], geometry))
+                : null;
+            Kv = sharded as IKvArena ?? _ranks[0].Arena;
+            if (shareKv) ShareRefusal = sharded is null ? _ranks[0].Arena.Share() : sharded.Share();
             var path = places[0].Kernels.Target
                 + (places[0].Library is { } library ? $"/cublaslt{library.Version}" : "")
                 + (ranks > 1 ? $"/tp{ranks}" : "");
@@ -80,6 +81,10 @@ internal sealed partial class CudaModelRunner : IAheadRunner
     /// <summary>Why other workers of the host cannot open the KV memory; null: they can, or were not to.</summary>
     public string? ShareRefusal { get; }
 
+    /// <summary>Why KV memory is plain (<see cref="CudaKvMemory"/>); null: it is not, or was to be.</summary>
+    public string? PlainMemoryReason =>
+        _ranks.Select(rank => rank.Arena.PlainReason).FirstOrDefault(reason => reason is not null);
+
     /// <summary>Recorded graphs of the first GPU.</summary>
     internal int GraphCount => _ranks[0].GraphCount;
 
@@ -102,6 +107,11 @@ internal sealed partial class CudaModelRunner : IAheadRunner
     /// <summary>Where the options say that NVIDIA's libraries are.</summary>
     public static CudaLibraries LibrariesOf(CudaOptions options) => new(
         options.LibraryDirectories.Count > 0 ? options.LibraryDirectories : CudaLibraries.FromEnvironment());
+
+    /// <summary>Whether KV memory is to be such that a disk can write into it.</summary>
+    internal static bool WantsDirect(CudaOptions options) => options.Devices.Count == 1
+        && (options.DirectStorage == DirectStorage.On
+            || (options.DirectStorage == DirectStorage.Auto && CuFile.HasKernelDriver));
 
     /// <summary>
     /// Has KV objects come from disk past the host, where the options and the machine allow it. Why they do not; null:

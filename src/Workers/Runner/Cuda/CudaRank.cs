@@ -31,19 +31,20 @@ internal sealed class CudaRank : IDisposable
 
     public CudaRank(
         ModelFolder model, CudaDevice device, CudaKernels kernels, CublasLt? library, NcclRank? others,
-        KvGeometry geometry, long kvMemoryBytes, ServedWeights form, CudaShard shard, bool records)
+        KvGeometry geometry, long kvMemoryBytes, ServedWeights form, CudaShard shard, CudaOptions options)
     {
         (_config, _shard, _device, _kernels) = (model.Config, shard, device, kernels);
         (_library, _others) = (library, others);
         // Neither a library that is told the rows nor a meeting of ranks can be replayed for other steps.
-        _records = records && library is null && others is null;
+        _records = options.Graphs && library is null && others is null;
         _heads = new AttentionHeads(
             shard.Of(_config.Heads).Count, shard.Of(_config.KvHeads).Count, _config.SlidingWindow);
         try
         {
             _stream = Own(device.CreateStream());
             _done = [Own(device.CreateEvent()), Own(device.CreateEvent())];
-            Arena = Own(new CudaKvArena(device, kernels, geometry, kvMemoryBytes));
+            Arena = Own(new CudaKvArena(
+                device, kernels, geometry, kvMemoryBytes, options.KvMemory, CudaModelRunner.WantsDirect(options)));
             _weights = Own(CudaWeightLoader.Load(model, device, kernels.Options.Format, form, shard));
             Memory = Own(new CudaStepMemory(device, _config, _weights, shard));
         }
