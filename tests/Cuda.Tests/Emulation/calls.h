@@ -14,3 +14,5 @@ bool emulated_inside(const void* at, size_t bytes);
 bool emulated_direct(const void* at);
 // Waits for another thread without keeping it out of the driver.
 void emulated_outside(const std::function<void()>& wait);
+// Runs some work of another GPU than the stream's, for whoever waits for it: GPUs work by themselves, this one does not.
+bool emulated_help(void* waiting);

@@ -33,7 +33,7 @@ typedef const char* (*Launcher)(const void*, Dim, Dim, int, int);
 struct Event { uint64_t recorded = 0, done = 0; struct Stream* of = 0; double at = 0; bool alive = true; };
 struct Operation { std::function<int()> run; Event* waits_for = 0; uint64_t version = 0; Event* records = 0; };
 struct Graph { std::vector<Operation> operations; };
-struct Stream { std::deque<Operation> queue; Graph* capture = 0; int device = 0; };
+struct Stream { std::deque<Operation> queue; Graph* capture = 0; int device = 0; bool busy = false; };
 struct Module { void* library; };
 struct Function { Launcher launch; int argument_bytes; std::string name; int shared_bytes = 48 * 1024; };
 struct Allocation
@@ -146,6 +146,9 @@ int run_until(Stream* stream, Event* event, uint64_t version);
 // Runs the head of a stream's queue, and first what it waits for.
 int run_one(Stream* stream)
 {
+    // Another thread is in the middle of its head, which waits for another rank: what lies behind waits too.
+    while (stream->busy) emulated_outside([] { usleep(100); });
+    if (stream->queue.empty()) return Success;
     Operation operation = stream->queue.front();
     if (operation.waits_for)
     {
@@ -162,7 +165,9 @@ int run_one(Stream* stream)
         operation.records->at = clock_ms += 0.001;
         return Success;
     }
+    stream->busy = true;
     int status = operation.run();
+    stream->busy = false;
     if (status) sticky = status;
     return status;
 }
@@ -823,8 +828,21 @@ void emulated_outside(const std::function<void()>& wait)
 {
     int held = depth;
     for (int i = 0; i < held; i++) gate.unlock();
+    depth = 0;
     wait();
     for (int i = 0; i < held; i++) gate.lock();
+    depth = held;
+}
+bool emulated_help(void* waiting)
+{
+    Hold held;
+    for (Stream* stream : streams)
+    {
+        if (stream->device == ((Stream*)waiting)->device || stream->busy || stream->queue.empty()) continue;
+        run_one(stream);
+        return true;
+    }
+    return false;
 }
 int emulated_push(void* stream, std::function<int()> run)
 {

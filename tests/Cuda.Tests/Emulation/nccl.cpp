@@ -2,6 +2,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <map>
 #include <memory>
@@ -31,7 +32,7 @@ struct World
 struct Communicator { std::shared_ptr<World> world; int rank; };
 
 // Everybody leaves his part and takes all.
-void gather(World* world, int rank, const void* source, void* target, size_t bytes)
+void gather(World* world, int rank, const void* source, void* target, size_t bytes, void* stream)
 {
     std::unique_lock<std::mutex> held(world->gate);
     world->changed.wait(held, [&] { return world->left == 0; });
@@ -44,7 +45,13 @@ void gather(World* world, int rank, const void* source, void* target, size_t byt
         world->changed.notify_all();
     }
     else
-        world->changed.wait(held, [&] { return world->turn != turn; });
+        while (world->turn == turn)
+        {
+            held.unlock();
+            bool helped = emulated_help(stream);
+            held.lock();
+            if (!helped) world->changed.wait_for(held, std::chrono::microseconds(200));
+        }
     for (int i = 0; i < world->ranks; i++) memcpy((char*)target + i * bytes, world->parts[i].data(), bytes);
     if (--world->left == 0)
     {
@@ -106,7 +113,7 @@ EXPORT ncclAllGather(
     World* world = communicator->world.get();
     int rank = communicator->rank;
     return emulated_push(stream, [=] {
-        emulated_outside([=] { gather(world, rank, source, target, bytes); });
+        emulated_outside([=] { gather(world, rank, source, target, bytes, stream); });
         return 0;
     });
 }
