@@ -50,8 +50,8 @@ internal sealed class CudaSettings
 
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[_libraries, _devices, _products, _cache, _directStorage, _kvMemory, _noGraphs])
-            command.Add(option);
+        Option[] options = [_libraries, _devices, _products, _cache, _directStorage, _kvMemory, _noGraphs];
+        foreach (var option in options) command.Add(option);
     }
 
     public CudaOptions Read(ParseResult result) => new()

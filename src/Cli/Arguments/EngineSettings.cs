@@ -71,8 +71,8 @@ internal sealed class EngineSettings
         "--kv-transport", "How KV travels between workers: auto takes shared memory where it can.", Usual.KvTransport);
 
     private readonly Option<string?> _kvShareFolder = Setting.Text(
-        "--kv-share-folder", "DIR", "Folder that workers in other containers of this host see too: there they open each "
-        + "other's KV memory.");
+        "--kv-share-folder", "DIR", "Folder that workers in other containers of this host see too: there they "
+        + "open each other's KV memory.");
 
     private readonly Option<int?> _dataLinkMbit = Setting.OptionalCount(
         "--data-link-mbit", "Most Mbit a second that one TCP data link may send. Default: no limit.", 1, 10_000_000);
@@ -97,8 +97,8 @@ internal sealed class EngineSettings
     public void AddTo(Command command)
     {
         foreach (var option in (Option[])[_device, _threads, _pin, _weights, _kvMemory, _kvFormat, _stepTokens, _sloItl,
-            _maxRunning, _eviction, _noPrefixCache, _kvTransport, _kvShareFolder, _dataLinkMbit, _dataConnections, _drainGrace,
-            _metrics, _blockingMigration, _holdFile, _dataProxy, _rowMicroseconds])
+            _maxRunning, _eviction, _noPrefixCache, _kvTransport, _kvShareFolder, _dataLinkMbit, _dataConnections,
+            _drainGrace, _metrics, _blockingMigration, _holdFile, _dataProxy, _rowMicroseconds])
             command.Add(option);
         _dataProxy.Hidden = true;
         _cuda.AddTo(command);

@@ -51,8 +51,8 @@ public sealed partial class WorkerHost
         if (options.KvTransport != KvTransport.Shared || arena is ISharedKvArena { Shared: not null }) return;
         throw new KreweException(
             ErrorCode.InvalidOptions, "--kv-transport is shared, but this system or device has no KV memory that other "
-                + "workers could map: it takes 64-bit Linux and the cpu device, or GPUs whose driver shares memory. Use "
-                + "auto or tcp.");
+                + "workers could map: it takes 64-bit Linux and the cpu device, or GPUs whose driver shares memory. "
+                + "Use auto or tcp.");
     }
 
     private async Task ServeAsync(ModelFolder model, IModelRunner runner, CancellationToken stopping)

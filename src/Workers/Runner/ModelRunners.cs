@@ -130,10 +130,12 @@ public static partial class ModelRunners
     [LoggerMessage(LogLevel.Warning, "--device auto: the CPU computes, because there is no GPU to use. {Reason}")]
     private static partial void LogFallback(ILogger logger, string reason);
 
-    [LoggerMessage(LogLevel.Information, "KV memory is plain, so other containers of this host cannot open it: {Reason}")]
+    [LoggerMessage(LogLevel.Information,
+        "KV memory is plain, so other containers of this host cannot open it: {Reason}")]
     private static partial void LogPlain(ILogger logger, string reason);
 
     [LoggerMessage(LogLevel.Information,
-        "Blocks go to other workers of this host through pinned memory and the data link, not from GPU to GPU: {Reason}")]
+        "Blocks go to other workers of this host through pinned memory and the data link, not from GPU to GPU: "
+            + "{Reason}")]
     private static partial void LogNotShared(ILogger logger, string reason);
 }

@@ -197,7 +197,7 @@ void* allocate(size_t bytes, bool host)
     const size_t guard = 256;
     size_t whole = (bytes + 3 * guard - 1) / guard * guard;
     // Large device memory is a file, so that another process can map it by a handle.
-    int file = !host && bytes >= 1 << 20 ? memfd_create("emulated", MFD_CLOEXEC) : -1;
+    int file = !host && bytes >= 1 << 18 ? memfd_create("emulated", MFD_CLOEXEC) : -1;
     if (file >= 0 && ftruncate(file, whole)) return 0;
     unsigned char* memory = file < 0
         ? (unsigned char*)aligned_alloc(256, whole)

@@ -101,7 +101,8 @@ public sealed class ReslicedKvTests : IDisposable
         {
             Assert.Equal(("TCP", "TCP"), (link.Holder.Kind, link.Puller.Kind));
             Assert.Contains(
-                "rank 0 cannot open the memory of rank 1: GPU 0 has no peer access to GPU 1.", Assert.Single(log.Lines));
+                "rank 0 cannot open the memory of rank 1: GPU 0 has no peer access to GPU 1.",
+                Assert.Single(log.Lines));
             Fill(source, 4);
             await link.MoveAsync(source.Kv.Geometry, 4, 9);
             Assert.Equal(Bytes(source, 4), Bytes(target, 9));

@@ -30,8 +30,8 @@ public sealed unsafe partial class CudaDevice
     }
 
     /// <summary>
-    /// What other processes open memory of <see cref="AllocateVirtual"/> by, once the descriptor was passed to them. The
-    /// memory is there until all have closed it, also when its owner has freed it or ended.
+    /// What other processes open memory of <see cref="AllocateVirtual"/> by, once the descriptor was passed to them.
+    /// The memory is there until all have closed it, also when its owner has freed it or ended.
     /// </summary>
     /// <exception cref="CudaException">This driver or system shares no memory.</exception>
     public SafeFileHandle ExportFile(DeviceMemory memory)

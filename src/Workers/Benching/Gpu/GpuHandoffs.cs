@@ -7,8 +7,8 @@ using KvGeometry = Krewe.Abstractions.KvGeometry;
 namespace Krewe.Workers.Benching.Gpu;
 
 /// <summary>
-/// KV blocks out of another process's GPU memory, by each kind of handle; where a second GPU is there, also from it, and
-/// from both together. Every row says whether all came whole.
+/// KV blocks out of another process's GPU memory, by each kind of handle; where a second GPU is there, also from it,
+/// and from both together. Every row says whether all came whole.
 /// </summary>
 /// <param name="options">The GPU of the check is the first of its devices.</param>
 /// <param name="startHolder">Starts a process that runs <see cref="GpuHolder"/> with so many bytes; null: none can be.
@@ -50,7 +50,8 @@ internal sealed class GpuHandoffs(
     private GpuRow Measure(string name, CudaKvArena arena, CudaKvMemory memory, int[] devices)
     {
         var all = gpu.Device.Driver.Devices();
-        var refusal = devices.Select(device => gpu.Device.RefusalOf(all[device].Uuid)).FirstOrDefault(why => why != null);
+        var refusal = devices.Select(device => gpu.Device.RefusalOf(all[device].Uuid))
+            .FirstOrDefault(why => why is not null);
         if (memory == CudaKvMemory.Virtual && !devices.All(device => all[device].HasVirtualMemory))
             refusal = "a GPU has no virtual memory that other processes can open";
         if (refusal is not null) return new GpuRow(name, null, $"not measured: {refusal}");

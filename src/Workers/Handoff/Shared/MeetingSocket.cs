@@ -66,7 +66,8 @@ internal sealed class MeetingSocket : IDisposable
         }
     }
 
-    /// <summary>Whether a file name is a meeting's: a peer connects to nothing else, whatever a greeting says.</summary>
+    /// <summary>Whether a file name is a meeting's: a peer connects to nothing else, whatever it is greeted with.
+    /// </summary>
     public static bool IsName(string name) =>
         name.Length == Prefix.Length + 16 + Suffix.Length
         && name.StartsWith(Prefix, StringComparison.Ordinal) && name.EndsWith(Suffix, StringComparison.Ordinal)
