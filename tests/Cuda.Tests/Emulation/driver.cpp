@@ -527,8 +527,11 @@ EXPORT cuMemHostRegister_v2(void* pointer, size_t, unsigned)
 }
 EXPORT cuMemHostUnregister(void* pointer)
 {
+    Hold all;
+    // With an error too: a context that is lost has taken the pin along.
+    bool known = registered.erase(pointer) > 0;
     ENTER("cuMemHostUnregister");
-    return registered.erase(pointer) ? Success : 713;
+    return known ? Success : 713;
 }
 EXPORT cuMemFreeHost(void* pointer) { ENTER("cuMemFreeHost"); return release(pointer, true); }
 EXPORT cuMemcpyHtoDAsync_v2(void* target, const void* source, size_t bytes, Stream* stream)

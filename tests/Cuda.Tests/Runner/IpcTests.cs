@@ -151,6 +151,18 @@ public sealed class IpcTests : IDisposable
         Assert.Null(TryOpen(target, Offer(source, part => part.Bytes++), out reason));
         Assert.Contains($"{total} are there", reason);
         Assert.Equal(live, _it.Emulator.Live());
+
+        // The same of a descriptor: what is said to be KV must be in what is mapped, and that in what is there.
+        var made = _it.Create(Options with { KvMemory = CudaKvMemory.Virtual }, shareKv: true);
+        live = _it.Emulator.Live();
+        Assert.Null(TryOpen(target, Offer(made, part => part.Bytes = part.WholeBytes + 1), out reason, made));
+        Assert.Contains("bytes of memory are offered, and", reason);
+        Assert.Null(TryOpen(target, Offer(made, part => part.WholeBytes *= 2), out reason, made));
+        Assert.Contains("cuMemMap", reason);
+        Assert.Null(TryOpen(target, Offer(made, part => part.WholeBytes = 0), out reason, made));
+        Assert.Equal(live, _it.Emulator.Live());
+        using var whole = TryOpen(target, Offer(made), out reason, made);
+        Assert.Equal("", reason);
     }
 
     private static SharedOffer Offer(CudaModelRunner holder, Action<DevicePart>? change = null)
@@ -161,6 +173,8 @@ public sealed class IpcTests : IDisposable
         return offer;
     }
 
-    private static IPeerDevice? TryOpen(CudaModelRunner peer, SharedOffer offer, out string reason) =>
-        ((IDeviceKvArena)peer.Kv).TryOpen(offer, [], out reason);
+    private static IPeerDevice? TryOpen(
+        CudaModelRunner peer, SharedOffer offer, out string reason, CudaModelRunner? files = null) =>
+        ((IDeviceKvArena)peer.Kv).TryOpen(
+            offer, files is null ? [] : [.. ((IDeviceKvArena)files.Kv).Files], out reason);
 }

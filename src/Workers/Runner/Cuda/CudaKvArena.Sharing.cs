@@ -9,19 +9,17 @@ namespace Krewe.Workers;
 /// <summary>The arena as other processes of the host see it, and theirs as it sees them.</summary>
 internal sealed unsafe partial class CudaKvArena
 {
-    private CudaSharing? _sharing;
+    /// <summary>With this arena as the only one; of several, their owner shares.</summary>
+    private readonly CudaSharing _sharing;
 
-    public SharedMemory? Shared => Sharing.Shared;
+    public SharedMemory? Shared => _sharing.Shared;
 
-    public IReadOnlyList<DevicePart> Offered => Sharing.Offered;
+    public IReadOnlyList<DevicePart> Offered => _sharing.Offered;
 
-    public IReadOnlyList<SafeFileHandle> Files => Sharing.Files;
-
-    /// <summary>With this arena as the only one.</summary>
-    private CudaSharing Sharing => _sharing ??= Own(new CudaSharing([this], Geometry));
+    public IReadOnlyList<SafeFileHandle> Files => _sharing.Files;
 
     /// <summary>Makes it possible for others to open the memory; the reason when it is not.</summary>
-    public string? Share() => Sharing.Share();
+    public string? Share() => _sharing.Share();
 
     public void WaitUntilStored(ReadOnlySpan<BlockSlice> slices) => WaitUntilStored(slices, Geometry);
 
@@ -40,7 +38,7 @@ internal sealed unsafe partial class CudaKvArena
     }
 
     public IPeerDevice? TryOpen(SharedOffer offer, ReadOnlySpan<SafeFileHandle> files, out string reason) =>
-        Sharing.TryOpen(offer, files, out reason);
+        _sharing.TryOpen(offer, files, out reason);
 
     /// <summary>What other processes open the memory by; with a descriptor where it has no handle.</summary>
     /// <exception cref="CudaException">The driver shares no memory.</exception>
@@ -62,6 +60,9 @@ internal sealed unsafe partial class CudaKvArena
     public ImportedMemory Import(DevicePart part, SafeFileHandle? file)
     {
         if (_device.RefusalOf(part.Gpu) is { } refusal) throw new CudaException(refusal + ".");
+        // The driver maps no more than there is; copies follow what is said to be KV.
+        if (file is not null && part.Bytes > part.WholeBytes)
+            throw new CudaException($"{part.Bytes} bytes of memory are offered, and {part.WholeBytes} are there.");
         return file is null
             ? _device.Import(part.IpcHandle.Span, Signed(part.Bytes))
             : _device.ImportFile(file, Signed(part.WholeBytes));

@@ -45,6 +45,7 @@ internal sealed unsafe partial class CudaKvArena : ISliceCopier, IDeviceKvArena
         }
 
         (_device, _kernels, Geometry, BlockCount) = (device, kernels, geometry, (int)blocks);
+        _sharing = Own(new CudaSharing([this], geometry));
         try
         {
             _memory = Own(Allocate(blocks * geometry.BlockBytes, memory, rdma));
