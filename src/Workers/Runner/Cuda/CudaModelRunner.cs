@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.ExceptionServices;
 using Krewe.Abstractions;
 using Krewe.Kernels.Cuda;
 using Krewe.Models;
@@ -16,6 +17,7 @@ internal sealed partial class CudaModelRunner : IAheadRunner
     private readonly List<CudaRank> _ranks = [];
     private readonly List<IDisposable> _owned = [];
     private readonly ComputeThreads? _threads;
+    private volatile bool _areApart;
 
     private CudaModelRunner(
         ModelFolder model, KvGeometry geometry, long kvMemoryBytes, ServedWeights form, CudaOptions options,
@@ -142,7 +144,7 @@ internal sealed partial class CudaModelRunner : IAheadRunner
             else RunRanks(batch, wantsLogits);
             TakeResults(batch, wantsLogits);
         }
-        catch (CudaException error) when (error.IsContextLost)
+        catch (CudaException error) when (error.IsContextLost || _areApart)
         {
             throw Lost(error);
         }
@@ -150,13 +152,15 @@ internal sealed partial class CudaModelRunner : IAheadRunner
 
     public void Dispose() => Release();
 
-    private static DeviceLostException Lost(CudaException error) => new($"A GPU is lost: {error.Message}", error);
+    private DeviceLostException Lost(CudaException error) =>
+        new($"{(_areApart ? "The worker's GPUs are out of step" : "A GPU is lost")}: {error.Message}", error);
 
     private static void Step(CudaRank rank, StepBatch batch, bool wantsLogits)
     {
         try
         {
-            rank.Queue(batch, wantsLogits);
+            rank.Prepare(batch);
+            rank.Queue(wantsLogits, batch.Gate, batch.Observer);
             rank.Wait();
         }
         catch
@@ -182,23 +186,54 @@ internal sealed partial class CudaModelRunner : IAheadRunner
     private void RunRanks(StepBatch batch, bool wantsLogits)
     {
         var (gate, observer) = (batch.Gate, batch.Observer);
+        RunRanks(
+            rank => rank.Prepare(batch),
+            (rank, index, meeting) =>
+            {
+                rank.Queue(
+                    wantsLogits, gate is null ? null : meeting.Gate(gate, index),
+                    observer is null ? null : meeting.Observer(observer, index));
+                rank.Wait();
+            });
+    }
+
+    /// <summary>
+    /// Has all ranks prepare and, when all of them could, queue. A call of the driver that fails while they queue leaves
+    /// them apart: one would wait in an exchange for the other for ever. So they are told to end, and the worker does.
+    /// </summary>
+    private void RunRanks(Action<CudaRank> prepare, Action<CudaRank, int, RankMeeting> queue)
+    {
         using var meeting = new RankMeeting(_ranks.Count);
-        _threads!.Run(new RankProgram(rank =>
+        try
+        {
+            _threads!.Run(new RankProgram(index => prepare(_ranks[index]), index => Queue(index)));
+        }
+        catch when (meeting.Failure is { } first)
+        {
+            ExceptionDispatchInfo.Throw(first);
+            throw;
+        }
+
+        void Queue(int index)
         {
             try
             {
-                _ranks[rank].Queue(
-                    batch, wantsLogits, gate is null ? null : meeting.Gate(gate, rank),
-                    observer is null ? null : meeting.Observer(observer, rank));
-                _ranks[rank].Wait();
+                queue(_ranks[index], index, meeting);
             }
-            catch
+            catch (Exception error)
             {
-                meeting.Fail();
-                Abandon(_ranks[rank]);
+                meeting.Fail(error);
+                // Gates and observers fail where all ranks have queued the same.
+                if (meeting.Failure is CudaException)
+                {
+                    _areApart = true;
+                    foreach (var rank in _ranks) rank.LeaveOthers();
+                }
+
+                Abandon(_ranks[index]);
                 throw;
             }
-        }));
+        }
     }
 
     private unsafe void TakeResults(StepBatch batch, bool wantsLogits)
@@ -247,10 +282,10 @@ internal sealed partial class CudaModelRunner : IAheadRunner
 
     private sealed record Place(CudaDevice Device, CudaKernels Kernels, CublasLt? Library);
 
-    private sealed class RankProgram(Action<int> act) : IStepProgram
+    private sealed class RankProgram(params Action<int>[] phases) : IStepProgram
     {
-        public int PhaseCount => 1;
+        public int PhaseCount => phases.Length;
 
-        public void RunPhase(int phase, int thread) => act(thread);
+        public void RunPhase(int phase, int thread) => phases[phase](thread);
     }
 }
