@@ -198,8 +198,8 @@ internal sealed partial class CudaModelRunner : IAheadRunner
     }
 
     /// <summary>
-    /// Has all ranks prepare and, when all of them could, queue. A call of the driver that fails while they queue leaves
-    /// them apart: one would wait in an exchange for the other for ever. So they are told to end, and the worker does.
+    /// Has all ranks prepare and, when all of them could, queue. A call of the driver that fails while they queue
+    /// leaves them apart: one would wait in an exchange for the other for ever. So they are told to end, and the worker does.
     /// </summary>
     private void RunRanks(Action<CudaRank> prepare, Action<CudaRank, int, RankMeeting> queue)
     {

@@ -79,8 +79,8 @@ internal sealed unsafe class CudaStepMemory : IDisposable
     /// <summary>[LogitRows] ints.</summary>
     public nint Sampled { get; private set; }
 
-    /// <summary>Of all ranks, [Ranks x rows of the step]; the first rank's are the tokens. Alone: <see cref="Sampled"/>.
-    /// </summary>
+    /// <summary>Of all ranks, [Ranks x rows of the step]; the first rank's are the tokens. Alone: as
+    /// <see cref="Sampled"/>.</summary>
     public nint Drawn { get; private set; }
 
     public byte* PinnedLogits => _pinnedLogits!.Data;
