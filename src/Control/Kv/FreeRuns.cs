@@ -116,7 +116,7 @@ internal sealed class FreeRuns
         else if ((_first[list] = next) == None) _lists &= ~(1u << list);
     }
 
-    /// <summary>What is known of a block. Together, for they are used together and a pool is larger than a cache.</summary>
+    /// <summary>What is known of a block; together, for a pool is larger than a processor's cache.</summary>
     /// <param name="Length">Of a run's first and last block: the run's length.</param>
     /// <param name="Next">Of a run's first block: the next in its list.</param>
     /// <param name="Previous">The same the other way.</param>

@@ -8,7 +8,8 @@ namespace Krewe.Simulation;
 internal sealed class DecodeGroup(int blockTokens)
 {
     // Parts by the step in which they are looked at next, round and round.
-    private readonly List<CellPart>[] _due = [.. Enumerable.Range(0, Math.Min(blockTokens, 64) + 1).Select(_ => NoParts())];
+    private readonly List<CellPart>[] _due =
+        [.. Enumerable.Range(0, Math.Min(blockTokens, 64) + 1).Select(_ => NoParts())];
 
     /// <summary>Steps so far.</summary>
     public int Steps { get; private set; }
@@ -47,7 +48,9 @@ internal sealed class DecodeGroup(int blockTokens)
         part.Group = null;
     }
 
-    /// <summary>All are in the step that begins; those that need a block are given to <paramref name="grow"/>.</summary>
+    /// <summary>
+    /// All are in the step that begins; those that may need a block are given to <paramref name="grow"/>.
+    /// </summary>
     public void BeginStep(Action<CellPart> grow)
     {
         IsInStep = Count > 0;
