@@ -14,8 +14,8 @@ public enum CudaProducts
 /// <summary>By which instruction a GPU multiplies in prefill attention.</summary>
 public enum CudaAttention
 {
-    /// <summary>wgmma on a Hopper GPU (H100, H200) where the start finds that its bits are those of mma.sync, which decode
-    /// uses; else mma.sync.</summary>
+    /// <summary>wgmma on a Hopper GPU (H100, H200) where the start finds that its bits are those of mma.sync, which
+    /// decode uses; else mma.sync.</summary>
     Auto,
 
     /// <summary>What every GPU from sm_80 on has.</summary>

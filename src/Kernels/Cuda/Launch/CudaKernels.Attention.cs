@@ -43,8 +43,8 @@ public sealed partial class CudaKernels
     private const int QueriesAWarp = 16;
     private const int HeadsABlock = 4;
 
-    /// <summary>Which kernel <see cref="AttendPrefill"/> launches: wgmma's, or mma.sync's, which is always there. Set it
-    /// to false where <see cref="WgmmaTrial"/> finds other bits.</summary>
+    /// <summary>Which kernel <see cref="AttendPrefill"/> launches: wgmma's, or mma.sync's, which is always there. Set
+    /// it to false where <see cref="WgmmaTrial"/> finds other bits.</summary>
     public bool UsesWgmma
     {
         get;

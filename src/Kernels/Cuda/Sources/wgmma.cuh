@@ -58,8 +58,8 @@ KREWE_DEVICE void wgmma_end(float* d, int count)
     hold(d, count);
 }
 
-// Names a matrix of 16 rows (K) of ROW_BYTES with N contiguous: eight rows are a swizzled atom that begins at a multiple of its
-// size, in which bits 4 to 6 of an address, as far as a row goes, are changed by bits 7 to 9.
+// Names a matrix of 16 rows (K) of ROW_BYTES with N contiguous: eight rows are a swizzled atom that begins at a multiple of
+// its size, in which bits 4 to 6 of an address, as far as a row goes, are changed by bits 7 to 9.
 template <int ROW_BYTES>
 KREWE_DEVICE uint64_t wgmma_matrix(const unsigned char* shared)
 {
