@@ -37,7 +37,7 @@ public sealed class CudaRunnerTests : IDisposable
         }
 
         Assert.True(gpu.GraphCount > 0);
-        Assert.Equal("cuda/sm_90/k1/wBF16/kvBF16", gpu.Numerics.ToString());
+        Assert.Equal("cuda/sm_90/k2/wBF16/kvBF16", gpu.Numerics.ToString());
     }
 
     [EmulatedTheory]

@@ -49,6 +49,9 @@ public sealed unsafe class Nvrtc
     /// <summary>Compute capabilities times ten that it makes machine code for.</summary>
     public IReadOnlyList<int> Architectures { get; }
 
+    /// <summary>What it said of the sources that it took last: warnings, and with -v what kernels use.</summary>
+    internal string LastLog { get; private set; } = "";
+
     /// <exception cref="CudaException">The library is missing.</exception>
     public static Nvrtc Load(CudaLibraries libraries)
     {
@@ -67,6 +70,9 @@ public sealed unsafe class Nvrtc
         foreach (var file in Directory.EnumerateFiles(folder, "libnvrtc-builtins.so*"))
             NativeLibrary.TryLoad(file, out _);
     }
+
+    /// <summary>Whether it compiles for Hopper's own instructions ("sm_90a"): since CUDA 12.0.</summary>
+    public bool KnowsWgmma => Version.Major >= 12 && Architectures.Contains(CudaKernels.WgmmaArchitecture);
 
     /// <summary>
     /// "sm_90" where it knows the GPU; else "compute_" of the newest architecture before it: intermediate code, which
@@ -100,7 +106,9 @@ public sealed unsafe class Nvrtc
         {
             string[] all = [$"--gpu-architecture={target}", .. options];
             var status = _compileProgram(program, all.Length, text.AddAll(all));
-            if (status != 0) Check(status, "nvrtcCompileProgram", $"{string.Join(' ', all)}\n{Log(program)}");
+            var log = Log(program);
+            if (status != 0) Check(status, "nvrtcCompileProgram", $"{string.Join(' ', all)}\n{log}");
+            LastLog = log;
             return target.StartsWith("sm_", StringComparison.Ordinal)
                 ? Image(program, _getCubinSize, _getCubin, "nvrtcGetCUBIN")
                 : Image(program, _getPtxSize, _getPtx, "nvrtcGetPTX");

@@ -33,13 +33,27 @@ public sealed partial class CudaKernels
     /// query.</summary>
     public const int PrefillItemInts = 5;
 
-    /// <summary>Packed queries (row, head of a group) of one prefill item.</summary>
-    public const int PrefillQueries = 64;
+    /// <summary>Packed queries (row, head of a group) of one prefill item at least.</summary>
+    public const int PrefillQueriesMin = 64;
+
+    private const int WgmmaPrefillQueries = 128;
 
     private const int TileKeys = 64;
     private const int Stages = 2;
     private const int QueriesAWarp = 16;
     private const int HeadsABlock = 4;
+
+    /// <summary>Which kernel <see cref="AttendPrefill"/> launches: wgmma's, or mma.sync's, which is always there. Set
+    /// it to false where <see cref="WgmmaTrial"/> finds other bits.</summary>
+    public bool UsesWgmma
+    {
+        get;
+        set => field = !value || Options.Wgmma
+            ? value : throw new CudaException("These kernels were compiled without wgmma.");
+    }
+
+    /// <summary>Packed queries (row, head of a group) of one prefill item.</summary>
+    public int PrefillQueries => UsesWgmma ? WgmmaPrefillQueries : PrefillQueriesMin;
 
     /// <summary>Tiles of keys and values in turn; in INT8 they come as they lie, and one tile is expanded.</summary>
     private int AttentionSharedBytes
@@ -118,7 +132,7 @@ public sealed partial class CudaKernels
         }
     }
 
-    /// <summary>Attention of chunks of rows.</summary>
+    /// <summary>Attention of chunks of rows, in items of <see cref="PrefillQueries"/>.</summary>
     /// <param name="work">Items of <see cref="PrefillItemInts"/> ints.</param>
     public void AttendPrefill(
         CudaStream stream, nint queries, int queryStride, in AttentionHeads heads, in GpuKvLayer kv, nint blockTables,
@@ -126,7 +140,8 @@ public sealed partial class CudaKernels
     {
         DemandGeometry("attention_prefill", kv.Geometry, heads, items);
         _module.Launch(
-            "attention_prefill", new Extent(items, heads.KvHeads), new Extent(4 * 32), AttentionSharedBytes, stream,
+            UsesWgmma ? "attention_prefill_wgmma" : "attention_prefill", new Extent(items, heads.KvHeads),
+            new Extent(PrefillQueries / QueriesAWarp * 32), AttentionSharedBytes, stream,
             Arguments(queries, queryStride, heads, kv, blockTables, work, count, output, outputStride),
             $"{items} pieces, {heads}");
     }

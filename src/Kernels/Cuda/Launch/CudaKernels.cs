@@ -8,7 +8,10 @@ namespace Krewe.Kernels.Cuda;
 public sealed partial class CudaKernels : IDisposable
 {
     /// <summary>Raised with every change of Sources/ that may change a bit of any result.</summary>
-    public const int Version = 1;
+    public const int Version = 2;
+
+    /// <summary>The one architecture with wgmma: Hopper.</summary>
+    public const int WgmmaArchitecture = 90;
 
     /// <summary>Up to so many rows a product streams its weights once; beyond, tiles of 128 x 128 share them.</summary>
     public const int FewRows = 64;
@@ -40,13 +43,19 @@ public sealed partial class CudaKernels : IDisposable
                     + $"{device.Info.Name} has {device.Info.SharedBytesMax}.");
         }
 
-        Target = compiler.TargetFor(device.Info.Architecture);
+        Architecture = compiler.TargetFor(device.Info.Architecture);
+        // "a": with the instructions that no later architecture has.
+        Target = options.Wgmma ? $"{Architecture}a" : Architecture;
+        UsesWgmma = options.Wgmma;
         _module = new CudaModule(device, cache.Get(compiler, sources ?? KernelSources.All, Target, options));
     }
 
     public KernelOptions Options { get; }
 
-    /// <summary>What the kernels were compiled for: "sm_90", or "compute_90" where the driver translates.</summary>
+    /// <summary>Whose arithmetic it is: "sm_90", or "compute_90" where the driver translates.</summary>
+    public string Architecture { get; }
+
+    /// <summary>What the kernels were compiled for: the architecture, or "sm_90a".</summary>
     public string Target { get; }
 
     /// <summary>residual = table[tokens] in FP32.</summary>

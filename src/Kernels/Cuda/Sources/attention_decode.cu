@@ -26,18 +26,19 @@ KREWE_KERNEL(attention_decode, AttentionArguments, 32)
     Attended state;
     clear(state);
     int tile = max(first, from / TILE_KEYS * TILE_KEYS);
-    load_tile(args, shared, table, kv_head, tile, end, lane, WARP_LANES);
+    load_tile<WARP_LANES>(args, shared, table, kv_head, tile, end, lane);
     for (int stage = 0; tile < last; tile += TILE_KEYS, stage ^= 1)
     {
         if (tile + TILE_KEYS < last)
-            load_tile(args, shared + (stage ^ 1) * STAGE_BYTES, table, kv_head, tile + TILE_KEYS, end, lane, WARP_LANES);
+            load_tile<WARP_LANES>(
+                args, shared + (stage ^ 1) * STAGE_BYTES, table, kv_head, tile + TILE_KEYS, end, lane);
         else
             copy_async_commit();
         copy_async_wait<1>();
         __syncwarp();
         if (KV_INT8)
         {
-            expand_tile(shared, stage, tile, end, lane, WARP_LANES);
+            expand_tile<WARP_LANES>(shared, stage, tile, end, lane);
             __syncwarp();
         }
         attend_tile(state, loaded, TILE_OF(shared, stage), tile, seen_from, seen_to, args.scale);

@@ -22,7 +22,9 @@ internal sealed unsafe class GpuBench : IDisposable
     private readonly CudaEvent _begin;
     private readonly CudaEvent _end;
 
-    public GpuBench(CudaLibraries libraries, int ordinal, int headDim, string? cacheDirectory)
+    /// <param name="attention">What runners on this GPU are to use; forced, it is not tried but used.</param>
+    public GpuBench(
+        CudaLibraries libraries, int ordinal, int headDim, string? cacheDirectory, CudaAttention attention)
     {
         Libraries = libraries;
         try
@@ -30,9 +32,18 @@ internal sealed unsafe class GpuBench : IDisposable
             Device = Own(CudaDriver.Load(libraries).Open(ordinal));
             Compiler = Nvrtc.Load(libraries);
             _cache = new KernelCache(cacheDirectory ?? KernelCache.UsualDirectory());
-            Kernels = Compile(new KernelOptions(headDim, KvFormat.BF16));
+            var options = new KernelOptions(headDim, KvFormat.BF16);
+            WgmmaRefusal = attention == CudaAttention.Mma
+                ? "--cuda-attention is mma" : WgmmaTrial.Refusal(Device.Info, Compiler, options);
+            Kernels = Compile(options with { Wgmma = WgmmaRefusal is null });
             Int8Kernels = Compile(Kernels.Options with { Int8Kv = true });
             Stream = Own(Device.CreateStream());
+            if (WgmmaRefusal is null)
+            {
+                MmaKernels = Compile(Kernels.Options);
+                MmaKernels.UsesWgmma = false;
+            }
+
             (_begin, _end) = (Own(Device.CreateEvent(timed: true)), Own(Device.CreateEvent(timed: true)));
         }
         catch
@@ -52,6 +63,12 @@ internal sealed unsafe class GpuBench : IDisposable
 
     /// <summary>The same for KV in INT8.</summary>
     public CudaKernels Int8Kernels { get; }
+
+    /// <summary>The same with prefill attention by mma.sync, where the others have it by wgmma.</summary>
+    public CudaKernels? MmaKernels { get; }
+
+    /// <summary>Why there is no wgmma; null where there is.</summary>
+    public string? WgmmaRefusal { get; }
 
     public CudaStream Stream { get; }
 

@@ -46,7 +46,8 @@ public static class GpuCheck
         var options = plan.Options;
         var libraries = CudaModelRunner.LibrariesOf(options);
         var bandwidth = 0.0;
-        using (var gpu = new GpuBench(libraries, options.Devices[0], HeadDim, options.CacheDirectory))
+        using (var gpu = new GpuBench(
+            libraries, options.Devices[0], HeadDim, options.CacheDirectory, options.Attention))
         {
             var info = gpu.Device.Info;
             yield return new GpuRow(

@@ -37,8 +37,10 @@ internal sealed partial class CudaModelRunner : IAheadRunner
             for (var rank = 0; rank < ranks; rank++)
             {
                 var device = Own(driver.Open(options.Devices[rank]));
-                var kernels = Own(new CudaKernels(
-                    device, compiler, cache, ModelRunners.CudaKernelsFor(_config, geometry.Format)));
+                var (kernels, reason) = AttentionChoice.Compile(
+                    device, compiler, cache, ModelRunners.CudaKernelsFor(_config, geometry.Format), options.Attention);
+                Own(kernels);
+                if (reason is not null) AttentionReasons.Add($"GPU {device.Info.Ordinal}: {reason}");
                 places[rank] = new Place(device, kernels, options.Products == CudaProducts.CublasLt
                     ? Own(new CublasLt(device, libraries, kernels.Options.Format))
                     : null);
@@ -56,7 +58,8 @@ internal sealed partial class CudaModelRunner : IAheadRunner
             if (shareKv)
                 ShareRefusal = ranks > 1 ? "a block lies on several GPUs" : _ranks[0].Arena.Share();
             Kv = ranks == 1 ? _ranks[0].Arena : new ShardedKvArena([.. _ranks.Select(rank => rank.Arena)], geometry);
-            var path = places[0].Kernels.Target
+            // Not the target: by wgmma the bits are the same, or it is not used.
+            var path = places[0].Kernels.Architecture
                 + (places[0].Library is { } library ? $"/cublaslt{library.Version}" : "")
                 + (ranks > 1 ? $"/tp{ranks}" : "");
             Numerics = new NumericsFingerprint(
@@ -79,6 +82,9 @@ internal sealed partial class CudaModelRunner : IAheadRunner
 
     /// <summary>Why other workers of the host cannot open the KV memory; null: they can, or were not to.</summary>
     public string? ShareRefusal { get; }
+
+    /// <summary>By what each Hopper GPU multiplies in prefill attention, and why.</summary>
+    public List<string> AttentionReasons { get; } = [];
 
     /// <summary>Recorded graphs of the first GPU.</summary>
     internal int GraphCount => _ranks[0].GraphCount;

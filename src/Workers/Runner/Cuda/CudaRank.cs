@@ -125,7 +125,7 @@ internal sealed class CudaRank : IDisposable
     private (CudaStepPlan Plan, CudaStepPlan Extents) Write(
         StepBatch batch, ILayerGate? gate, ILayerObserver? observer)
     {
-        var plan = CudaStepPlan.Write(batch, Memory.Host(_turn), _heads.Group);
+        var plan = CudaStepPlan.Write(batch, Memory.Host(_turn), _heads.Group, _kernels.PrefillQueries);
         return (plan, IsRecorded(plan, gate, observer) ? plan.Rounded() : plan);
     }
 

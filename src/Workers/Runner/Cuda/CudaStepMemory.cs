@@ -163,7 +163,7 @@ internal sealed unsafe class CudaStepMemory : IDisposable
 
         // Rows of all sequences, each in pieces of 64 packed queries; a piece begun for each sequence.
         var group = _config.Heads / _config.KvHeads;
-        var prefillItems = (int)(((long)rows * group / CudaKernels.PrefillQueries) + rows + 1);
+        var prefillItems = (int)(((long)rows * group / CudaKernels.PrefillQueriesMin) + rows + 1);
         var layout = StepNumbers.Layout(rows, logitRows, prefillItems, tables, Counts, DrawInts, out var ints);
         NumberBytes = ints * sizeof(int);
         Device = layout.From(Own(_device.Allocate(NumberBytes, "step")).Address);
