@@ -1,10 +1,8 @@
-using System.Diagnostics.CodeAnalysis;
 using Krewe.Abstractions;
 using Krewe.Abstractions.Wire;
 using Krewe.Control.Handoff;
 using Krewe.Control.Links;
 using Krewe.Control.Migration;
-using Piece = Krewe.Control.Handoff.Piece;
 using SequenceKey = Krewe.Abstractions.SequenceKey;
 
 namespace Krewe.Workers;
@@ -34,17 +32,15 @@ internal sealed record MigratedState(
     long BytesMoved, int FrozenBlocks);
 
 /// <summary>
-/// The target's side of one migration: connects to the source, takes blocks into the arena while the source decodes,
-/// and commits when the engine has taken the sequence over. Without that it reports one end, and only when nothing can
-/// write into the blocks any more.
+/// The target's side of one migration: takes blocks into the arena while the source decodes, and commits when the
+/// engine has taken the sequence over. Without that it reports one end, and only when nothing can write into the blocks
+/// any more.
 /// </summary>
-[SuppressMessage("Design", "CA1001:Types that own disposable fields should be disposable",
-    Justification = "The engine may cancel one that has just ended; a disposed token source would throw there.")]
-internal sealed partial class MigrationPull(
+internal sealed class MigrationPull(
     MigrationRequest request, IBlockTransport transport, IKvArena arena, WorkerIdentity identity,
-    Action<EngineCommand> post, PhaseHold? hold, TimeProvider time, ILogger logger) : IActivePull
+    Action<EngineCommand> post, PhaseHold? hold, TimeProvider time, ILogger logger)
+    : TargetConnection(request.Key, request.Source, request.LeaseLife, transport, arena, time, logger)
 {
-    private readonly CancellationTokenSource _cancelled = new();
     private readonly List<int> _tokens = [];
     private readonly List<TokenLogprobs> _logprobs = [];
     private MigrationTarget _state = MigrationTarget.Begin(
@@ -52,44 +48,25 @@ internal sealed partial class MigrationPull(
 
     private BlockId[] _blocks = request.Blocks;
     private (ErrorCode? Code, string Reason)? _failure;
-    private PieceCursor _cursor = PieceCursor.Begin(arena.Geometry.Layers);
-    private Piece? _placed;
 
-    public void Cancel(string reason)
-    {
-        LogCancelled(logger, request.Key, reason);
+    protected override bool IsCopying => _state.Stage == MigrationStage.Copying;
 
-        // On the engine thread: this side's own code must not run there.
-        _ = _cancelled.CancelAsync();
-    }
+    protected override bool IsCommitted => _state.Stage == MigrationStage.Committed;
+
+    protected override int MissingBlocks => request.Blocks.Length - request.PresentBlocks;
+
+    protected override BlockId[] Blocks => _blocks;
 
     /// <summary>Runs to the end and reports once. Does not throw.</summary>
     public async Task RunAsync()
     {
-        IDataChannel? channel = null;
         try
         {
-            using var patience = new Patience(request.LeaseLife, time, _cancelled.Token);
-            try
-            {
-                var bytes = (long)(request.Blocks.Length - request.PresentBlocks) * arena.Geometry.BlockBytes;
-                channel = await transport.ConnectAsync(request.Source, bytes, patience.Renewed());
-                await MoveAsync(channel, patience);
-            }
-            catch (Exception e) when (Explain(e, patience) is not null)
-            {
-                var (code, reason) = Explain(e, patience)!.Value;
-                using var grace = new Patience(HandoffLimits.ClosingGrace, time, CancellationToken.None);
-                await ApplyAsync(channel, new MigrationTargetEvent.Ended(code, reason), grace.Token);
-            }
-
-            if (_state.Stage == MigrationStage.Committed) await CloseAfterCommitAsync(channel!);
+            await RunToEndAsync();
         }
         finally
         {
-            channel?.Dispose();
-            await ApplyAsync(null, new MigrationTargetEvent.LinkClosed(), CancellationToken.None);
-            if (_state.Stage != MigrationStage.Committed)
+            if (!IsCommitted)
             {
                 var (code, reason) = _failure ?? (ErrorCode.Internal, "The migration ended without a reason.");
                 post(new EngineCommand.Migration.Aborted(request.Key, code, reason));
@@ -97,34 +74,36 @@ internal sealed partial class MigrationPull(
         }
     }
 
-    private async Task MoveAsync(IDataChannel channel, Patience patience)
+    protected override DataMessage Hello() => new()
     {
-        await channel.SendAsync(new DataMessage { Migrate = HelloMessage() }, patience.Renewed());
-        await ApplyAsync(channel, new MigrationTargetEvent.LinkUp(), patience.Renewed());
-        using var renewing = CancellationTokenSource.CreateLinkedTokenSource(patience.Token);
-        var renewal = channel.RenewAsync(request.LeaseLife, time, renewing.Token);
-        try
+        Migrate = new MigrateHello
         {
-            while (_state.Stage == MigrationStage.Copying)
-            {
-                var message = await channel.ReceiveAsync(RoomFor, patience.Renewed())
-                    ?? throw new IOException("The source closed the data link.");
-                await TakeAsync(channel, message, patience.Renewed());
-            }
-        }
-        finally
-        {
-            await renewing.CancelAsync();
-            await renewal;
-        }
-    }
+            Protocol = ProtocolVersion.Oldest,
+            Key = request.Key.ToWire(),
+            SourceEpoch = (uint)request.SourceEpoch,
+            TargetWorkerId = identity.WorkerId,
+            SourceIncarnation = request.Source.Incarnation,
+            ModelFingerprint = identity.ModelFingerprint,
+            Numerics = identity.Numerics.ToString(),
+            Kv = identity.Geometry.ToWire(),
+            PresentBlocks = (uint)request.PresentBlocks,
+            RoomBlocks = (uint)request.Blocks.Length,
+            KnownTokens = (uint)request.KnownTokens,
+            LeaseMs = (uint)request.LeaseLife.TotalMilliseconds,
+        },
+    };
 
-    private async Task TakeAsync(IDataChannel channel, DataMessage message, CancellationToken cancellationToken)
+    protected override Task LinkUpAsync(IDataChannel channel, CancellationToken cancellationToken) =>
+        ApplyAsync(channel, new MigrationTargetEvent.LinkUp(), cancellationToken);
+
+    protected override async Task TakeAsync(
+        IDataChannel channel, DataMessage message, CancellationToken cancellationToken)
     {
         switch (message.BodyCase)
         {
             case DataMessage.BodyOneofCase.Piece:
-                await TakePieceAsync(channel, message.Piece.FromWire(), cancellationToken);
+                if (TakePiece(message.Piece.FromWire()) is { } run)
+                    await TakeRunAsync(channel, run, cancellationToken);
                 await HoldAsync(HoldPhase.MigrationCopying, cancellationToken);
                 break;
             case DataMessage.BodyOneofCase.MigrateRoom:
@@ -136,20 +115,30 @@ internal sealed partial class MigrationPull(
                 await HoldAsync(HoldPhase.MigrationFrozen, cancellationToken);
                 await TakeTailAsync(channel, message.MigrateTail, cancellationToken);
                 break;
-            case DataMessage.BodyOneofCase.Abort:
-                await ApplyAsync(null, EndedBySource(message.Abort), cancellationToken);
-                break;
-            case DataMessage.BodyOneofCase.Renew: break;
             default: throw new FrameException($"The source sent {message.BodyCase}, which is the target's to say.");
         }
     }
 
-    private async Task TakePieceAsync(IDataChannel channel, Piece piece, CancellationToken cancellationToken)
+    protected override Task EndAsync(
+        IDataChannel? channel, ErrorCode? code, string reason, CancellationToken cancellationToken) =>
+        ApplyAsync(channel, new MigrationTargetEvent.Ended(code, reason), cancellationToken);
+
+    // The engine knows: it took the sequence over before the commit was sent.
+    protected override void Committed()
     {
-        if (_placed != piece) throw new FrameException($"{piece} came without its bytes.");
-        _placed = null;
-        _cursor = _cursor.Take(piece, out var finished);
-        if (finished is not { } run) return;
+    }
+
+    protected override Task LinkClosedAsync() =>
+        ApplyAsync(null, new MigrationTargetEvent.LinkClosed(), CancellationToken.None);
+
+    protected override void DemandAsked(BlockRun run)
+    {
+        if (run.First != _state.Next || run.End > _state.Room)
+            throw new FrameException($"{run} came uncalled for; {_state.Next} of {_state.Room} was next.");
+    }
+
+    private async Task TakeRunAsync(IDataChannel channel, BlockRun run, CancellationToken cancellationToken)
+    {
         for (var block = run.First; block < run.End; block++)
         {
             // The source needs to hear of the last one only.
@@ -181,7 +170,7 @@ internal sealed partial class MigrationPull(
         }
 
         var arrived = new MigrationTargetEvent.TailArrived((int)tail.Blocks);
-        var needed = (tail.ComputedTokens + arena.Geometry.BlockTokens - 1) / arena.Geometry.BlockTokens;
+        var needed = (tail.ComputedTokens + Geometry.BlockTokens - 1) / Geometry.BlockTokens;
         if (tail.Blocks < needed) throw new FrameException($"{tail.Blocks} blocks for {tail.ComputedTokens} tokens.");
         if (MigrationMachine.Apply(_state, arrived).State.Stage == MigrationStage.Committed
             && !await TakeOverAsync(tail))
@@ -200,17 +189,17 @@ internal sealed partial class MigrationPull(
         post(new EngineCommand.Migration.Arrived(
             request.Key,
             new MigratedState(
-                (int)tail.ComputedTokens, _tokens, _logprobs, moved, (long)moved * arena.Geometry.BlockBytes,
+                (int)tail.ComputedTokens, _tokens, _logprobs, moved, (long)moved * Geometry.BlockBytes,
                 (int)tail.FrozenBlocks),
             answer.SetResult));
-        return answer.Task.WaitAsync(_cancelled.Token);
+        return answer.Task.WaitAsync(Cancelled);
     }
 
     private async Task ReserveAsync(IDataChannel? channel, int blocks, CancellationToken cancellationToken)
     {
         var answer = new TaskCompletionSource<BlockId[]?>(TaskCreationOptions.RunContinuationsAsynchronously);
         post(new EngineCommand.Migration.RoomAsked(request.Key, blocks, answer.SetResult));
-        if (await answer.Task.WaitAsync(_cancelled.Token) is { } reserved)
+        if (await answer.Task.WaitAsync(Cancelled) is { } reserved)
         {
             _blocks = reserved;
             await ApplyAsync(channel, new MigrationTargetEvent.RoomReserved(reserved.Length), cancellationToken);
@@ -249,10 +238,8 @@ internal sealed partial class MigrationPull(
                     break;
                 case MigrationTargetEffect.SendAbort abort:
                     _failure = (abort.Code, abort.Reason);
-                    await SendAsync(channel, new DataMessage
-                    {
-                        Abort = new HandoffAbort { ErrorCode = abort.Code?.ToString() ?? "", Message = abort.Reason },
-                    }, isNeeded: false, cancellationToken);
+                    await SendAsync(
+                        channel, AbortMessage(abort.Code, abort.Reason), isNeeded: false, cancellationToken);
                     break;
                 case MigrationTargetEffect.Free: break; // the engine frees when it hears of the end
                 default: throw new ArgumentOutOfRangeException(nameof(happened), effect, "An effect without a deed.");
@@ -260,90 +247,6 @@ internal sealed partial class MigrationPull(
         }
     }
 
-    /// <summary>A commit or an abort that gets lost changes nothing here: the owner settles who computes.</summary>
-    private async Task SendAsync(
-        IDataChannel? channel, DataMessage message, bool isNeeded, CancellationToken cancellationToken)
-    {
-        if (channel is null) return;
-        try
-        {
-            await channel.SendAsync(message, cancellationToken);
-        }
-        catch (Exception e) when (!isNeeded && e is IOException or OperationCanceledException)
-        {
-            LogUnsaid(logger, request.Key, message.BodyCase, e.Message);
-        }
-    }
-
-    private async Task CloseAfterCommitAsync(IDataChannel channel)
-    {
-        using var patience = new Patience(HandoffLimits.ClosingGrace, time, _cancelled.Token);
-        try
-        {
-            while (await channel.ReceiveAsync(patience.Token) is { } last)
-            {
-                if (last.BodyCase == DataMessage.BodyOneofCase.Committed) return;
-            }
-        }
-        catch (Exception e) when (Explain(e, patience) is not null)
-        {
-            LogUnsaid(logger, request.Key, DataMessage.BodyOneofCase.Committed, e.Message);
-        }
-    }
-
-    private ReadOnlyMemory<BlockSlice> RoomFor(DataMessage message, int payloadBytes)
-    {
-        if (message.BodyCase != DataMessage.BodyOneofCase.Piece)
-            throw new FrameException($"{message.BodyCase} with {payloadBytes} bytes of payload.");
-        var (piece, geometry) = (message.Piece.FromWire(), arena.Geometry);
-        var run = _cursor.Demand(piece);
-        if (run.First != _state.Next || run.End > _state.Room)
-            throw new FrameException($"{run} came uncalled for; {_state.Next} of {_state.Room} was next.");
-        if (payloadBytes != piece.Blocks * piece.Layers * geometry.LayerBytes)
-            throw new FrameException($"{piece} came with {payloadBytes} bytes.");
-        _placed = piece;
-        return BlockSlice.Of(piece, _blocks, 0, geometry);
-    }
-
-    private MigrateHello HelloMessage() => new()
-    {
-        Protocol = ProtocolVersion.Oldest,
-        Key = request.Key.ToWire(),
-        SourceEpoch = (uint)request.SourceEpoch,
-        TargetWorkerId = identity.WorkerId,
-        SourceIncarnation = request.Source.Incarnation,
-        ModelFingerprint = identity.ModelFingerprint,
-        Numerics = identity.Numerics.ToString(),
-        Kv = identity.Geometry.ToWire(),
-        PresentBlocks = (uint)request.PresentBlocks,
-        RoomBlocks = (uint)request.Blocks.Length,
-        KnownTokens = (uint)request.KnownTokens,
-        LeaseMs = (uint)request.LeaseLife.TotalMilliseconds,
-    };
-
     private Task HoldAsync(HoldPhase phase, CancellationToken cancellationToken) =>
         hold is null ? Task.CompletedTask : hold.StayIfClaimedAsync(phase, cancellationToken);
-
-    // An abort without a code: nothing is wrong, the sequence only ended or stays where it is.
-    private static MigrationTargetEvent.Ended EndedBySource(HandoffAbort abort) => abort.ErrorCode.Length == 0
-        ? new MigrationTargetEvent.Ended(null, abort.Message)
-        : new MigrationTargetEvent.Ended(
-            WireNames.ParseErrorCode(abort.ErrorCode) ?? ErrorCode.HandoffRefused, abort.Message);
-
-    private (ErrorCode? Code, string Reason)? Explain(Exception e, Patience patience) => e switch
-    {
-        OperationCanceledException when _cancelled.IsCancellationRequested => (null, "The sequence was ended here."),
-        OperationCanceledException when patience.IsOver => (ErrorCode.HandoffTimeout,
-            $"The source {request.Source.WorkerId} was silent for {request.LeaseLife.TotalMilliseconds} ms."),
-        FrameException => (ErrorCode.HandoffCorrupt, e.Message),
-        IOException => (ErrorCode.HandoffSourceLost, e.Message),
-        _ => null,
-    };
-
-    [LoggerMessage(LogLevel.Debug, "The migration of {Key} to here is cancelled: {Reason}")]
-    private static partial void LogCancelled(ILogger logger, SequenceKey key, string reason);
-
-    [LoggerMessage(LogLevel.Debug, "{Key}: {Message} got lost: {Reason}")]
-    private static partial void LogUnsaid(
-        ILogger logger, SequenceKey key, DataMessage.BodyOneofCase message, string reason);
 }
