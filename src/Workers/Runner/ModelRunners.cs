@@ -65,8 +65,10 @@ public static partial class ModelRunners
         var runner = Create(
             model, choice.Device, options.KvFormat, options.BlockTokens, options.KvMemoryBytes, options.Threads,
             options.Weights, options.PinnedCores, shareKv, options.Cuda);
-        if (runner is CudaModelRunner { ShareRefusal: { } refusal }) LogNotShared(logger, refusal);
-        if (runner is CudaModelRunner { PlainMemoryReason: { } plain }) LogPlain(logger, plain);
+        if (runner is not CudaModelRunner gpus) return runner;
+        if (gpus.ShareRefusal is { } refusal) LogNotShared(logger, refusal);
+        if (gpus.PlainMemoryReason is { } plain) LogPlain(logger, plain);
+        foreach (var each in gpus.AttentionReasons) LogAttention(logger, each);
         return runner;
     }
 
@@ -129,6 +131,9 @@ public static partial class ModelRunners
 
     [LoggerMessage(LogLevel.Warning, "--device auto: the CPU computes, because there is no GPU to use. {Reason}")]
     private static partial void LogFallback(ILogger logger, string reason);
+
+    [LoggerMessage(LogLevel.Information, "Prefill attention on {Reason}")]
+    private static partial void LogAttention(ILogger logger, string reason);
 
     [LoggerMessage(LogLevel.Information,
         "KV memory is plain, so other containers of this host cannot open it: {Reason}")]

@@ -30,7 +30,7 @@ internal sealed partial class CudaModelRunner : IAheadRunner
         try
         {
             var driver = CudaDriver.Load(libraries);
-            var compiler = Nvrtc.Load(libraries);
+            var compiler = Nvrtc.Load(libraries, driver);
             var cache = new KernelCache(options.CacheDirectory ?? KernelCache.UsualDirectory());
             var collectives = ranks > 1 ? Nccl.Load(libraries) : null;
             var id = collectives?.CreateId() ?? [];
@@ -39,13 +39,16 @@ internal sealed partial class CudaModelRunner : IAheadRunner
             for (var rank = 0; rank < ranks; rank++)
             {
                 var device = Own(driver.Open(options.Devices[rank]));
-                var kernels = Own(new CudaKernels(
-                    device, compiler, cache, ModelRunners.CudaKernelsFor(_config, geometry.Format)));
+                var (kernels, reason) = AttentionChoice.Compile(
+                    device, compiler, cache, ModelRunners.CudaKernelsFor(_config, geometry.Format), options.Attention);
+                Own(kernels).Overlap = options.Overlap;
+                if (reason is not null) AttentionReasons.Add($"GPU {device.Info.Ordinal}: {reason}");
                 places[rank] = new Place(device, kernels, options.Products == CudaProducts.CublasLt
                     ? Own(new CublasLt(device, libraries, kernels.Options.Format))
                     : null);
             }
 
+            Overlaps = places[0].Kernels.Overlap;
             var others = Meet(collectives, id, places);
             for (var rank = 0; rank < ranks; rank++)
             {
@@ -59,7 +62,8 @@ internal sealed partial class CudaModelRunner : IAheadRunner
                 : null;
             Kv = sharded as IKvArena ?? _ranks[0].Arena;
             if (shareKv) ShareRefusal = sharded is null ? _ranks[0].Arena.Share() : sharded.Share();
-            var path = places[0].Kernels.Target
+            // Not the target: by wgmma the bits are the same, or it is not used.
+            var path = places[0].Kernels.Architecture
                 + (places[0].Library is { } library ? $"/cublaslt{library.Version}" : "")
                 + (ranks > 1 ? $"/tp{ranks}" : "");
             Numerics = new NumericsFingerprint(
@@ -87,6 +91,12 @@ internal sealed partial class CudaModelRunner : IAheadRunner
     public string? PlainMemoryReason =>
         _ranks.Select(rank => rank.Arena.PlainReason).FirstOrDefault(reason => reason is not null);
 
+    /// <summary>By what each Hopper GPU multiplies in prefill attention, and why.</summary>
+    public List<string> AttentionReasons { get; } = [];
+
+    /// <summary>Whether kernels begin while those before them end.</summary>
+    internal bool Overlaps { get; }
+
     /// <summary>Recorded graphs of the first GPU.</summary>
     internal int GraphCount => _ranks[0].GraphCount;
 
@@ -102,7 +112,8 @@ internal sealed partial class CudaModelRunner : IAheadRunner
         catch (CudaException error)
         {
             throw new KreweException(
-                ErrorCode.DeviceUnavailable, $"--device cuda: {error.Message}", innerException: error);
+                ErrorCode.DeviceUnavailable, $"--device cuda: {error.Message}{Advice(error, kvMemoryBytes)}",
+                innerException: error);
         }
     }
 
@@ -152,6 +163,14 @@ internal sealed partial class CudaModelRunner : IAheadRunner
 
     public void Dispose() => Release();
 
+    private static string Advice(CudaException error, long kvMemoryBytes)
+    {
+        const int OutOfMemory = 2;
+        return error.Status == OutOfMemory
+            ? $" KV takes {kvMemoryBytes} bytes: give it less (--kv-memory), or the model more GPUs (--cuda-devices)."
+            : "";
+    }
+
     private DeviceLostException Lost(CudaException error) =>
         new($"{(_areApart ? "The worker's GPUs are out of step" : "A GPU is lost")}: {error.Message}", error);
 
@@ -199,7 +218,8 @@ internal sealed partial class CudaModelRunner : IAheadRunner
 
     /// <summary>
     /// Has all ranks prepare and, when all of them could, queue. A call of the driver that fails while they queue
-    /// leaves them apart: one would wait in an exchange for the other for ever. So they are told to end, and the worker does.
+    /// leaves them apart: one would wait in an exchange for the other for ever. So they are told to end, and the worker
+    /// does.
     /// </summary>
     private void RunRanks(Action<CudaRank> prepare, Action<CudaRank, int, RankMeeting> queue)
     {

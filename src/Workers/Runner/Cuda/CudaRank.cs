@@ -26,7 +26,7 @@ internal sealed class CudaRank : IDisposable
     private readonly bool _records;
     private readonly List<(CudaStepPlan Plan, CudaGraph Graph)> _graphs = [];
     private readonly List<IDisposable> _owned = [];
-    private (CudaStepPlan Plan, CudaStepPlan Extents) _prepared;
+    private (CudaStepPlan Plan, CudaStepPlan Extents, int Tables) _prepared;
     private int _graphGeneration;
     private int _turn;
 
@@ -79,7 +79,7 @@ internal sealed class CudaRank : IDisposable
     /// <param name="gate">The batch's, as this rank sees it; so the observer.</param>
     public void Queue(bool wantsLogits, ILayerGate? gate, ILayerObserver? observer)
     {
-        Queue(_prepared.Plan, _prepared.Extents, wantsLogits, gate, observer);
+        QueuePrepared(wantsLogits, gate, observer);
         if (observer is null) Arena.MarkWritten(_stream);
         else Arena.MarkQueued(_stream);
     }
@@ -100,7 +100,7 @@ internal sealed class CudaRank : IDisposable
     /// <summary>Queues what <see cref="TryPrepareAhead"/> has prepared.</summary>
     public void QueueAhead()
     {
-        Queue(_prepared.Plan, _prepared.Extents, wantsLogits: false, gate: null, observer: null);
+        QueuePrepared(wantsLogits: false, gate: null, observer: null);
         Arena.MarkQueued(_stream);
     }
 
@@ -135,11 +135,11 @@ internal sealed class CudaRank : IDisposable
     private void WaitOf(int turn) => _done[turn].Synchronize($"a step on GPU {_device.Info.Ordinal}");
 
     /// <summary>Writes the step's numbers where they are copied from; the second plan is the launches'.</summary>
-    private (CudaStepPlan Plan, CudaStepPlan Extents) Write(
+    private (CudaStepPlan Plan, CudaStepPlan Extents, int Tables) Write(
         StepBatch batch, ILayerGate? gate, ILayerObserver? observer)
     {
-        var plan = CudaStepPlan.Write(batch, Memory.Host(_turn), _heads.Group);
-        return (plan, IsRecorded(plan, gate, observer) ? plan.Rounded() : plan);
+        var plan = CudaStepPlan.Write(batch, Memory.Host(_turn), _heads.Group, _kernels.PrefillQueries);
+        return (plan, IsRecorded(plan, gate, observer) ? plan.Rounded() : plan, batch.BlockTableCount);
     }
 
     private bool IsRecorded(in CudaStepPlan plan, ILayerGate? gate, ILayerObserver? observer) =>
@@ -148,10 +148,11 @@ internal sealed class CudaRank : IDisposable
     private long PartialFloats(in CudaStepPlan extents) =>
         _kernels.PartialFloats(extents.Decodes, _heads.Heads, extents.Partitions);
 
-    private unsafe void Queue(
-        in CudaStepPlan plan, in CudaStepPlan extents, bool wantsLogits, ILayerGate? gate, ILayerObserver? observer)
+    private unsafe void QueuePrepared(bool wantsLogits, ILayerGate? gate, ILayerObserver? observer)
     {
-        _stream.CopyToDevice(Memory.Device.Counts, (void*)Memory.Host(_turn).Counts, Memory.NumberBytes);
+        var (plan, extents, tables) = _prepared;
+        _stream.CopyToDevice(
+            Memory.Device.Counts, (void*)Memory.Host(_turn).Counts, Memory.Device.BytesWith(tables));
         if (IsRecorded(plan, gate, observer)) _stream.Launch(GraphOf(extents));
         else Forward(extents, gate, observer);
         if (_shard.Rank == 0 && plan.LogitRows > 0) QueueResults(plan, wantsLogits);
