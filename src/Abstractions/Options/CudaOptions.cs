@@ -59,4 +59,8 @@ public sealed record CudaOptions
 
     /// <summary>Records the launches of decode steps as graphs.</summary>
     public bool Graphs { get; init; } = true;
+
+    /// <summary>Lets a kernel begin while the one before it ends, on sm_90 and newer (programmatic dependent launch).
+    /// Off until a GPU has shown that the bits stay the same; gpucheck tries both.</summary>
+    public bool Overlap { get; init; }
 }

@@ -47,9 +47,14 @@ internal sealed class CudaSettings
         Description = "Launch each kernel of a decode step alone.",
     };
 
+    private readonly Option<bool> _overlap = new("--cuda-overlap")
+    {
+        Description = "Let a kernel begin while the one before it ends (H100 and newer).",
+    };
+
     public void AddTo(Command command)
     {
-        Option[] all = [_libraries, _devices, _products, _attention, _cache, _directStorage, _noGraphs];
+        Option[] all = [_libraries, _devices, _products, _attention, _cache, _directStorage, _noGraphs, _overlap];
         foreach (var option in all) command.Add(option);
     }
 
@@ -62,6 +67,7 @@ internal sealed class CudaSettings
         CacheDirectory = result.GetValue(_cache),
         DirectStorage = _directStorage.Read(result),
         Graphs = !result.GetValue(_noGraphs),
+        Overlap = result.GetValue(_overlap),
     };
 
     public static IEnumerable<string> ToArguments(CudaOptions options)
@@ -77,6 +83,7 @@ internal sealed class CudaSettings
         if (options.DirectStorage != Usual.DirectStorage)
             arguments.AddRange(["--cuda-direct-storage", Setting.Name(options.DirectStorage)]);
         if (!options.Graphs) arguments.Add("--cuda-no-graphs");
+        if (options.Overlap) arguments.Add("--cuda-overlap");
         return arguments;
     }
 }

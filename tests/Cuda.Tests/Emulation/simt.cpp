@@ -282,6 +282,11 @@ void multiply_parts(TilePart& mine)
 
 void copy_async_16(void* shared, const void* global)
 {
+    if (((uintptr_t)shared | (uintptr_t)global) % 16 != 0)
+    {
+        run.error = "an asynchronous copy of 16 bytes from or to an address that is no multiple of 16";
+        yield(Ready);
+    }
     Copy copy;
     copy.shared = shared;
     copy.global = global;

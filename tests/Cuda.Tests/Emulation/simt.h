@@ -20,7 +20,9 @@
 #define __shared__ static __attribute__((section("simt_shared")))
 #define __restrict__
 
-struct uint2 { uint32_t x, y; };
+struct alignas(8) uint2 { uint32_t x, y; };
+struct alignas(8) float2 { float x, y; };
+inline float2 make_float2(float x, float y) { return {x, y}; }
 struct alignas(16) uint4 { uint32_t x, y, z, w; };
 
 namespace simt
@@ -126,6 +128,9 @@ const char* launch(Body body, const void* arguments, Dim grid, Dim block, int sh
     }                                                                                                                 \
     extern "C" int name##_argument_bytes() { return sizeof(Arguments); }                                              \
     static void name##_body(const Arguments& args)
+
+#define KREWE_EARLY_KERNEL KREWE_KERNEL
+inline void wait_for_grid_before() {}
 
 #define KREWE_DYNAMIC_SHARED(name) unsigned char* name = simt::dynamic_shared
 

@@ -31,6 +31,24 @@ public sealed class BrokenKernelTests : IDisposable
         Assert.True(problem is not null, $"not caught: {fault}");
     }
 
+    [EmulatedTheory]
+    [InlineData("copy_async_wait<0>();", "copy_async_wait<1>();", "a copy not waited for")]
+    [InlineData("__syncthreads();\n        const float2* all", "const float2* all", "scores of another warp too early")]
+    [InlineData(
+        "copy_async_wait<0>();\n        // Everybody's", "copy_async_wait<0>();\n        if (0) // E", "no barrier")]
+    public void Decode_attention_with_a_fault_is_caught(string right, string wrong, string fault)
+    {
+        using var broken = Broken("attention_decode.cu", "attention_decode.cu", right, wrong);
+        var it = new AttentionCase(_gpu, new Random(2), 200, 2, 1, null, 64, 16, KvFormat.BF16);
+        Assert.Null(it.Problem(it.Decode(_gpu.Kernels(), 40), 40));
+        var caught = new[] { 0, 1, 7 }.Count(order =>
+        {
+            _gpu.Emulator.Set(order);
+            return it.Problem(it.Decode(broken, 40), 40) is not null;
+        });
+        Assert.True(caught > 0, $"not caught: {fault}");
+    }
+
     [EmulatedFact]
     public void Attention_over_INT8_with_another_tokens_scale_is_caught()
     {

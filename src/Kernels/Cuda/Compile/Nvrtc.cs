@@ -52,13 +52,28 @@ public sealed unsafe class Nvrtc
     /// <summary>What it said of the sources that it took last: warnings, and with -v what kernels use.</summary>
     internal string LastLog { get; private set; } = "";
 
+    /// <summary>Loads the newest one that is there; where there are several, one that is not of a later CUDA than the
+    /// driver, which might not take its images.</summary>
     /// <exception cref="CudaException">The library is missing.</exception>
-    public static Nvrtc Load(CudaLibraries libraries)
+    public static Nvrtc Load(CudaLibraries libraries, CudaDriver? driver = null)
     {
         ArgumentNullException.ThrowIfNull(libraries);
-        var library = libraries.Load(CudaLibrary.Compiler, out var path);
+        var newest = driver is null ? int.MaxValue : driver.Version / 1000;
+        var fitting = CudaLibrary.Compiler with
+        {
+            FileNames = [.. CudaLibrary.Compiler.FileNames.Where(name => MajorOf(name) <= newest)],
+        };
+        var library = libraries.TryLoad(fitting, out var path)
+            ?? libraries.Load(CudaLibrary.Compiler, out path);
         if (Path.GetDirectoryName(path) is { Length: > 0 } folder) LoadBuiltins(folder);
         return new Nvrtc(library);
+    }
+
+    /// <summary>Of the CUDA that a file is of; 0 where its name does not say.</summary>
+    private static int MajorOf(string file)
+    {
+        var digits = file.SkipWhile(c => c is not ('_' or '1')).SkipWhile(c => c == '_').TakeWhile(char.IsAsciiDigit);
+        return int.TryParse(string.Concat(digits.Take(2)), out var major) ? major : 0;
     }
 
     /// <summary>

@@ -41,6 +41,7 @@ public sealed partial class CudaKernels
     private const int TileKeys = 64;
     private const int Stages = 2;
     private const int QueriesAWarp = 16;
+    private const int DecodeThreads = 4 * 32;
     private const int HeadsABlock = 4;
 
     /// <summary>Which kernel <see cref="AttendPrefill"/> launches: wgmma's, or mma.sync's, which is always there. Set
@@ -64,6 +65,16 @@ public sealed partial class CudaKernels
             return Options.Int8Kv ? (Stages * 2 * TileKeys * (Options.HeadDim + sizeof(float))) + tile : Stages * tile;
         }
     }
+
+    /// <summary>Beside the tiles: the scores of a tile, which decode's warps share.</summary>
+    private int DecodeSharedBytes => AttentionSharedBytes + (QueriesAWarp * (TileKeys + 8) * sizeof(float));
+
+    private int SharedBytesOf(string kernel) => kernel switch
+    {
+        "attention_decode" => DecodeSharedBytes,
+        "attention_prefill" or "attention_prefill_wgmma" => AttentionSharedBytes,
+        _ => 0,
+    };
 
     /// <summary>Floats that <see cref="AttendDecode"/> needs for contexts of more than one partition.</summary>
     public long PartialFloats(int items, int heads, int partitions) =>
@@ -120,10 +131,10 @@ public sealed partial class CudaKernels
         var arguments = Arguments(queries, queryStride, heads, kv, blockTables, work, count, output, outputStride);
         (arguments.Partial, arguments.Partitions) = (partial, partitions);
         var shapes = $"{items} rows, {heads}, up to {partitions} partitions";
-        var warps = heads.KvHeads * LinearPlan.CeilDiv(heads.Group, QueriesAWarp);
+        var pieces = heads.KvHeads * LinearPlan.CeilDiv(heads.Group, QueriesAWarp);
         _module.Launch(
-            "attention_decode", new Extent(items, warps, partitions), new Extent(32), AttentionSharedBytes, stream,
-            arguments, shapes);
+            "attention_decode", new Extent(items, pieces, partitions), new Extent(DecodeThreads), DecodeSharedBytes,
+            stream, arguments, shapes);
         if (partitions > 1)
         {
             _module.Launch(

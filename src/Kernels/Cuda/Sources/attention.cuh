@@ -12,14 +12,18 @@
 #define OUTPUT_TILES (HEAD_DIM / 8)
 
 // A row's state: scores' maximum, sum of weights, weighted sum of values. One lane has rows g and g + 8 of its warp.
-struct Attended
+template <int TILES>
+struct AttendedTiles
 {
     float maximum[2];
     float total[2];
-    float sum[OUTPUT_TILES][4];
+    float sum[TILES][4];
 };
 
-KREWE_DEVICE void clear(Attended& state)
+typedef AttendedTiles<OUTPUT_TILES> Attended;
+
+template <int TILES>
+KREWE_DEVICE void clear(AttendedTiles<TILES>& state)
 {
     for (int i = 0; i < 2; i++)
     {
@@ -27,7 +31,7 @@ KREWE_DEVICE void clear(Attended& state)
         state.total[i] = 0;
     }
 #pragma unroll
-    for (int tile = 0; tile < OUTPUT_TILES; tile++)
+    for (int tile = 0; tile < TILES; tile++)
         for (int i = 0; i < 4; i++) state.sum[tile][i] = 0;
 }
 
@@ -98,6 +102,21 @@ KREWE_DEVICE void score_tile(float (*score)[4], const uint32_t (*query)[4], cons
     }
 }
 
+// The same of 16 keys, a group of slots: score[0] has its keys 0 .. 7, score[1] 8 .. 15.
+KREWE_DEVICE void score_group(float (*score)[4], const uint32_t (*query)[4], const uint4* keys, int group)
+{
+    int lane = threadIdx.x % WARP_LANES, matrix = lane / 8, row = lane % 8;
+    for (int i = 0; i < 4; i++) score[0][i] = score[1][i] = 0;
+#pragma unroll
+    for (int k = 0; k < HEAD_DIM / 16; k++)
+    {
+        uint32_t key[4];
+        load_transposed(key, keys + key_vector(k * 16 + (matrix & 1) * 8 + row, group * 2 + (matrix >> 1)));
+        multiply_tile(score[0], query[k], key[0], key[1]);
+        multiply_tile(score[1], query[k], key[2], key[3]);
+    }
+}
+
 // sum += weights x values, of one warp by mma.sync: [16 x 64] x [64 x HEAD_DIM].
 KREWE_DEVICE void add_values(float (*sum)[4], const uint32_t (*weight)[4], const uint4* values)
 {
@@ -118,8 +137,9 @@ KREWE_DEVICE void add_values(float (*sum)[4], const uint32_t (*weight)[4], const
 
 // A warp's scores of the tile that begins at position `first` become weights, as elements; what was summed before shrinks
 // by as much as the maximum grew. A row sees positions seen_from .. seen_to.
+template <int TILES>
 KREWE_DEVICE void weigh_scores(
-    Attended& state, uint32_t (*weight)[4], float (*score)[4], int first, const int* seen_from, const int* seen_to,
+    AttendedTiles<TILES>& state, uint32_t (*weight)[4], float (*score)[4], int first, const int* seen_from, const int* seen_to,
     float scale)
 {
     int t = threadIdx.x % 4, last = first + TILE_KEYS - 1;
@@ -166,7 +186,7 @@ KREWE_DEVICE void weigh_scores(
         state.maximum[i] = newer;
         state.total[i] = fmaf(state.total[i], shrink, total);
 #pragma unroll
-        for (int tile = 0; tile < OUTPUT_TILES; tile++)
+        for (int tile = 0; tile < TILES; tile++)
         {
             state.sum[tile][2 * i] *= shrink;
             state.sum[tile][2 * i + 1] *= shrink;

@@ -5,12 +5,6 @@ using Krewe.Kernels.Cuda;
 
 namespace Krewe.Workers.Benching.Gpu;
 
-/// <summary>One line of <c>krewe gpucheck</c>.</summary>
-/// <param name="Name">What was checked or measured.</param>
-/// <param name="Verdict">Null for a figure without a bound.</param>
-/// <param name="Found">Figures and bounds.</param>
-public sealed record GpuRow(string Name, bool? Verdict, string Found);
-
 /// <summary>A GPU under check: its kernels, a stream, memory that goes back at the end, time by CUDA events.</summary>
 internal sealed unsafe class GpuBench : IDisposable
 {
@@ -30,7 +24,7 @@ internal sealed unsafe class GpuBench : IDisposable
         try
         {
             Device = Own(CudaDriver.Load(libraries).Open(ordinal));
-            Compiler = Nvrtc.Load(libraries);
+            Compiler = Nvrtc.Load(libraries, Device.Driver);
             _cache = new KernelCache(cacheDirectory ?? KernelCache.UsualDirectory());
             var options = new KernelOptions(headDim, KvFormat.BF16);
             WgmmaRefusal = attention == CudaAttention.Mma

@@ -28,7 +28,7 @@ internal sealed partial class CudaModelRunner : IAheadRunner
         try
         {
             var driver = CudaDriver.Load(libraries);
-            var compiler = Nvrtc.Load(libraries);
+            var compiler = Nvrtc.Load(libraries, driver);
             var cache = new KernelCache(options.CacheDirectory ?? KernelCache.UsualDirectory());
             var collectives = ranks > 1 ? Nccl.Load(libraries) : null;
             var id = collectives?.CreateId() ?? [];
@@ -39,13 +39,14 @@ internal sealed partial class CudaModelRunner : IAheadRunner
                 var device = Own(driver.Open(options.Devices[rank]));
                 var (kernels, reason) = AttentionChoice.Compile(
                     device, compiler, cache, ModelRunners.CudaKernelsFor(_config, geometry.Format), options.Attention);
-                Own(kernels);
+                Own(kernels).Overlap = options.Overlap;
                 if (reason is not null) AttentionReasons.Add($"GPU {device.Info.Ordinal}: {reason}");
                 places[rank] = new Place(device, kernels, options.Products == CudaProducts.CublasLt
                     ? Own(new CublasLt(device, libraries, kernels.Options.Format))
                     : null);
             }
 
+            Overlaps = places[0].Kernels.Overlap;
             var others = Meet(collectives, id, places);
             for (var rank = 0; rank < ranks; rank++)
             {
@@ -86,6 +87,9 @@ internal sealed partial class CudaModelRunner : IAheadRunner
     /// <summary>By what each Hopper GPU multiplies in prefill attention, and why.</summary>
     public List<string> AttentionReasons { get; } = [];
 
+    /// <summary>Whether kernels begin while those before them end.</summary>
+    internal bool Overlaps { get; }
+
     /// <summary>Recorded graphs of the first GPU.</summary>
     internal int GraphCount => _ranks[0].GraphCount;
 
@@ -101,7 +105,8 @@ internal sealed partial class CudaModelRunner : IAheadRunner
         catch (CudaException error)
         {
             throw new KreweException(
-                ErrorCode.DeviceUnavailable, $"--device cuda: {error.Message}", innerException: error);
+                ErrorCode.DeviceUnavailable, $"--device cuda: {error.Message}{Advice(error, kvMemoryBytes)}",
+                innerException: error);
         }
     }
 
@@ -145,6 +150,14 @@ internal sealed partial class CudaModelRunner : IAheadRunner
     }
 
     public void Dispose() => Release();
+
+    private static string Advice(CudaException error, long kvMemoryBytes)
+    {
+        const int OutOfMemory = 2;
+        return error.Status == OutOfMemory
+            ? $" KV takes {kvMemoryBytes} bytes: give it less (--kv-memory), or the model more GPUs (--cuda-devices)."
+            : "";
+    }
 
     private static DeviceLostException Lost(CudaException error) => new($"A GPU is lost: {error.Message}", error);
 
