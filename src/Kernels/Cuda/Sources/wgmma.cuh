@@ -26,6 +26,15 @@ KREWE_DEVICE void hold(float* d, int count)
 #endif
 }
 
+// The same for operands in registers: they are there before the products begin.
+KREWE_DEVICE void hold(uint32_t* a, int count)
+{
+#ifndef KREWE_EMULATED
+#pragma unroll
+    for (int i = 0; i < count; i++) asm volatile("" : "+r"(a[i])::"memory");
+#endif
+}
+
 // Before the products into d[0 .. count - 1].
 KREWE_DEVICE void wgmma_begin(float* d, int count)
 {
