@@ -40,7 +40,7 @@ internal static class EmulatedLibraries
             foreach (var file in System.IO.Directory.GetFiles(sources))
                 File.Copy(file, Path.Combine(directory, Path.GetFileName(file)), overwrite: true);
             Run(directory, "g++", "-std=c++17", "-O3", "-march=native", "-fPIC", "-ffp-contract=off",
-                "-fno-strict-aliasing", "-c", "simt.cpp", "-o", "simt.o");
+                "-fno-strict-aliasing", "-c", "simt.cpp", "wgmma.cpp");
             Run(directory, "g++", "-std=c++17", "-O1", "-fPIC", "-shared", "-Wall",
                 $"-DEMULATION_SOURCES=\"{directory}\"", "driver.cpp", "nvrtc.cpp", "nccl.cpp", "cublaslt.cpp",
                 "cufile.cpp", "-ldl", "-o", "building.so");

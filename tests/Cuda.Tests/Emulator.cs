@@ -7,6 +7,9 @@ namespace Krewe.Cuda.Tests;
 /// <summary>What a test asks of the emulated driver, and sets.</summary>
 internal sealed unsafe class Emulator
 {
+    /// <summary>An order in which wgmma adds otherwise than mma.sync does, as a GPU may.</summary>
+    public const int OtherSums = 1 << 30;
+
     private readonly delegate* unmanaged<byte*, int, int> _record;
     private readonly delegate* unmanaged<int> _forget;
     private readonly delegate* unmanaged<byte*, int, int, int> _fail;
@@ -55,7 +58,8 @@ internal sealed unsafe class Emulator
     public void AllowOwnHandles() => _ownHandles(1);
 
     /// <summary>Also ends whatever error state there is.</summary>
-    /// <param name="order">Of fibers: 0 ascending, 1 descending, else the seed of a random order.</param>
+    /// <param name="order">Of fibers: 0 ascending, 1 descending, else the seed of a random order. Odd: wgmma reads its
+    /// operands at the issue, even: at the wait.</param>
     /// <param name="eager">Streams run at once, not as late as they may.</param>
     /// <param name="architecture">Compute capability times ten.</param>
     public void Set(

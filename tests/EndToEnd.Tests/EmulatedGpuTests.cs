@@ -53,6 +53,48 @@ public sealed class EmulatedGpuTests
         Assert.Contains("random-small: decode step of 1, one ahead", process.Output);
     }
 
+    [EmulatedFact]
+    public async Task A_fault_in_one_area_of_the_check_leaves_the_others_and_every_row_is_kept()
+    {
+        var json = Path.GetTempFileName();
+        // The first area fills memory, the second does not.
+        await using var process = StartCheck(
+            "EMULATED_FAIL=cuMemsetD8Async,5,719", "--only", "kernels,copies", "--json", json);
+
+        var code = await process.WaitForExitAsync(TimeSpan.FromMinutes(4));
+
+        Assert.True(code == 1, process.Log);
+        Assert.Matches("FAIL  kernels +its process ended with [0-9]+: .*cuMemsetD8Async", process.Output);
+        Assert.Contains("emulated GPU, sm_90", process.Output);
+        Assert.Contains("ok    handoff from another process", process.Output);
+        var rows = await File.ReadAllLinesAsync(json);
+        File.Delete(json);
+        Assert.Contains(rows, row => JsonNode.Parse(row)!["Area"]!.GetValue<string>() == "kernels"
+            && JsonNode.Parse(row)!["Verdict"] is { } verdict && !verdict.GetValue<bool>());
+        Assert.Contains(rows, row => row.Contains("restore from pinned", StringComparison.Ordinal));
+    }
+
+    [EmulatedFact]
+    public async Task A_check_without_time_says_what_it_did_not_measure_and_one_without_a_GPU_what_is_missing()
+    {
+        await using var cut = StartCheck("A=B", "--limit", "0.3");
+        Assert.Equal(1, await cut.WaitForExitAsync(TimeSpan.FromMinutes(1)));
+        Assert.Matches("FAIL  kernels +not all measured: 0 seconds", cut.Output);
+        Assert.Matches("FAIL  copies +not all measured", cut.Output);
+
+        await using var none = StartCheck("EMULATED_FAIL=cuInit,0,100");
+        Assert.Equal(5, await none.WaitForExitAsync(TimeSpan.FromMinutes(1)));
+        Assert.Contains("CUDA_ERROR_NO_DEVICE", none.Log);
+    }
+
+    private static KreweProcess StartCheck(string variable, params string[] more) => KreweProcess.StartProgram(
+        "env",
+        [
+            variable, "dotnet", Path.Combine(AppContext.BaseDirectory, "krewe.dll"), "gpucheck", "--small",
+            "--kv-memory", "4MiB", "--cuda-libraries", EmulatedLibraries.Directory, "--cuda-cache",
+            EmulatedLibraries.CacheDirectory, .. more,
+        ]);
+
     private static async Task<string> AskAsync(KreweCluster cluster)
     {
         var response = await cluster.Http.PostAsJsonAsync(

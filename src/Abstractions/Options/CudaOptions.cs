@@ -11,6 +11,20 @@ public enum CudaProducts
     CublasLt,
 }
 
+/// <summary>By which instruction a GPU multiplies in prefill attention.</summary>
+public enum CudaAttention
+{
+    /// <summary>wgmma on a Hopper GPU (H100, H200) where the start finds that its bits are those of mma.sync, which
+    /// decode uses; else mma.sync.</summary>
+    Auto,
+
+    /// <summary>What every GPU from sm_80 on has.</summary>
+    Mma,
+
+    /// <summary>Hopper's warpgroup products; the worker does not start where it has none, or other bits.</summary>
+    Wgmma,
+}
+
 /// <summary>Whether KV objects are read from disk straight into the GPU (GPUDirect Storage).</summary>
 public enum DirectStorage
 {
@@ -36,6 +50,8 @@ public sealed record CudaOptions
 
     public CudaProducts Products { get; init; } = CudaProducts.Exact;
 
+    public CudaAttention Attention { get; init; } = CudaAttention.Auto;
+
     /// <summary>Compiled kernels are kept there; null = the user's cache directory.</summary>
     public string? CacheDirectory { get; init; }
 
@@ -43,4 +59,8 @@ public sealed record CudaOptions
 
     /// <summary>Records the launches of decode steps as graphs.</summary>
     public bool Graphs { get; init; } = true;
+
+    /// <summary>Lets a kernel begin while the one before it ends, on sm_90 and newer (programmatic dependent launch).
+    /// Off until a GPU has shown that the bits stay the same; gpucheck tries both.</summary>
+    public bool Overlap { get; init; }
 }

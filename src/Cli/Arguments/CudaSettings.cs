@@ -33,6 +33,9 @@ internal sealed class CudaSettings
     private readonly UsualOption<CudaProducts> _products = Setting.Choice(
         "--cuda-products", "What computes dense products on GPUs.", Usual.Products);
 
+    private readonly UsualOption<CudaAttention> _attention = Setting.Choice(
+        "--cuda-attention", "Instruction of prefill attention: wgmma is Hopper's.", Usual.Attention);
+
     private readonly Option<string?> _cache = Setting.Text(
         "--cuda-cache", "DIR", "Folder for compiled kernels. Default: krewe/cuda in the user's cache folder.");
 
@@ -44,10 +47,15 @@ internal sealed class CudaSettings
         Description = "Launch each kernel of a decode step alone.",
     };
 
+    private readonly Option<bool> _overlap = new("--cuda-overlap")
+    {
+        Description = "Let a kernel begin while the one before it ends (H100 and newer).",
+    };
+
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[_libraries, _devices, _products, _cache, _directStorage, _noGraphs])
-            command.Add(option);
+        Option[] all = [_libraries, _devices, _products, _attention, _cache, _directStorage, _noGraphs, _overlap];
+        foreach (var option in all) command.Add(option);
     }
 
     public CudaOptions Read(ParseResult result) => new()
@@ -55,9 +63,11 @@ internal sealed class CudaSettings
         LibraryDirectories = result.GetValue(_libraries)?.Split(',') ?? [],
         Devices = result.GetValue(_devices) is { Length: > 0 } devices ? devices : Usual.Devices,
         Products = _products.Read(result),
+        Attention = _attention.Read(result),
         CacheDirectory = result.GetValue(_cache),
         DirectStorage = _directStorage.Read(result),
         Graphs = !result.GetValue(_noGraphs),
+        Overlap = result.GetValue(_overlap),
     };
 
     public static IEnumerable<string> ToArguments(CudaOptions options)
@@ -67,10 +77,13 @@ internal sealed class CudaSettings
             arguments.AddRange(["--cuda-libraries", string.Join(',', options.LibraryDirectories)]);
         if (!options.Devices.SequenceEqual(Usual.Devices))
             arguments.AddRange(["--cuda-devices", string.Join(',', options.Devices)]);
+        if (options.Attention != Usual.Attention)
+            arguments.AddRange(["--cuda-attention", Setting.Name(options.Attention)]);
         if (options.CacheDirectory is { } folder) arguments.AddRange(["--cuda-cache", folder]);
         if (options.DirectStorage != Usual.DirectStorage)
             arguments.AddRange(["--cuda-direct-storage", Setting.Name(options.DirectStorage)]);
         if (!options.Graphs) arguments.Add("--cuda-no-graphs");
+        if (options.Overlap) arguments.Add("--cuda-overlap");
         return arguments;
     }
 }

@@ -67,7 +67,8 @@ internal static class GpuChecks
             var compiler = Nvrtc.Load(libraries);
             return new CheckResult(
                 CudaLibrary.Compiler.Name, CheckLevel.Ok,
-                $"{compiler.Version}, up to sm_{compiler.Architectures.Max()}");
+                $"{compiler.Version}, up to sm_{compiler.Architectures.Max()}"
+                    + (compiler.KnowsWgmma ? "" : ", without wgmma of sm_90a (H100, H200): that is of 12.0 and newer"));
         }
         catch (CudaException error)
         {

@@ -42,7 +42,11 @@ public sealed class CudaLibraries(IReadOnlyList<string> directories)
 
     // Where toolkits usually are without the loader knowing it.
     private static readonly string[] UsualDirectories =
-        ["/usr/local/cuda/lib64", "/usr/local/cuda/targets/x86_64-linux/lib", "/opt/cuda/lib64", "/usr/lib/wsl/lib"];
+    [
+        "/usr/local/cuda/lib64", "/usr/local/cuda/targets/x86_64-linux/lib", "/opt/cuda/lib64", "/usr/lib/wsl/lib",
+        // Where cloud providers mount the driver.
+        "/usr/local/nvidia/lib64", "/usr/local/nvidia/lib",
+    ];
 
     /// <summary>The directories that <see cref="DirectoriesVariable"/> names.</summary>
     public static IReadOnlyList<string> FromEnvironment() =>

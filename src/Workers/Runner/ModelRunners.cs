@@ -65,7 +65,9 @@ public static partial class ModelRunners
         var runner = Create(
             model, choice.Device, options.KvFormat, options.BlockTokens, options.KvMemoryBytes, options.Threads,
             options.Weights, options.PinnedCores, shareKv, options.Cuda);
-        if (runner is CudaModelRunner { ShareRefusal: { } refusal }) LogNotShared(logger, refusal);
+        if (runner is not CudaModelRunner gpus) return runner;
+        if (gpus.ShareRefusal is { } refusal) LogNotShared(logger, refusal);
+        foreach (var each in gpus.AttentionReasons) LogAttention(logger, each);
         return runner;
     }
 
@@ -128,6 +130,9 @@ public static partial class ModelRunners
 
     [LoggerMessage(LogLevel.Warning, "--device auto: the CPU computes, because there is no GPU to use. {Reason}")]
     private static partial void LogFallback(ILogger logger, string reason);
+
+    [LoggerMessage(LogLevel.Information, "Prefill attention on {Reason}")]
+    private static partial void LogAttention(ILogger logger, string reason);
 
     [LoggerMessage(LogLevel.Information,
         "Blocks go to other workers of this host through pinned memory and the data link, not by CUDA IPC: {Reason}")]

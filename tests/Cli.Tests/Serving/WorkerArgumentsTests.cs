@@ -20,6 +20,7 @@ public sealed class WorkerArgumentsTests
                 LibraryDirectories = ["/some/lib", "other lib"],
                 Devices = [2, 3],
                 Products = CudaProducts.CublasLt,
+                Attention = CudaAttention.Wgmma,
                 CacheDirectory = "kept",
                 Graphs = false,
             },

@@ -50,6 +50,78 @@ public sealed class DriverTests
     }
 
     [EmulatedFact]
+    public void Kernels_are_on_the_GPU_before_anything_is_recorded()
+    {
+        // Before CUDA 12.3 none can be loaded then, and the driver would load each at its first launch.
+        using var gpu = new Gpu();
+        gpu.Emulator.Forget();
+        var kernels = gpu.Kernels(128);
+        var (tokens, count) = (gpu.Upload(0), gpu.Upload(1));
+        var (table, residual) = (gpu.Upload(new ushort[32]), gpu.Poisoned<float>(32));
+        Assert.Equal(
+            KernelSources.Kernels(KernelSources.All, wgmma: false).Count(),
+            gpu.Emulator.Calls().Count(call => call == "cuFuncLoad"));
+
+        using var graph = gpu.Stream.Capture(
+            () => kernels.Embed(gpu.Stream, table, 32, 1, tokens, 0, count, 1, residual, 32, 32));
+        gpu.Stream.Launch(graph);
+
+        Assert.All(gpu.Download<float>(residual, 32), value => Assert.Equal(0, value));
+    }
+
+    [EmulatedFact]
+    public void What_may_not_be_called_while_recording_ends_the_recording_and_not_the_stream()
+    {
+        using var gpu = new Gpu();
+        var refused = Assert.Throws<CudaException>(
+            () => gpu.Stream.Capture(() => gpu.Device.Allocate(16, "a test")));
+        Assert.Equal(900, refused.Status);
+        gpu.Stream.Capture(() => { }).Dispose();
+        gpu.Stream.Synchronize();
+    }
+
+    [EmulatedFact]
+    public async Task A_thread_that_used_an_earlier_context_of_the_GPU_gets_the_new_one()
+    {
+        using var gpu = new Gpu();
+        using var turns = new SemaphoreSlim(0);
+        using var opened = new SemaphoreSlim(0);
+        gpu.Emulator.Set(devices: 2);
+        var driver = CudaDriver.Load(gpu.Libraries);
+        var first = driver.Open(1);
+        CudaDevice? second = null;
+        var other = Task.Factory.StartNew(
+            () =>
+            {
+                first.CreateStream().Dispose();
+                opened.Release();
+                turns.Wait();
+                second!.CreateStream().Dispose();
+            },
+            CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        await opened.WaitAsync();
+        first.Dispose();
+        using (second = driver.Open(1))
+        {
+            turns.Release();
+            await other;
+        }
+    }
+
+    [EmulatedFact]
+    public void An_image_that_the_driver_does_not_take_says_which_compiler_to_install()
+    {
+        using var gpu = new Gpu();
+        foreach (var status in new[] { 200, 209, 218, 222 })
+        {
+            gpu.Emulator.Fail("cuModuleLoadData", 0, status);
+            var refused = Assert.Throws<CudaException>(() => gpu.Kernels(64));
+            Assert.Contains("the driver is for CUDA 12.4", refused.Message);
+            Assert.Contains("install NVRTC 12 or a newer driver", refused.Message);
+        }
+    }
+
+    [EmulatedFact]
     public void A_newer_GPU_than_the_compiler_gets_intermediate_code()
     {
         using var gpu = new Gpu();

@@ -13,6 +13,32 @@ public sealed class NvrtcTests
     [NvrtcFact(90)]
     public void Every_kernel_compiles_for_sm_90() => Compile(90);
 
+    /// <summary>Sums stay in registers, and no product waits for the one before: the assembler would warn.</summary>
+    [NvrtcFact(90, wgmma: true)]
+    public void Prefill_attention_by_wgmma_compiles_for_sm_90a_without_spilling()
+    {
+        var compiler = Nvrtc.Load(NvrtcFactAttribute.Libraries);
+        KernelSource[] sources =
+        [
+            .. KernelSources.All.Where(source => source.Name != KernelSources.Main),
+            new(KernelSources.Main, "#include \"attention_prefill_wgmma.cu\"\n"),
+        ];
+        foreach (var options in new KernelOptions[]
+        {
+            new(128, KvFormat.BF16, Wgmma: true), new(64, KvFormat.F16, Wgmma: true),
+            new(128, KvFormat.BF16, Int8Kv: true, Wgmma: true), new(80, KvFormat.BF16, Wgmma: true),
+        })
+        {
+            var image = compiler.Compile(sources, "sm_90a", [.. options.ToCompiler(), "--ptxas-options=-v"]);
+            Assert.Contains(
+                "attention_prefill_wgmma", System.Text.Encoding.Latin1.GetString(image), StringComparison.Ordinal);
+            var log = compiler.LastLog;
+            Assert.DoesNotContain("Potential Performance Loss", log, StringComparison.OrdinalIgnoreCase);
+            var properties = log[log.IndexOf("properties for attention_prefill_wgmma", StringComparison.Ordinal)..];
+            Assert.Contains("0 bytes spill stores", properties[..properties.IndexOf("Used", StringComparison.Ordinal)]);
+        }
+    }
+
     [NvrtcFact(100)]
     public void Every_kernel_compiles_for_sm_100() => Compile(100);
 
@@ -48,13 +74,14 @@ public sealed class NvrtcTests
 /// old.</summary>
 internal sealed class NvrtcFactAttribute : FactAttribute
 {
-    public NvrtcFactAttribute(int architecture)
+    public NvrtcFactAttribute(int architecture, bool wgmma = false)
     {
         try
         {
             var compiler = Nvrtc.Load(Libraries);
             if (!compiler.Architectures.Contains(architecture))
                 Skip = $"NVRTC {compiler.Version} does not know sm_{architecture}";
+            else if (wgmma && !compiler.KnowsWgmma) Skip = $"NVRTC {compiler.Version} does not know sm_90a";
         }
         catch (CudaException missing)
         {

@@ -32,7 +32,7 @@ typedef const char* (*Launcher)(const void*, Dim, Dim, int, int);
 struct Event { uint64_t recorded = 0, done = 0; struct Stream* of = 0; double at = 0; bool alive = true; };
 struct Operation { std::function<int()> run; Event* waits_for = 0; uint64_t version = 0; Event* records = 0; };
 struct Graph { std::vector<Operation> operations; };
-struct Stream { std::deque<Operation> queue; Graph* capture = 0; int device = 0; };
+struct Stream { std::deque<Operation> queue; Graph* capture = 0; int device = 0; bool broken = false; };
 struct Module { void* library; };
 struct Function { Launcher launch; int argument_bytes; std::string name; int shared_bytes = 48 * 1024; };
 struct Allocation { size_t bytes; int device; bool host; int file = -1; bool imported = false; bool exported = false; };
@@ -59,6 +59,18 @@ std::vector<std::string> record;
 struct Failure { std::string call; int after; int status; };
 std::vector<Failure> failures;
 int sticky = Success;
+
+// A failure that a process of its own is started with: EMULATED_FAIL=CALL,AFTER,STATUS.
+struct StartedWith
+{
+    StartedWith()
+    {
+        char call[64];
+        int after, status;
+        const char* text = getenv("EMULATED_FAIL");
+        if (text && sscanf(text, "%63[^,],%d,%d", call, &after, &status) == 3) failures.push_back({call, after, status});
+    }
+} started_with;
 std::string last_error;
 double clock_ms = 0;
 int order = 0;
@@ -67,6 +79,11 @@ int devices = 1;
 int compute_major = 9, compute_minor = 0;
 size_t memory_bytes = (size_t)2 << 30;
 thread_local int current_device = -1;
+// Which life of its device the thread's context is of: a primary context ends with its last user.
+std::map<int, int> lives;
+thread_local int current_life = 0;
+// The stream that this thread records, while it does.
+thread_local Stream* recording = 0;
 
 int enter(const char* call)
 {
@@ -81,9 +98,26 @@ int enter(const char* call)
     return sticky;
 }
 
-#define ENTER(call)                                        \
+// A call that needs a context, of a thread that has none or one that ended.
+int without_context() { return current_device < 0 || current_life != lives[current_device] ? 201 : Success; }
+
+// What may not be called by a thread that records: it ends the recording.
+int while_recording()
+{
+    if (!recording) return Success;
+    recording->broken = true;
+    return 900;
+}
+
+#define ENTER_ANYWHERE(call)                                        \
     Hold held;      \
     if (int status = enter(call)) return status
+#define ENTER(call)                                        \
+    ENTER_ANYWHERE(call);      \
+    if (int status = without_context()) return status
+#define ENTER_OUTSIDE(call)                                        \
+    ENTER(call);      \
+    if (int status = while_recording()) return status
 #define EXPORT extern "C" __attribute__((visibility("default"))) int
 
 bool is_inside(uintptr_t at, size_t bytes)
@@ -197,12 +231,12 @@ int copy(Stream* stream, void* target, const void* source, size_t bytes, bool to
 }
 }
 
-EXPORT cuInit(unsigned) { ENTER("cuInit"); return devices > 0 ? Success : 100; }
+EXPORT cuInit(unsigned) { ENTER_ANYWHERE("cuInit"); return devices > 0 ? Success : 100; }
 EXPORT cuDriverGetVersion(int* version) { *version = 12040; return Success; }
-EXPORT cuDeviceGetCount(int* count) { ENTER("cuDeviceGetCount"); *count = devices; return Success; }
+EXPORT cuDeviceGetCount(int* count) { ENTER_ANYWHERE("cuDeviceGetCount"); *count = devices; return Success; }
 EXPORT cuDeviceGet(int* device, int ordinal)
 {
-    ENTER("cuDeviceGet");
+    ENTER_ANYWHERE("cuDeviceGet");
     *device = ordinal;
     return ordinal < devices ? Success : 101;
 }
@@ -216,7 +250,7 @@ EXPORT cuDeviceGetAttribute(int* value, int attribute, int)
 }
 EXPORT cuDevicePrimaryCtxRetain(void** context, int device)
 {
-    ENTER("cuDevicePrimaryCtxRetain");
+    ENTER_ANYWHERE("cuDevicePrimaryCtxRetain");
     *context = (void*)(uintptr_t)(device + 1);
     retained[device]++;
     return Success;
@@ -225,9 +259,10 @@ EXPORT cuDevicePrimaryCtxRelease_v2(int device)
 {
     Hold all;
     retained[device]--;
-    ENTER("cuDevicePrimaryCtxRelease_v2");
+    ENTER_ANYWHERE("cuDevicePrimaryCtxRelease_v2");
     // The last one takes the context's memory along; what was exported stays for whoever has it open.
     if (retained[device] > 0) return Success;
+    lives[device]++;
     for (auto next = allocations.begin(); next != allocations.end();)
     {
         auto each = next++;
@@ -238,25 +273,31 @@ EXPORT cuDevicePrimaryCtxRelease_v2(int device)
     }
     return Success;
 }
-EXPORT cuCtxSetCurrent(void* context) { current_device = (int)(uintptr_t)context - 1; return Success; }
+EXPORT cuCtxSetCurrent(void* context)
+{
+    Hold held;
+    current_device = (int)(uintptr_t)context - 1;
+    current_life = lives[current_device];
+    return retained[current_device] > 0 ? Success : 201;
+}
 EXPORT cuMemGetInfo_v2(size_t* free, size_t* total)
 {
     Hold held;
+    if (int status = without_context()) return status;
     *total = memory_bytes;
     *free = memory_bytes - used_bytes(current_device);
     return Success;
 }
 EXPORT cuMemAlloc_v2(void** pointer, size_t bytes)
 {
-    ENTER("cuMemAlloc_v2");
-    if (current_device < 0) return 201;
+    ENTER_OUTSIDE("cuMemAlloc_v2");
     if (used_bytes(current_device) + bytes > memory_bytes) return OutOfMemory;
     *pointer = allocate(bytes, false);
     return Success;
 }
 EXPORT cuMemFree_v2(void* pointer)
 {
-    ENTER("cuMemFree_v2");
+    ENTER_OUTSIDE("cuMemFree_v2");
     // Undefined while another process may have it open: here, refused.
     auto found = allocations.find((uintptr_t)pointer);
     if (found != allocations.end() && found->second.exported) return InvalidValue;
@@ -279,7 +320,7 @@ EXPORT cuMemGetAddressRange_v2(void** start, size_t* bytes, void* pointer)
 }
 EXPORT cuIpcGetMemHandle(IpcHandle* handle, void* pointer)
 {
-    ENTER("cuIpcGetMemHandle");
+    ENTER_OUTSIDE("cuIpcGetMemHandle");
     auto found = allocations.find((uintptr_t)pointer);
     if (found == allocations.end() || found->second.file < 0) return InvalidValue;
     found->second.exported = true;
@@ -288,7 +329,7 @@ EXPORT cuIpcGetMemHandle(IpcHandle* handle, void* pointer)
 }
 EXPORT cuIpcOpenMemHandle_v2(void** pointer, IpcHandle handle, unsigned)
 {
-    ENTER("cuIpcOpenMemHandle_v2");
+    ENTER_OUTSIDE("cuIpcOpenMemHandle_v2");
     // The driver refuses its own process; tests of both ends in one ask for it.
     if (handle.process == getpid() && !own_handles) return 201;
     std::string path = "/proc/" + std::to_string(handle.process) + "/fd/" + std::to_string(handle.file);
@@ -304,7 +345,7 @@ EXPORT cuIpcOpenMemHandle_v2(void** pointer, IpcHandle handle, unsigned)
 }
 EXPORT cuIpcCloseMemHandle(void* pointer)
 {
-    ENTER("cuIpcCloseMemHandle");
+    ENTER_OUTSIDE("cuIpcCloseMemHandle");
     auto found = allocations.find((uintptr_t)pointer);
     if (found == allocations.end() || !found->second.imported) return InvalidValue;
     munmap((char*)pointer - 256, (found->second.bytes + 767) / 256 * 256);
@@ -313,21 +354,21 @@ EXPORT cuIpcCloseMemHandle(void* pointer)
 }
 EXPORT cuMemHostAlloc(void** pointer, size_t bytes, unsigned)
 {
-    ENTER("cuMemHostAlloc");
+    ENTER_OUTSIDE("cuMemHostAlloc");
     *pointer = allocate(bytes, true);
     return Success;
 }
 EXPORT cuMemHostRegister_v2(void* pointer, size_t, unsigned)
 {
-    ENTER("cuMemHostRegister_v2");
+    ENTER_OUTSIDE("cuMemHostRegister_v2");
     return registered.insert(pointer).second ? Success : 712;
 }
 EXPORT cuMemHostUnregister(void* pointer)
 {
-    ENTER("cuMemHostUnregister");
+    ENTER_OUTSIDE("cuMemHostUnregister");
     return registered.erase(pointer) ? Success : 713;
 }
-EXPORT cuMemFreeHost(void* pointer) { ENTER("cuMemFreeHost"); return release(pointer, true); }
+EXPORT cuMemFreeHost(void* pointer) { ENTER_OUTSIDE("cuMemFreeHost"); return release(pointer, true); }
 EXPORT cuMemcpyHtoDAsync_v2(void* target, const void* source, size_t bytes, Stream* stream)
 {
     ENTER("cuMemcpyHtoDAsync_v2");
@@ -370,7 +411,7 @@ EXPORT cuStreamDestroy_v2(Stream* stream)
 }
 EXPORT cuStreamSynchronize(Stream* stream)
 {
-    ENTER("cuStreamSynchronize");
+    ENTER_OUTSIDE("cuStreamSynchronize");
     return streams.count(stream) ? run_until(stream, 0, 0) : (int)InvalidValue;
 }
 EXPORT cuStreamWaitEvent(Stream* stream, Event* event, unsigned)
@@ -409,12 +450,12 @@ EXPORT cuEventRecord(Event* event, Stream* stream)
 }
 EXPORT cuEventSynchronize(Event* event)
 {
-    ENTER("cuEventSynchronize");
+    ENTER_OUTSIDE("cuEventSynchronize");
     return event->done < event->recorded ? run_until(event->of, event, event->recorded) : (int)Success;
 }
 EXPORT cuEventQuery(Event* event)
 {
-    ENTER("cuEventQuery");
+    ENTER_OUTSIDE("cuEventQuery");
     return event->done < event->recorded ? NotReady : Success;
 }
 EXPORT cuEventElapsedTime(float* ms, Event* from, Event* to)
@@ -424,7 +465,7 @@ EXPORT cuEventElapsedTime(float* ms, Event* from, Event* to)
 }
 EXPORT cuModuleLoadData(Module** module, const void* image)
 {
-    ENTER("cuModuleLoadData");
+    ENTER_OUTSIDE("cuModuleLoadData");
     // The emulated NVRTC prefixes what it compiled with its length.
     uint64_t bytes;
     memcpy(&bytes, image, 8);
@@ -446,13 +487,13 @@ EXPORT cuModuleLoadData(Module** module, const void* image)
 }
 EXPORT cuModuleUnload(Module* module)
 {
-    ENTER("cuModuleUnload");
+    ENTER_OUTSIDE("cuModuleUnload");
     // The library stays: a queue may still name its kernels.
     return modules.erase(module) ? Success : InvalidValue;
 }
 EXPORT cuModuleGetFunction(Function** function, Module* module, const char* name)
 {
-    ENTER("cuModuleGetFunction");
+    ENTER_OUTSIDE("cuModuleGetFunction");
     void* launch = dlsym(module->library, name);
     auto bytes = (int (*)())dlsym(module->library, (std::string(name) + "_argument_bytes").c_str());
     if (!launch || !bytes) return NotFound;
@@ -461,15 +502,15 @@ EXPORT cuModuleGetFunction(Function** function, Module* module, const char* name
 }
 EXPORT cuFuncSetAttribute(Function* function, int attribute, int value)
 {
-    ENTER("cuFuncSetAttribute");
+    ENTER_OUTSIDE("cuFuncSetAttribute");
     if (attribute == 8) function->shared_bytes = value;
     return Success;
 }
-EXPORT cuLaunchKernel(
+EXPORT cuFuncLoad(Function*) { ENTER_OUTSIDE("cuFuncLoad"); return Success; }
+static int launch(
     Function* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
     Stream* stream, void** arguments, void**)
 {
-    ENTER("cuLaunchKernel");
     record.back() = "launch " + function->name;
     if (gx < 1 || gy < 1 || gz < 1 || gy > 65535 || gz > 65535 || (int)shared > function->shared_bytes)
         return InvalidValue;
@@ -484,23 +525,54 @@ EXPORT cuLaunchKernel(
     };
     return push(stream, operation);
 }
+EXPORT cuLaunchKernel(
+    Function* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
+    Stream* stream, void** arguments, void** extra)
+{
+    ENTER("cuLaunchKernel");
+    return launch(function, gx, gy, gz, bx, by, bz, shared, stream, arguments, extra);
+}
+struct Attribute { int kind, padding, value, rest[15]; };
+struct Config { unsigned grid[3], block[3], shared; Stream* stream; Attribute* attributes; unsigned count; };
+static_assert(sizeof(Attribute) == 72 && sizeof(Config) == 56, "NVIDIA's sizes");
+// Grids run one after the other here, early or not.
+EXPORT cuLaunchKernelEx(const Config* config, Function* function, void** arguments, void** extra)
+{
+    ENTER("cuLaunchKernelEx");
+    if (config->count != 1 || config->attributes->kind != 6 || config->attributes->value != 1) return InvalidValue;
+    if (compute_major < 9) return 801;
+    return launch(
+        function, config->grid[0], config->grid[1], config->grid[2], config->block[0], config->block[1], config->block[2],
+        config->shared, config->stream, arguments, extra);
+}
 EXPORT cuStreamBeginCapture_v2(Stream* stream, int)
 {
-    ENTER("cuStreamBeginCapture_v2");
+    ENTER_OUTSIDE("cuStreamBeginCapture_v2");
     stream->capture = new Graph();
+    stream->broken = false;
+    recording = stream;
     return Success;
 }
 EXPORT cuStreamEndCapture(Stream* stream, Graph** graph)
 {
     ENTER("cuStreamEndCapture");
-    *graph = stream->capture;
+    // Only the thread that began may end it.
+    if (recording != stream) return 908;
+    Graph* recorded = stream->capture;
     stream->capture = 0;
-    graphs.insert(*graph);
+    recording = 0;
+    if (stream->broken)
+    {
+        delete recorded;
+        *graph = 0;
+        return 901;
+    }
+    graphs.insert(*graph = recorded);
     return Success;
 }
 EXPORT cuGraphInstantiateWithFlags(Graph** executable, Graph* graph, uint64_t)
 {
-    ENTER("cuGraphInstantiateWithFlags");
+    ENTER_OUTSIDE("cuGraphInstantiateWithFlags");
     *executable = new Graph(*graph);
     graphs.insert(*executable);
     return Success;
@@ -508,6 +580,7 @@ EXPORT cuGraphInstantiateWithFlags(Graph** executable, Graph* graph, uint64_t)
 EXPORT cuGraphLaunch(Graph* graph, Stream* stream)
 {
     ENTER("cuGraphLaunch");
+    if (!graphs.count(graph)) return 400;
     for (Operation& operation : graph->operations)
         if (int status = push(stream, operation)) return status;
     return Success;

@@ -73,7 +73,7 @@ EXPORT nvrtcCompileProgram(Program* program, int count, const char** options)
     for (int i = 0; i < count; i++)
         if (!strncmp(options[i], "-D", 2)) command += std::string("'") + options[i] + "' ";
     command += "-I" + at + " -I" EMULATION_SOURCES " -x c++ " + at + "/" + program->name + " -x none"
-        + " " EMULATION_SOURCES "/simt.o -o " + at + "/kernels.so > " + at + "/log 2>&1";
+        + " " EMULATION_SOURCES "/simt.o " EMULATION_SOURCES "/wgmma.o -o " + at + "/kernels.so > " + at + "/log 2>&1";
     int status = system(command.c_str());
     program->log = read(at + "/log");
     std::string library = read(at + "/kernels.so");

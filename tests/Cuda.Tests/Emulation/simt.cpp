@@ -1,5 +1,6 @@
 // The scheduler of simt.h: fibers with a hand-written switch on x86-64, ucontext elsewhere.
 #include "simt.h"
+#include "fibers.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +28,7 @@ const int GuardBytes = 256;
 const int LaneBytes = 64;
 const int ThreadsMax = 1024;
 
-enum State { Ready, AtBarrier, AtExchange, Done };
+enum State { Ready, AtBarrier, AtExchange, AtMeeting, Done };
 
 struct Copy { void* shared; const void* global; int group; };
 }
@@ -102,6 +103,8 @@ struct Fiber : Thread
     State state;
     std::vector<Copy> copies;
     int groups;
+    const Meeting* meeting;
+    int awaited;
 };
 
 struct Run
@@ -114,6 +117,7 @@ struct Run
     Context scheduler;
     const char* error = 0;
     uint32_t random = 1;
+    int barriers = 0;
 };
 
 Run run;
@@ -163,6 +167,7 @@ void run_block(int threads, int order)
         {
             Fiber& fiber = run.fibers[i];
             if (fiber.state == AtExchange && exchange_is_complete(fiber)) fiber.state = Ready;
+            if (fiber.state == AtMeeting && fiber.meeting->generation != fiber.awaited) fiber.state = Ready;
             if (fiber.state != Ready) continue;
             moved = true;
             current = &fiber;
@@ -179,10 +184,34 @@ void run_block(int threads, int order)
             run.error = "threads wait for each other: a barrier or a warp's exchange is not reached by all";
             return;
         }
+        run.barriers++;
         for (Fiber& fiber : run.fibers)
             if (fiber.state == AtBarrier) fiber.state = Ready;
     }
 }
+}
+
+int barriers_passed() { return run.barriers; }
+
+void fail(const char* error)
+{
+    run.error = error;
+    yield(Ready);
+}
+
+bool meet(Meeting& meeting, int count)
+{
+    if (++meeting.arrived == count) return true;
+    self().meeting = &meeting;
+    self().awaited = meeting.generation;
+    yield(AtMeeting);
+    return false;
+}
+
+void part(Meeting& meeting)
+{
+    meeting.arrived = 0;
+    meeting.generation++;
 }
 
 void barrier() { yield(AtBarrier); }
@@ -253,6 +282,11 @@ void multiply_parts(TilePart& mine)
 
 void copy_async_16(void* shared, const void* global)
 {
+    if (((uintptr_t)shared | (uintptr_t)global) % 16 != 0)
+    {
+        run.error = "an asynchronous copy of 16 bytes from or to an address that is no multiple of 16";
+        yield(Ready);
+    }
     Copy copy;
     copy.shared = shared;
     copy.global = global;
@@ -270,7 +304,11 @@ void copy_async_wait(int pending)
     size_t kept = 0;
     for (Copy& copy : fiber.copies)
     {
-        if (copy.group < fiber.groups - pending) memcpy(copy.shared, copy.global, 16);
+        if (copy.group < fiber.groups - pending)
+        {
+            memcpy(copy.shared, copy.global, 16);
+            shared_written(copy.shared);
+        }
         else fiber.copies[kept++] = copy;
     }
     fiber.copies.resize(kept);
@@ -302,8 +340,8 @@ const char* launch(Body body, const void* arguments, Dim grid, Dim block, int sh
     run.random = order;
     run.fibers.resize(threads);
     run.warps.resize((threads + 31) / 32);
-    std::vector<unsigned char> shared(shared_bytes + GuardBytes + 16);
-    dynamic_shared = (unsigned char*)(((uintptr_t)shared.data() + 15) & ~(uintptr_t)15);
+    std::vector<unsigned char> shared(shared_bytes + GuardBytes + 1024);
+    dynamic_shared = (unsigned char*)(((uintptr_t)shared.data() + 1023) & ~(uintptr_t)1023);
     block_dim = block;
     grid_dim = grid;
     for (int b = 0; b < grid.x * grid.y * grid.z && !run.error; b++)
@@ -313,6 +351,7 @@ const char* launch(Body body, const void* arguments, Dim grid, Dim block, int sh
         memset(dynamic_shared + shared_bytes, 0xa5, GuardBytes);
         if (__start_simt_shared) memset(__start_simt_shared, 0xff, __stop_simt_shared - __start_simt_shared);
         for (Warp& warp : run.warps) memset(&warp, 0, sizeof warp);
+        wgmma_begin_block(shared_bytes, threads, order);
         for (int i = 0; i < threads; i++)
         {
             Fiber& fiber = run.fibers[i];
@@ -324,7 +363,8 @@ const char* launch(Body body, const void* arguments, Dim grid, Dim block, int sh
             fiber.groups = 0;
             prepare(fiber.context, run.stacks + (size_t)i * StackBytes, enter);
         }
-        run_block(threads, order);
+        run_block(threads, order & 0xffff);
+        if (!run.error) run.error = wgmma_end_block();
         for (int i = 0; i < GuardBytes && !run.error; i++)
             if (dynamic_shared[shared_bytes + i] != 0xa5) run.error = "a write behind the dynamic shared memory";
     }

@@ -5,7 +5,9 @@
 //  - shared memory is filled with NaNs before each block and has guards behind it;
 //  - asynchronous copies happen at the wait, not before, so that a missing wait reads NaNs;
 //  - fibers run in an order that SIMT_ORDER chooses (0 ascending, 1 descending, n random), so that a missing barrier shows;
-//  - a barrier or a warp's exchange that not all threads reach ends the launch with an error.
+//  - a barrier or a warp's exchange that not all threads reach ends the launch with an error;
+//  - wgmma (wgmma.cpp) reads shared memory as the asynchronous proxy sees it, by the descriptor's bits, at the issue or only
+//    at the wait (an odd or an even SIMT_ORDER); meanwhile its accumulators are NaNs.
 // Looser: no timing, no caches, sums of multiply_tile are one FP32 chain (a GPU's order inside a tile is its own).
 #pragma once
 #include <math.h>
@@ -13,11 +15,14 @@
 #include <string.h>
 
 #define KREWE_DEVICE static inline __attribute__((unused))
+#define KREWE_INSIDE inline
 #define __device__
 #define __shared__ static __attribute__((section("simt_shared")))
 #define __restrict__
 
-struct uint2 { uint32_t x, y; };
+struct alignas(8) uint2 { uint32_t x, y; };
+struct alignas(8) float2 { float x, y; };
+inline float2 make_float2(float x, float y) { return {x, y}; }
 struct alignas(16) uint4 { uint32_t x, y, z, w; };
 
 namespace simt
@@ -42,6 +47,16 @@ const unsigned char* exchange(uint32_t mask, const void* value, int bytes);
 void copy_async_16(void* shared, const void* global);
 void copy_async_commit();
 void copy_async_wait(int pending);
+
+
+// Hopper's warpgroup products. What breaks their rules ends the launch with an error: see wgmma.cpp.
+uint32_t shared_address(const void* shared);
+void store_shared_16(void* shared, const void* value);
+void proxy_fence();
+void wgmma_fence();
+void wgmma(float* d, int columns, const uint32_t* a, uint64_t b, bool transposed, float (*convert)(uint16_t));
+void wgmma_commit();
+void wgmma_wait(int pending);
 
 float half_to_float(uint16_t bits);
 uint16_t float_to_half(float value);
@@ -113,6 +128,9 @@ const char* launch(Body body, const void* arguments, Dim grid, Dim block, int sh
     }                                                                                                                 \
     extern "C" int name##_argument_bytes() { return sizeof(Arguments); }                                              \
     static void name##_body(const Arguments& args)
+
+#define KREWE_EARLY_KERNEL KREWE_KERNEL
+inline void wait_for_grid_before() {}
 
 #define KREWE_DYNAMIC_SHARED(name) unsigned char* name = simt::dynamic_shared
 

@@ -109,7 +109,7 @@ internal sealed unsafe class AttentionCase
     {
         var work = new List<int>();
         var first = _context - rows;
-        for (var query = 0; query < rows * _heads.Group; query += CudaKernels.PrefillQueries)
+        for (var query = 0; query < rows * _heads.Group; query += kernels.PrefillQueries)
             work.AddRange([first, first, rows, 0, query]);
         var items = work.Count / CudaKernels.PrefillItemInts;
         var output = _gpu.Poisoned<ushort>(_context * Width);

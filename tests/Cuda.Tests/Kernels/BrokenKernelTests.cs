@@ -14,9 +14,13 @@ public sealed class BrokenKernelTests : IDisposable
     public void Dispose() => _gpu.Dispose();
 
     [EmulatedTheory]
-    [InlineData("attention.cuh", "position <= seen_to[i]", "position < seen_to[i]", "a mask that is one off")]
-    [InlineData("attention_prefill.cu", "copy_async_wait<1>();", "copy_async_wait<2>();", "a copy not waited for")]
-    [InlineData("attention.cuh", "if (position >= end)", "if (false)", "what lies behind the last token")]
+    [InlineData("attention.cuh", "position <= seen_to[j / 2]", "position < seen_to[j / 2]", "a mask that is one off")]
+    [InlineData(
+        "attention.cuh", "&& last <= seen_to[0] && last <= seen_to[1]", "", "a tile taken for one that is seen whole")]
+    [InlineData(
+        "attention_prefill.cuh", "copy_async_wait<0>();", "copy_async_wait<1>();", "a copy not waited for")]
+    [InlineData("attention_tile.cuh", "position + key >= end", "position + key > end && position < end",
+        "what lies behind the last token")]
     public void Attention_with_a_fault_is_caught(string file, string right, string wrong, string fault)
     {
         using var broken = Broken("attention_prefill.cu", file, right, wrong);
@@ -27,12 +31,30 @@ public sealed class BrokenKernelTests : IDisposable
         Assert.True(problem is not null, $"not caught: {fault}");
     }
 
+    [EmulatedTheory]
+    [InlineData("copy_async_wait<0>();", "copy_async_wait<1>();", "a copy not waited for")]
+    [InlineData("__syncthreads();\n        const float2* all", "const float2* all", "scores of another warp too early")]
+    [InlineData(
+        "copy_async_wait<0>();\n        // Everybody's", "copy_async_wait<0>();\n        if (0) // E", "no barrier")]
+    public void Decode_attention_with_a_fault_is_caught(string right, string wrong, string fault)
+    {
+        using var broken = Broken("attention_decode.cu", "attention_decode.cu", right, wrong);
+        var it = new AttentionCase(_gpu, new Random(2), 200, 2, 1, null, 64, 16, KvFormat.BF16);
+        Assert.Null(it.Problem(it.Decode(_gpu.Kernels(), 40), 40));
+        var caught = new[] { 0, 1, 7 }.Count(order =>
+        {
+            _gpu.Emulator.Set(order);
+            return it.Problem(it.Decode(broken, 40), 40) is not null;
+        });
+        Assert.True(caught > 0, $"not caught: {fault}");
+    }
+
     [EmulatedFact]
     public void Attention_over_INT8_with_another_tokens_scale_is_caught()
     {
         var options = new KernelOptions(64, KvFormat.BF16, Int8Kv: true);
         using var broken = Broken(
-            "attention_prefill.cu", "attention.cuh", "key_scales + slot,", "key_scales,", options);
+            "attention_prefill.cu", "attention_tile.cuh", "key_scales + slot,", "key_scales,", options);
         var it = new AttentionCase(_gpu, new Random(2), 40, 2, 1, null, 64, 16, KvFormat.Int8);
         var expected = it.Expanded().Prefill(_gpu.Kernels(), 40);
 

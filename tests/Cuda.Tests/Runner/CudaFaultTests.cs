@@ -70,6 +70,7 @@ public sealed class CudaFaultTests : IDisposable
                 Assert.Equal(ErrorCode.DeviceUnavailable, refused.Code);
                 Assert.Contains("CUDA_ERROR_OUT_OF_MEMORY", refused.Message);
                 Assert.Matches("[0-9]+ bytes for .*; [0-9]+ are free", refused.Message);
+                Assert.Contains("--kv-memory", refused.Message);
                 Assert.Equal(live, _it.Emulator.Live());
             }
 

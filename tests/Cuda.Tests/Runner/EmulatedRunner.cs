@@ -25,6 +25,8 @@ internal sealed class EmulatedRunner : IDisposable
     {
         LibraryDirectories = [EmulatedLibraries.Directory],
         CacheDirectory = EmulatedLibraries.CacheDirectory,
+        // Trying wgmma takes the emulator a second at every start; WgmmaRunnerTests do it.
+        Attention = CudaAttention.Mma,
     };
 
     public Emulator Emulator { get; }

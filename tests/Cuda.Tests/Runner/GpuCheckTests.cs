@@ -1,3 +1,4 @@
+using Krewe.Abstractions;
 using Krewe.Workers.Benching.Gpu;
 using Krewe.Workers.Tests.Runner;
 
@@ -18,7 +19,7 @@ public sealed class GpuCheckTests
                 Bundled = model,
                 Measured = [model],
                 Shapes = [RandomModel.Small],
-                Options = EmulatedRunner.Options,
+                Options = EmulatedRunner.Options with { Attention = CudaAttention.Auto },
                 Sizes = GpuSizes.Small,
                 KvMemoryBytes = 4 << 20,
             },
@@ -26,7 +27,8 @@ public sealed class GpuCheckTests
 
         string[] right =
         [
-            "rms_norm", "linear", "attention, ", "sample", "block_copy", "tiny, products", "tiny, INT8 KV: bits",
+            "rms_norm", "linear", "wgmma", "attention, ", "sample", "block_copy", "tiny, products",
+            "tiny, INT8 KV: bits",
         ];
         foreach (var name in right)
         {
@@ -35,6 +37,8 @@ public sealed class GpuCheckTests
             Assert.All(found, row => Assert.True(row.Verdict, $"{row.Name}: {row.Found}"));
         }
 
+        Assert.Contains(rows, row => row.Found.Contains("by wgmma", StringComparison.Ordinal));
+        Assert.Contains(rows, row => row.Found.Contains("by mma.sync", StringComparison.Ordinal));
         string[] measured =
         [
             "copy", "block gather", "block scatter", "decode attention, 100 tokens, INT8", "prefill attention",

@@ -1,4 +1,5 @@
 using Krewe.Abstractions;
+using Krewe.Kernels.Cuda;
 using Krewe.Workers;
 using Krewe.Workers.Tests.Runner;
 using Xunit.Abstractions;
@@ -21,7 +22,7 @@ public sealed class Int8KvTests(ITestOutputHelper output) : IDisposable
     public void Chunks_decodes_neighbours_and_a_move_to_another_worker_change_no_bit()
     {
         var (runner, other) = (_it.Create(kvFormat: KvFormat.Int8), _it.Create(kvFormat: KvFormat.Int8));
-        Assert.Equal("cuda/sm_90/k1/wBF16/kvInt8", runner.Numerics.ToString());
+        Assert.Equal($"cuda/sm_90/k{CudaKernels.Version}/wBF16/kvInt8", runner.Numerics.ToString());
         // 4 layers of K and V, 2 heads, 16 slots, 64 codes and a scale.
         Assert.Equal(4 * 2 * 2 * 16 * (64 + 4), runner.Kv.Geometry.BlockBytes);
         var whole = new Sequence(runner, Prompt, Blocks(runner, 1));

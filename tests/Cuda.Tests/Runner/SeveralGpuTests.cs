@@ -1,4 +1,5 @@
 using Krewe.Abstractions;
+using Krewe.Kernels.Cuda;
 using Krewe.Workers;
 using static Krewe.Cuda.Tests.Runner.EmulatedRunner;
 using Sequence = Krewe.Workers.Tests.Runner.Sequence;
@@ -29,7 +30,7 @@ public sealed class SeveralGpuTests : IDisposable
         Assert.Equal(
             new Sequence(cpu, _prompt, Blocks(cpu, 1)).Decode(8, stop),
             new Sequence(gpu, _prompt, Blocks(gpu, 2)).Decode(8, stop));
-        Assert.Equal("cuda/sm_90/tp2/k1/wBF16/kvBF16", gpu.Numerics.ToString());
+        Assert.Equal($"cuda/sm_90/tp2/k{CudaKernels.Version}/wBF16/kvBF16", gpu.Numerics.ToString());
         Assert.Equal(cpu.Kv.Geometry, gpu.Kv.Geometry);
         var whole = Bits(new Sequence(gpu, _prompt, Blocks(gpu, 3)).Prefill());
         Assert.Equal(whole, Bits(new Sequence(gpu, _prompt, Blocks(gpu, 4)).Prefill(5)));

@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.RegularExpressions;
 
 namespace Krewe.Kernels.Cuda;
 
@@ -6,13 +7,27 @@ namespace Krewe.Kernels.Cuda;
 public sealed record KernelSource(string Name, string Text);
 
 /// <summary>The embedded .cu and .cuh files.</summary>
-public static class KernelSources
+public static partial class KernelSources
 {
     public const string Main = "all.cu";
 
     private const string Prefix = "Cuda/";
 
     public static IReadOnlyList<KernelSource> All { get; } = Read();
+
+    /// <summary>Names of the kernels of the files that <see cref="Main"/> includes.</summary>
+    /// <param name="wgmma">Those by wgmma, too.</param>
+    public static IEnumerable<string> Kernels(IReadOnlyList<KernelSource> sources, bool wgmma)
+    {
+        ArgumentNullException.ThrowIfNull(sources);
+        var main = sources.Single(source => source.Name == Main);
+        return sources.Where(source => main.Text.Contains($"\"{source.Name}\"", StringComparison.Ordinal))
+            .SelectMany(source => Definition().Matches(source.Text)).Select(match => match.Groups[1].Value)
+            .Where(kernel => wgmma || !kernel.EndsWith("_wgmma", StringComparison.Ordinal));
+    }
+
+    [GeneratedRegex(@"^KREWE_(?:EARLY_)?KERNEL\((\w+),", RegexOptions.Multiline)]
+    private static partial Regex Definition();
 
     private static KernelSource[] Read()
     {

@@ -49,13 +49,31 @@ public sealed unsafe class Nvrtc
     /// <summary>Compute capabilities times ten that it makes machine code for.</summary>
     public IReadOnlyList<int> Architectures { get; }
 
+    /// <summary>What it said of the sources that it took last: warnings, and with -v what kernels use.</summary>
+    internal string LastLog { get; private set; } = "";
+
+    /// <summary>Loads the newest one that is there; where there are several, one that is not of a later CUDA than the
+    /// driver, which might not take its images.</summary>
     /// <exception cref="CudaException">The library is missing.</exception>
-    public static Nvrtc Load(CudaLibraries libraries)
+    public static Nvrtc Load(CudaLibraries libraries, CudaDriver? driver = null)
     {
         ArgumentNullException.ThrowIfNull(libraries);
-        var library = libraries.Load(CudaLibrary.Compiler, out var path);
+        var newest = driver is null ? int.MaxValue : driver.Version / 1000;
+        var fitting = CudaLibrary.Compiler with
+        {
+            FileNames = [.. CudaLibrary.Compiler.FileNames.Where(name => MajorOf(name) <= newest)],
+        };
+        var library = libraries.TryLoad(fitting, out var path)
+            ?? libraries.Load(CudaLibrary.Compiler, out path);
         if (Path.GetDirectoryName(path) is { Length: > 0 } folder) LoadBuiltins(folder);
         return new Nvrtc(library);
+    }
+
+    /// <summary>Of the CUDA that a file is of; 0 where its name does not say.</summary>
+    private static int MajorOf(string file)
+    {
+        var digits = file.SkipWhile(c => c is not ('_' or '1')).SkipWhile(c => c == '_').TakeWhile(char.IsAsciiDigit);
+        return int.TryParse(string.Concat(digits.Take(2)), out var major) ? major : 0;
     }
 
     /// <summary>
@@ -67,6 +85,9 @@ public sealed unsafe class Nvrtc
         foreach (var file in Directory.EnumerateFiles(folder, "libnvrtc-builtins.so*"))
             NativeLibrary.TryLoad(file, out _);
     }
+
+    /// <summary>Whether it compiles for Hopper's own instructions ("sm_90a"): since CUDA 12.0.</summary>
+    public bool KnowsWgmma => Version.Major >= 12 && Architectures.Contains(CudaKernels.WgmmaArchitecture);
 
     /// <summary>
     /// "sm_90" where it knows the GPU; else "compute_" of the newest architecture before it: intermediate code, which
@@ -100,7 +121,9 @@ public sealed unsafe class Nvrtc
         {
             string[] all = [$"--gpu-architecture={target}", .. options];
             var status = _compileProgram(program, all.Length, text.AddAll(all));
-            if (status != 0) Check(status, "nvrtcCompileProgram", $"{string.Join(' ', all)}\n{Log(program)}");
+            var log = Log(program);
+            if (status != 0) Check(status, "nvrtcCompileProgram", $"{string.Join(' ', all)}\n{log}");
+            LastLog = log;
             return target.StartsWith("sm_", StringComparison.Ordinal)
                 ? Image(program, _getCubinSize, _getCubin, "nvrtcGetCUBIN")
                 : Image(program, _getPtxSize, _getPtx, "nvrtcGetPTX");

@@ -6,8 +6,10 @@ namespace Krewe.Kernels.Cuda;
 /// </summary>
 public sealed unsafe class CudaDevice : IDisposable
 {
+    /// <summary>The device, not its context's address: a context that ended and one that came after it may share
+    /// that.</summary>
     [ThreadStatic]
-    private static nint _current;
+    private static CudaDevice? _current;
 
     private readonly nint _context;
     private long _memoryBytes;
@@ -156,7 +158,7 @@ public sealed unsafe class CudaDevice : IDisposable
         if (Allocations != 0)
             throw new InvalidOperationException($"{Allocations} pieces of GPU {Info.Ordinal}'s memory are still out.");
         _disposed = true;
-        if (_current == _context) _current = 0;
+        if (_current == this) _current = null;
         try
         {
             Api.Check(Api.ContextRelease(Info.Ordinal), "cuDevicePrimaryCtxRelease");
@@ -170,9 +172,9 @@ public sealed unsafe class CudaDevice : IDisposable
     internal void MakeCurrent()
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        if (_current == _context) return;
+        if (_current == this) return;
         Api.Check(Api.ContextSetCurrent(_context), "cuCtxSetCurrent");
-        _current = _context;
+        _current = this;
     }
 
     /// <summary>Device memory came back, or is left to the context.</summary>

@@ -56,8 +56,11 @@ internal sealed unsafe class DriverApi
         ModuleUnload = (delegate* unmanaged<nint, int>)table["cuModuleUnload"];
         ModuleGetFunction = (delegate* unmanaged<nint*, nint, byte*, int>)table["cuModuleGetFunction"];
         FunctionSetAttribute = (delegate* unmanaged<nint, int, int, int>)table["cuFuncSetAttribute"];
+        FunctionLoad = (delegate* unmanaged<nint, int>)table.Optional("cuFuncLoad");
         LaunchKernel = (delegate* unmanaged<nint, uint, uint, uint, uint, uint, uint, uint, nint, void**, void**, int>)
             table["cuLaunchKernel"];
+        LaunchKernelWith = (delegate* unmanaged<LaunchConfig*, nint, void**, void**, int>)
+            table.Optional("cuLaunchKernelEx");
         GraphInstantiate = (delegate* unmanaged<nint*, nint, ulong, int>)table["cuGraphInstantiateWithFlags"];
         GraphLaunch = (delegate* unmanaged<nint, nint, int>)table["cuGraphLaunch"];
         GraphDestroy = (delegate* unmanaged<nint, int>)table["cuGraphDestroy"];
@@ -151,10 +154,16 @@ internal sealed unsafe class DriverApi
 
     public delegate* unmanaged<nint, int, int, int> FunctionSetAttribute { get; }
 
+    /// <summary>Null before 12.4.</summary>
+    public delegate* unmanaged<nint, int> FunctionLoad { get; }
+
     public delegate* unmanaged<nint, uint, uint, uint, uint, uint, uint, uint, nint, void**, void**, int> LaunchKernel
     {
         get;
     }
+
+    /// <summary>Null before 11.8.</summary>
+    public delegate* unmanaged<LaunchConfig*, nint, void**, void**, int> LaunchKernelWith { get; }
 
     public delegate* unmanaged<nint*, nint, ulong, int> GraphInstantiate { get; }
 

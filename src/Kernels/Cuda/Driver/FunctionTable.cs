@@ -26,6 +26,9 @@ internal readonly struct FunctionTable(nint library, CudaLibrary names)
         }
     }
 
+    /// <summary>0 when the library does not have it.</summary>
+    public nint Optional(string name) => NativeLibrary.TryGetExport(library, name, out var address) ? address : 0;
+
     /// <exception cref="CudaException">The library is too old.</exception>
     public void Demand()
     {

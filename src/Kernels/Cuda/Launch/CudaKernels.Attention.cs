@@ -33,13 +33,28 @@ public sealed partial class CudaKernels
     /// query.</summary>
     public const int PrefillItemInts = 5;
 
-    /// <summary>Packed queries (row, head of a group) of one prefill item.</summary>
-    public const int PrefillQueries = 64;
+    /// <summary>Packed queries (row, head of a group) of one prefill item at least.</summary>
+    public const int PrefillQueriesMin = 64;
+
+    private const int WgmmaPrefillQueries = 128;
 
     private const int TileKeys = 64;
     private const int Stages = 2;
     private const int QueriesAWarp = 16;
+    private const int DecodeThreads = 4 * 32;
     private const int HeadsABlock = 4;
+
+    /// <summary>Which kernel <see cref="AttendPrefill"/> launches: wgmma's, or mma.sync's, which is always there. Set
+    /// it to false where <see cref="WgmmaTrial"/> finds other bits.</summary>
+    public bool UsesWgmma
+    {
+        get;
+        set => field = !value || Options.Wgmma
+            ? value : throw new CudaException("These kernels were compiled without wgmma.");
+    }
+
+    /// <summary>Packed queries (row, head of a group) of one prefill item.</summary>
+    public int PrefillQueries => UsesWgmma ? WgmmaPrefillQueries : PrefillQueriesMin;
 
     /// <summary>Tiles of keys and values in turn; in INT8 they come as they lie, and one tile is expanded.</summary>
     private int AttentionSharedBytes
@@ -50,6 +65,16 @@ public sealed partial class CudaKernels
             return Options.Int8Kv ? (Stages * 2 * TileKeys * (Options.HeadDim + sizeof(float))) + tile : Stages * tile;
         }
     }
+
+    /// <summary>Beside the tiles: the scores of a tile, which decode's warps share.</summary>
+    private int DecodeSharedBytes => AttentionSharedBytes + (QueriesAWarp * (TileKeys + 8) * sizeof(float));
+
+    private int SharedBytesOf(string kernel) => kernel switch
+    {
+        "attention_decode" => DecodeSharedBytes,
+        "attention_prefill" or "attention_prefill_wgmma" => AttentionSharedBytes,
+        _ => 0,
+    };
 
     /// <summary>Floats that <see cref="AttendDecode"/> needs for contexts of more than one partition.</summary>
     public long PartialFloats(int items, int heads, int partitions) =>
@@ -106,10 +131,10 @@ public sealed partial class CudaKernels
         var arguments = Arguments(queries, queryStride, heads, kv, blockTables, work, count, output, outputStride);
         (arguments.Partial, arguments.Partitions) = (partial, partitions);
         var shapes = $"{items} rows, {heads}, up to {partitions} partitions";
-        var warps = heads.KvHeads * LinearPlan.CeilDiv(heads.Group, QueriesAWarp);
+        var pieces = heads.KvHeads * LinearPlan.CeilDiv(heads.Group, QueriesAWarp);
         _module.Launch(
-            "attention_decode", new Extent(items, warps, partitions), new Extent(32), AttentionSharedBytes, stream,
-            arguments, shapes);
+            "attention_decode", new Extent(items, pieces, partitions), new Extent(DecodeThreads), DecodeSharedBytes,
+            stream, arguments, shapes);
         if (partitions > 1)
         {
             _module.Launch(
@@ -118,7 +143,7 @@ public sealed partial class CudaKernels
         }
     }
 
-    /// <summary>Attention of chunks of rows.</summary>
+    /// <summary>Attention of chunks of rows, in items of <see cref="PrefillQueries"/>.</summary>
     /// <param name="work">Items of <see cref="PrefillItemInts"/> ints.</param>
     public void AttendPrefill(
         CudaStream stream, nint queries, int queryStride, in AttentionHeads heads, in GpuKvLayer kv, nint blockTables,
@@ -126,7 +151,8 @@ public sealed partial class CudaKernels
     {
         DemandGeometry("attention_prefill", kv.Geometry, heads, items);
         _module.Launch(
-            "attention_prefill", new Extent(items, heads.KvHeads), new Extent(4 * 32), AttentionSharedBytes, stream,
+            UsesWgmma ? "attention_prefill_wgmma" : "attention_prefill", new Extent(items, heads.KvHeads),
+            new Extent(PrefillQueries / QueriesAWarp * 32), AttentionSharedBytes, stream,
             Arguments(queries, queryStride, heads, kv, blockTables, work, count, output, outputStride),
             $"{items} pieces, {heads}");
     }

@@ -8,12 +8,16 @@ namespace Krewe.Kernels.Cuda;
 public sealed partial class CudaKernels : IDisposable
 {
     /// <summary>Raised with every change of Sources/ that may change a bit of any result.</summary>
-    public const int Version = 1;
+    public const int Version = 2;
+
+    /// <summary>The one architecture with wgmma: Hopper.</summary>
+    public const int WgmmaArchitecture = 90;
 
     /// <summary>Up to so many rows a product streams its weights once; beyond, tiles of 128 x 128 share them.</summary>
     public const int FewRows = 64;
 
     private const int RowThreads = 256;
+    private const int NormThreads = 1024;
     private const int SampleThreads = 1024;
     private const int TileOutputs = 128;
     private const int TileRows = 128;
@@ -33,21 +37,56 @@ public sealed partial class CudaKernels : IDisposable
         ArgumentNullException.ThrowIfNull(options);
         if (options.Refusal() is { } refusal) throw new CudaException(refusal);
         Options = options;
-        if (AttentionSharedBytes > device.Info.SharedBytesMax)
+        if (DecodeSharedBytes > device.Info.SharedBytesMax)
         {
             throw new CudaException(
-                $"Attention with heads of {options.HeadDim} needs {AttentionSharedBytes} bytes of shared memory; "
+                $"Attention with heads of {options.HeadDim} needs {DecodeSharedBytes} bytes of shared memory; "
                     + $"{device.Info.Name} has {device.Info.SharedBytesMax}.");
         }
 
-        Target = compiler.TargetFor(device.Info.Architecture);
-        _module = new CudaModule(device, cache.Get(compiler, sources ?? KernelSources.All, Target, options));
+        Architecture = compiler.TargetFor(device.Info.Architecture);
+        // "a": with the instructions that no later architecture has.
+        Target = options.Wgmma ? $"{Architecture}a" : Architecture;
+        UsesWgmma = options.Wgmma;
+        sources ??= KernelSources.All;
+        _module = new CudaModule(
+            device, cache.Get(compiler, sources, Target, options), $"{Target} by NVRTC {compiler.Version}");
+        try
+        {
+            foreach (var kernel in KernelSources.Kernels(sources, options.Wgmma))
+                _module.Prepare(kernel, SharedBytesOf(kernel));
+        }
+        catch
+        {
+            _module.Dispose();
+            throw;
+        }
     }
 
     public KernelOptions Options { get; }
 
-    /// <summary>What the kernels were compiled for: "sm_90", or "compute_90" where the driver translates.</summary>
+    /// <summary>Whose arithmetic it is: "sm_90", or "compute_90" where the driver translates.</summary>
+    public string Architecture { get; }
+
+    /// <summary>What the kernels were compiled for: the architecture, or "sm_90a".</summary>
     public string Target { get; }
+
+    /// <summary>
+    /// Whether a grid may begin while the one before it ends, so that neither its launch nor its first weights are
+    /// waited for: from sm_90 on, and recorded in graphs by drivers for CUDA 12.3 and newer. Elsewhere it stays false.
+    /// </summary>
+    public bool Overlap
+    {
+        get => _module.Overlaps;
+        set => _module.Overlaps = value && CanOverlap(_module.Device);
+    }
+
+    private static unsafe bool CanOverlap(CudaDevice device)
+    {
+        const int FirstArchitecture = 90, FirstDriver = 12030;
+        return device.Info.Architecture >= FirstArchitecture && device.Driver.Version >= FirstDriver
+            && device.Api.LaunchKernelWith != null;
+    }
 
     /// <summary>residual = table[tokens] in FP32.</summary>
     /// <param name="table">[vocabulary x tableStride] elements.</param>
@@ -83,7 +122,7 @@ public sealed partial class CudaKernels : IDisposable
     {
         Demand(rows > 0 && hidden > 0 && hidden <= residualStride && hidden <= outputStride, "rms_norm", rows, hidden);
         _module.Launch(
-            "rms_norm", new Extent(rows), new Extent(RowThreads), 0, stream,
+            "rms_norm", new Extent(rows), new Extent(NormThreads), 0, stream,
             new RmsNormArguments
             {
                 Residual = residual,
@@ -133,8 +172,8 @@ public sealed partial class CudaKernels : IDisposable
         if (few)
         {
             var rowsABlock = rows <= 8 ? 8 : rows <= 16 ? 16 : rows <= 32 ? 32 : 64;
-            var grid = new Extent(
-                LinearPlan.CeilDiv(matrix.Outputs, LinearPlan.BlockOutputs), matrix.Chunks);
+            var outputsABlock = rowsABlock == FewRows ? 2 * LinearPlan.BlockOutputs : LinearPlan.BlockOutputs;
+            var grid = new Extent(LinearPlan.CeilDiv(matrix.Outputs, outputsABlock), matrix.Chunks);
             _module.Launch($"{name}_rows_{rowsABlock}", grid, new Extent(128), 0, stream, arguments, shapes);
             return new Partials(output, arguments.ChunkStride, matrix.Outputs, matrix.Chunks);
         }

@@ -18,10 +18,16 @@ public sealed unsafe class CublasLt : IDisposable
     private const int PreferenceWorkspaceBytes = 1;
     private const int PreferenceReductionSchemes = 3;
 
+    /// <summary>What <see cref="Candidates"/> may use.</summary>
+    public const long WorkspaceBytes = 64 << 20;
+
     // The rows that the algorithm is chosen for: a full decode batch.
     private const int ReferenceRows = 64;
+    private const int CandidatesMax = 8;
     private const int AlgorithmBytes = 64;
     private const int ResultBytes = 96;
+    private const int ResultState = AlgorithmBytes + sizeof(ulong);
+    private const uint NoReduction = 0;
 
     private readonly delegate* unmanaged<nint, int> _destroy;
     private readonly delegate* unmanaged<nint*, int, int, int> _createDescription;
@@ -87,7 +93,26 @@ public sealed unsafe class CublasLt : IDisposable
     {
         ArgumentNullException.ThrowIfNull(stream);
         ArgumentNullException.ThrowIfNull(matrix);
-        var algorithm = AlgorithmOf(matrix, inputStride);
+        Run(stream, matrix, input, inputStride, output, rows, AlgorithmOf(matrix, inputStride), workspace: 0);
+        return new Partials(output, 0, matrix.Outputs, 1);
+    }
+
+    /// <summary>Algorithms for just these rows, split sums and a workspace of <see cref="WorkspaceBytes"/> allowed, the
+    /// one that the library thinks fastest first: what it could do where bits may depend on the batch.</summary>
+    public IReadOnlyList<byte[]> Candidates(GpuMatrix matrix, int inputStride, int rows)
+    {
+        ArgumentNullException.ThrowIfNull(matrix);
+        return Choose(matrix, inputStride, rows, WorkspaceBytes, reductions: null, CandidatesMax);
+    }
+
+    /// <summary>A product by one of the algorithms that were chosen for its shape.</summary>
+    /// <param name="workspace">Device memory of <see cref="WorkspaceBytes"/>; 0 = none, for algorithms without.</param>
+    public void Run(
+        CudaStream stream, GpuMatrix matrix, nint input, int inputStride, nint output, int rows, byte[] algorithm,
+        nint workspace)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        ArgumentNullException.ThrowIfNull(matrix);
         using var shapes = new Layouts(this, matrix, inputStride, rows);
         float one = 1, zero = 0;
         fixed (byte* chosen = algorithm)
@@ -95,11 +120,10 @@ public sealed unsafe class CublasLt : IDisposable
             Check(
                 _multiply(
                     _handle, _description, &one, matrix.Weights, shapes.Weights, input, shapes.Input, &zero, output,
-                    shapes.Output, output, shapes.Output, chosen, 0, 0, stream.Handle),
+                    shapes.Output, output, shapes.Output, chosen, workspace,
+                    workspace == 0 ? 0 : (nuint)WorkspaceBytes, stream.Handle),
                 "cublasLtMatmul", $"{rows} rows, {matrix.Inputs} inputs, {matrix.Outputs} outputs");
         }
-
-        return new Partials(output, 0, matrix.Outputs, 1);
     }
 
     public void Dispose()
@@ -113,31 +137,51 @@ public sealed unsafe class CublasLt : IDisposable
     private byte[] AlgorithmOf(GpuMatrix matrix, int inputStride)
     {
         if (_algorithms.TryGetValue((matrix.Outputs, matrix.Inputs), out var known)) return known;
+        var algorithm = Choose(matrix, inputStride, ReferenceRows, workspaceBytes: 0, NoReduction, most: 1)[0];
+        _algorithms.Add((matrix.Outputs, matrix.Inputs), algorithm);
+        return algorithm;
+    }
+
+    /// <param name="reductions">Ways of adding split sums that are allowed; null: all.</param>
+    private List<byte[]> Choose(
+        GpuMatrix matrix, int inputStride, int rows, long workspaceBytes, uint? reductions, int most)
+    {
         nint preference;
         Check(_createPreference(&preference), "cublasLtMatmulPreferenceCreate", "");
         try
         {
-            ulong workspace = 0;
-            uint noReduction = 0;
+            var workspace = (ulong)workspaceBytes;
             Check(
                 _setPreference(preference, PreferenceWorkspaceBytes, &workspace, sizeof(ulong)),
-                "cublasLtMatmulPreferenceSetAttribute", "no workspace");
-            Check(
-                _setPreference(preference, PreferenceReductionSchemes, &noReduction, sizeof(uint)),
-                "cublasLtMatmulPreferenceSetAttribute", "no split sums");
-            using var shapes = new Layouts(this, matrix, inputStride, ReferenceRows);
-            var result = stackalloc byte[ResultBytes];
+                "cublasLtMatmulPreferenceSetAttribute", "workspace");
+            if (reductions is { } allowed)
+            {
+                Check(
+                    _setPreference(preference, PreferenceReductionSchemes, &allowed, sizeof(uint)),
+                    "cublasLtMatmulPreferenceSetAttribute", "split sums");
+            }
+
+            using var shapes = new Layouts(this, matrix, inputStride, rows);
+            var results = stackalloc byte[ResultBytes * most];
             int found;
             var what = $"{matrix.Inputs} inputs, {matrix.Outputs} outputs";
             Check(
                 _choose(
-                    _handle, _description, shapes.Weights, shapes.Input, shapes.Output, shapes.Output, preference, 1,
-                    result, &found),
+                    _handle, _description, shapes.Weights, shapes.Input, shapes.Output, shapes.Output, preference, most,
+                    results, &found),
                 "cublasLtMatmulAlgoGetHeuristic", what);
-            if (found == 0) throw new CudaException($"cuBLASLt has no algorithm for a product of {what}.");
-            var algorithm = new Span<byte>(result, AlgorithmBytes).ToArray();
-            _algorithms.Add((matrix.Outputs, matrix.Inputs), algorithm);
-            return algorithm;
+            var algorithms = new List<byte[]>();
+            for (var i = 0; i < found; i++)
+            {
+                var result = results + (i * ResultBytes);
+                // A result that is no success has no algorithm.
+                if (*(int*)(result + ResultState) == 0)
+                    algorithms.Add(new Span<byte>(result, AlgorithmBytes).ToArray());
+            }
+
+            return algorithms.Count > 0
+                ? algorithms
+                : throw new CudaException($"cuBLASLt has no algorithm for a product of {what}.");
         }
         finally
         {

@@ -2,6 +2,9 @@
 #include "attention_decode.cu"
 #include "attention_merge.cu"
 #include "attention_prefill.cu"
+#if WGMMA
+#include "attention_prefill_wgmma.cu"
+#endif
 #include "block_copy.cu"
 #include "crc32c.cu"
 #include "embedding.cu"

@@ -6,53 +6,24 @@
 //
 // Query heads of one KV head are packed: query q of a sequence's chunk is row q / group, head q % group. One warp has 16.
 #pragma once
-#include "kv.cuh"
+#include "attention_tile.cuh"
 
-#define TILE_KEYS 64
 #define PARTITION_KEYS 512
-#define TILE_BYTES (2 * TILE_KEYS * HEAD_DIM * 2)
-#if KV_INT8
-// Codes and scales arrive in one of two stages; whoever attends has them expanded to elements in the tile behind both.
-#define STAGE_BYTES (2 * TILE_KEYS * KV_VECTOR_NUMBERS)
-#define TILE_OF(shared, stage) ((shared) + 2 * STAGE_BYTES)
-#else
-#define STAGE_BYTES TILE_BYTES
-#define TILE_OF(shared, stage) ((shared) + (stage) * STAGE_BYTES)
-#endif
 #define OUTPUT_TILES (HEAD_DIM / 8)
-#define VALUE_VECTORS (HEAD_DIM / 8)
-
-struct AttentionArguments
-{
-    const element* queries;    // [rows x query_stride], rotated
-    const kv_number* keys;     // this layer's keys of block 0: [kv_heads][HEAD_DIM][block_tokens]
-    const kv_number* values;   // this layer's values of block 0: [kv_heads][block_tokens][HEAD_DIM]
-    const int* block_tables;   // all sequences'
-    const int* work;           // decode: [items x 3] row, position, table start;
-                               // prefill: [items x 5] first row, first position, rows, table start, first query
-    const int* count;          // work items
-    element* output;           // [rows x output_stride]
-    float* partial;            // decode: [items][kv_heads * group][partitions][HEAD_DIM + 2]: sums, maximum, total
-    int64_t block_stride;      // numbers from block to block
-    int kv_heads;
-    int group;                 // query heads of a KV head
-    int block_tokens;
-    int query_stride;
-    int output_stride;
-    int window;                // a row sees this many last positions, its own included; 0: all
-    int partitions;            // room in partial
-    float scale;               // of the scores, times log2(e)
-};
 
 // A row's state: scores' maximum, sum of weights, weighted sum of values. One lane has rows g and g + 8 of its warp.
-struct Attended
+template <int TILES>
+struct AttendedTiles
 {
     float maximum[2];
     float total[2];
-    float sum[OUTPUT_TILES][4];
+    float sum[TILES][4];
 };
 
-KREWE_DEVICE void clear(Attended& state)
+typedef AttendedTiles<OUTPUT_TILES> Attended;
+
+template <int TILES>
+KREWE_DEVICE void clear(AttendedTiles<TILES>& state)
 {
     for (int i = 0; i < 2; i++)
     {
@@ -60,7 +31,7 @@ KREWE_DEVICE void clear(Attended& state)
         state.total[i] = 0;
     }
 #pragma unroll
-    for (int tile = 0; tile < OUTPUT_TILES; tile++)
+    for (int tile = 0; tile < TILES; tile++)
         for (int i = 0; i < 4; i++) state.sum[tile][i] = 0;
 }
 
@@ -96,138 +67,6 @@ KREWE_DEVICE void fold_partition(Attended& whole, const Attended& partition)
     }
 }
 
-// Where in shared memory vector `vector` (8 slots) of a key tile's dimension lies: groups of 16 slots, the two vectors of a
-// dimension swapped in every second four, so that load_transposed meets no bank twice.
-KREWE_DEVICE int key_vector(int group, int dim, int vector)
-{
-    return (group * HEAD_DIM + dim) * 2 + (vector ^ ((dim >> 2) & 1));
-}
-
-KREWE_DEVICE int value_vector(int key, int vector)
-{
-    int swizzle = VALUE_VECTORS % 8 == 0 ? key & 7 : VALUE_VECTORS % 2 == 0 ? (key >> 2) & 1 : 0;
-    return key * VALUE_VECTORS + (vector ^ swizzle);
-}
-
-// The keys (or values) of one head in the block that has this position; in it the position is number % block_tokens.
-KREWE_DEVICE const kv_number* plane_of(
-    const AttentionArguments& args, const kv_number* planes, const int* table, int kv_head, int position)
-{
-    return planes + table[position / args.block_tokens] * args.block_stride + kv_head_start(kv_head, args.block_tokens);
-}
-
-#if KV_INT8
-// Starts the copies of the stage of the tile that begins at position `first`: codes of keys as [group of 16 slots][HEAD_DIM],
-// of values as [slot][HEAD_DIM], scales of keys and of values. What lies from `end` on is left out.
-KREWE_DEVICE void load_tile(
-    const AttentionArguments& args, unsigned char* shared, const int* table, int kv_head, int first, int end, int thread,
-    int threads)
-{
-    uint4* keys = (uint4*)shared;
-    uint4* values = keys + TILE_KEYS * HEAD_DIM / 16;
-    uint4* scales = values + TILE_KEYS * HEAD_DIM / 16;
-    for (int i = thread; i < TILE_KEYS * HEAD_DIM / 16; i += threads)
-    {
-        int dim = i % HEAD_DIM, position = first + i / HEAD_DIM * 16;
-        if (position >= end) continue;
-        copy_async_16(keys + i, plane_of(args, args.keys, table, kv_head, position)
-            + (int64_t)dim * args.block_tokens + position % args.block_tokens);
-    }
-    for (int i = thread; i < TILE_KEYS * HEAD_DIM / 16; i += threads)
-    {
-        int vector = i % (HEAD_DIM / 16), position = first + i / (HEAD_DIM / 16);
-        if (position >= end) continue;
-        copy_async_16(values + i, plane_of(args, args.values, table, kv_head, position)
-            + (int64_t)(position % args.block_tokens) * HEAD_DIM + vector * 16);
-    }
-    for (int i = thread; i < 2 * TILE_KEYS / 4; i += threads)
-    {
-        int position = first + i % (TILE_KEYS / 4) * 4;
-        if (position >= end) continue;
-        copy_async_16(
-            scales + i, plane_of(args, i < TILE_KEYS / 4 ? args.keys : args.values, table, kv_head, position)
-                + (int64_t)HEAD_DIM * args.block_tokens + position % args.block_tokens * 4);
-    }
-    copy_async_commit();
-}
-
-// Eight codes times their scales, `step` apart, as elements.
-KREWE_DEVICE uint4 expand_codes(const int8_t* codes, const float* scales, int step)
-{
-    uint4 elements = {
-        pack(codes[0] * scales[0], codes[1] * scales[step]), pack(codes[2] * scales[2 * step], codes[3] * scales[3 * step]),
-        pack(codes[4] * scales[4 * step], codes[5] * scales[5 * step]),
-        pack(codes[6] * scales[6 * step], codes[7] * scales[7 * step])};
-    return elements;
-}
-
-// A stage that has arrived, as the tile that attend_tile takes; zeros from `end` on, as below.
-KREWE_DEVICE void expand_tile(unsigned char* shared, int stage, int first, int end, int thread, int threads)
-{
-    const int8_t* key_codes = (const int8_t*)(shared + stage * STAGE_BYTES);
-    const int8_t* value_codes = key_codes + TILE_KEYS * HEAD_DIM;
-    const float* key_scales = (const float*)(value_codes + TILE_KEYS * HEAD_DIM);
-    const float* value_scales = key_scales + TILE_KEYS;
-    uint4 zero = {0, 0, 0, 0};
-    uint4* keys = (uint4*)TILE_OF(shared, stage);
-    uint4* values = keys + TILE_KEYS * VALUE_VECTORS;
-    for (int i = thread; i < TILE_KEYS * VALUE_VECTORS; i += threads)
-    {
-        int vector = i % 2, dim = i / 2 % HEAD_DIM, group = i / 2 / HEAD_DIM;
-        int slot = group * 16 + vector * 8;
-        keys[key_vector(group, dim, vector)] = first + slot >= end
-            ? zero : expand_codes(key_codes + (group * HEAD_DIM + dim) * 16 + vector * 8, key_scales + slot, 1);
-    }
-    for (int i = thread; i < TILE_KEYS * VALUE_VECTORS; i += threads)
-    {
-        int vector = i % VALUE_VECTORS, key = i / VALUE_VECTORS;
-        values[value_vector(key, vector)] = first + key >= end
-            ? zero : expand_codes(value_codes + key * HEAD_DIM + vector * 8, value_scales + key, 0);
-    }
-}
-#else
-// Starts the copies of the tile that begins at position `first`; positions from `end` on become zeros, because what is in
-// their slots may be no number, and 0 x NaN is NaN. `threads` threads take part, this one is number `thread`.
-KREWE_DEVICE void load_tile(
-    const AttentionArguments& args, unsigned char* shared, const int* table, int kv_head, int first, int end, int thread,
-    int threads)
-{
-    uint4 zero = {0, 0, 0, 0};
-    uint4* keys = (uint4*)shared;
-    uint4* values = keys + TILE_KEYS * VALUE_VECTORS;
-    for (int i = thread; i < TILE_KEYS * VALUE_VECTORS; i += threads)
-    {
-        int vector = i % 2, dim = i / 2 % HEAD_DIM, group = i / 2 / HEAD_DIM;
-        int position = first + group * 16 + vector * 8;
-        uint4* target = keys + key_vector(group, dim, vector);
-        if (position >= end)
-        {
-            *target = zero;
-            continue;
-        }
-        copy_async_16(target, plane_of(args, args.keys, table, kv_head, position)
-            + (int64_t)dim * args.block_tokens + position % args.block_tokens);
-    }
-    for (int i = thread; i < TILE_KEYS * VALUE_VECTORS; i += threads)
-    {
-        int vector = i % VALUE_VECTORS, key = i / VALUE_VECTORS;
-        int position = first + key;
-        uint4* target = values + value_vector(key, vector);
-        if (position >= end)
-        {
-            *target = zero;
-            continue;
-        }
-        copy_async_16(target, plane_of(args, args.values, table, kv_head, position)
-            + (int64_t)(position % args.block_tokens) * HEAD_DIM + vector * 8);
-    }
-    copy_async_commit();
-}
-
-// Elements arrive as the tile itself.
-KREWE_DEVICE void expand_tile(unsigned char*, int, int, int, int, int) {}
-#endif
-
 // Queries of a lane's two rows, as the a of multiply_tile for each 16 dimensions; a row of null is zeros.
 KREWE_DEVICE void load_queries(uint32_t (*query)[4], const element* upper, const element* lower)
 {
@@ -242,61 +81,104 @@ KREWE_DEVICE void load_queries(uint32_t (*query)[4], const element* upper, const
     }
 }
 
-// One warp attends with its 16 queries to the tile in shared memory that begins at position `first`. A row sees positions
-// seen_from .. seen_to.
-KREWE_DEVICE void attend_tile(
-    Attended& state, const uint32_t (*query)[4], const unsigned char* shared, int first, const int* seen_from,
-    const int* seen_to, float scale)
+// Scores of one warp's 16 queries by mma.sync: [16 x 64] = queries x keys.
+KREWE_DEVICE void score_tile(float (*score)[4], const uint32_t (*query)[4], const uint4* keys)
 {
-    int lane = threadIdx.x % WARP_LANES, t = lane % 4, matrix = lane / 8, row = lane % 8;
-    const uint4* keys = (const uint4*)shared;
-    const uint4* values = keys + TILE_KEYS * VALUE_VECTORS;
-    float score[TILE_KEYS / 8][4];
+    int lane = threadIdx.x % WARP_LANES, matrix = lane / 8, row = lane % 8;
 #pragma unroll
-    for (int group = 0; group < TILE_KEYS / 16; group++)
+    for (int n = 0; n < TILE_KEYS / 8; n++)
+        for (int i = 0; i < 4; i++) score[n][i] = 0;
+#pragma unroll
+    for (int k = 0; k < HEAD_DIM / 16; k++)
     {
-        for (int i = 0; i < 4; i++) score[2 * group][i] = score[2 * group + 1][i] = 0;
 #pragma unroll
-        for (int k = 0; k < HEAD_DIM / 16; k++)
+        for (int group = 0; group < TILE_KEYS / 16; group++)
         {
             uint32_t key[4];
-            load_transposed(key, keys + key_vector(group, k * 16 + (matrix & 1) * 8 + row, matrix >> 1));
+            load_transposed(key, keys + key_vector(k * 16 + (matrix & 1) * 8 + row, group * 2 + (matrix >> 1)));
             multiply_tile(score[2 * group], query[k], key[0], key[1]);
             multiply_tile(score[2 * group + 1], query[k], key[2], key[3]);
         }
     }
+}
 
-    for (int i = 0; i < 2; i++)
+// The same of 16 keys, a group of slots: score[0] has its keys 0 .. 7, score[1] 8 .. 15.
+KREWE_DEVICE void score_group(float (*score)[4], const uint32_t (*query)[4], const uint4* keys, int group)
+{
+    int lane = threadIdx.x % WARP_LANES, matrix = lane / 8, row = lane % 8;
+    for (int i = 0; i < 4; i++) score[0][i] = score[1][i] = 0;
+#pragma unroll
+    for (int k = 0; k < HEAD_DIM / 16; k++)
     {
-        float maximum = -KREWE_INFINITY;
+        uint32_t key[4];
+        load_transposed(key, keys + key_vector(k * 16 + (matrix & 1) * 8 + row, group * 2 + (matrix >> 1)));
+        multiply_tile(score[0], query[k], key[0], key[1]);
+        multiply_tile(score[1], query[k], key[2], key[3]);
+    }
+}
+
+// sum += weights x values, of one warp by mma.sync: [16 x 64] x [64 x HEAD_DIM].
+KREWE_DEVICE void add_values(float (*sum)[4], const uint32_t (*weight)[4], const uint4* values)
+{
+    int lane = threadIdx.x % WARP_LANES, matrix = lane / 8, row = lane % 8;
+#pragma unroll
+    for (int k = 0; k < TILE_KEYS / 16; k++)
+    {
+#pragma unroll
+        for (int tile = 0; tile < OUTPUT_TILES; tile += 2)
+        {
+            uint32_t value[4];
+            load_transposed(value, values + value_vector(k * 16 + (matrix & 1) * 8 + row, tile + (matrix >> 1)));
+            multiply_tile(sum[tile], weight[k], value[0], value[1]);
+            multiply_tile(sum[tile + 1], weight[k], value[2], value[3]);
+        }
+    }
+}
+
+// A warp's scores of the tile that begins at position `first` become weights, as elements; what was summed before shrinks
+// by as much as the maximum grew. A row sees positions seen_from .. seen_to.
+template <int TILES>
+KREWE_DEVICE void weigh_scores(
+    AttendedTiles<TILES>& state, uint32_t (*weight)[4], float (*score)[4], int first, const int* seen_from, const int* seen_to,
+    float scale)
+{
+    int t = threadIdx.x % 4, last = first + TILE_KEYS - 1;
+    bool sees_all = seen_from[0] <= first && seen_from[1] <= first && last <= seen_to[0] && last <= seen_to[1];
+    if (!__all_sync(ALL_LANES, sees_all))
+    {
 #pragma unroll
         for (int n = 0; n < TILE_KEYS / 8; n++)
         {
-            for (int j = 0; j < 2; j++)
+            for (int j = 0; j < 4; j++)
             {
-                int position = first + n * 8 + 2 * t + j;
-                float& value = score[n][2 * i + j];
-                bool seen = position >= seen_from[i] && position <= seen_to[i];
-                // A NaN stays: a maximum passes over it, the sum does not.
-                value = seen ? value * scale : -KREWE_INFINITY;
-                maximum = fmaxf(maximum, value);
+                int position = first + n * 8 + 2 * t + j % 2;
+                bool seen = position >= seen_from[j / 2] && position <= seen_to[j / 2];
+                if (!seen) score[n][j] = -KREWE_INFINITY;
             }
         }
+    }
+#pragma unroll
+    for (int i = 0; i < 2; i++)
+    {
+        // A NaN stays: a maximum passes over it, the sum does not.
+        float maximum = -KREWE_INFINITY;
+#pragma unroll
+        for (int n = 0; n < TILE_KEYS / 8; n++)
+            maximum = fmaxf(maximum, fmaxf(score[n][2 * i], score[n][2 * i + 1]));
         maximum = fmaxf(maximum, __shfl_xor_sync(ALL_LANES, maximum, 1));
         maximum = fmaxf(maximum, __shfl_xor_sync(ALL_LANES, maximum, 2));
-        float older = state.maximum[i];
-        float newer = fmaxf(older, maximum);
+        float newer = fmaxf(state.maximum[i], maximum * scale);
+        // Of a score that is not seen the weight is 2^-infinity: 0.
         float base = newer == -KREWE_INFINITY ? 0.0f : newer;
-        float shrink = older == -KREWE_INFINITY ? 0.0f : exp2f(older - base);
+        float shrink = exp2_of(state.maximum[i] - base);
         float total = 0;
 #pragma unroll
         for (int n = 0; n < TILE_KEYS / 8; n++)
         {
-            for (int j = 0; j < 2; j++)
+            for (int j = 2 * i; j < 2 * i + 2; j++)
             {
-                float& value = score[n][2 * i + j];
-                value = value == -KREWE_INFINITY ? 0.0f : exp2f(value - base);
-                total += value;
+                score[n][j] = exp2_of(fmaf(score[n][j], scale, -base));
+                total += score[n][j];
             }
         }
         total += __shfl_xor_sync(ALL_LANES, total, 1);
@@ -304,28 +186,31 @@ KREWE_DEVICE void attend_tile(
         state.maximum[i] = newer;
         state.total[i] = fmaf(state.total[i], shrink, total);
 #pragma unroll
-        for (int tile = 0; tile < OUTPUT_TILES; tile++)
+        for (int tile = 0; tile < TILES; tile++)
         {
             state.sum[tile][2 * i] *= shrink;
             state.sum[tile][2 * i + 1] *= shrink;
         }
     }
-
 #pragma unroll
-    for (int k = 0; k < TILE_KEYS / 16; k++)
+    for (int n = 0; n < TILE_KEYS / 8; n++)
     {
-        uint32_t weight[4] = {
-            pack(score[2 * k][0], score[2 * k][1]), pack(score[2 * k][2], score[2 * k][3]),
-            pack(score[2 * k + 1][0], score[2 * k + 1][1]), pack(score[2 * k + 1][2], score[2 * k + 1][3])};
-#pragma unroll
-        for (int tile = 0; tile < OUTPUT_TILES; tile += 2)
-        {
-            uint32_t value[4];
-            load_transposed(value, values + value_vector(k * 16 + (matrix & 1) * 8 + row, tile + (matrix >> 1)));
-            multiply_tile(state.sum[tile], weight, value[0], value[1]);
-            multiply_tile(state.sum[tile + 1], weight, value[2], value[3]);
-        }
+        weight[n / 2][n % 2 * 2] = pack(score[n][0], score[n][1]);
+        weight[n / 2][n % 2 * 2 + 1] = pack(score[n][2], score[n][3]);
     }
+}
+
+// One warp attends with its 16 queries to the tile in shared memory that begins at position `first`.
+KREWE_DEVICE void attend_tile(
+    Attended& state, const uint32_t (*query)[4], const unsigned char* shared, int first, const int* seen_from,
+    const int* seen_to, float scale)
+{
+    const uint4* keys = (const uint4*)shared;
+    float score[TILE_KEYS / 8][4];
+    uint32_t weight[TILE_KEYS / 16][4];
+    score_tile(score, query, keys);
+    weigh_scores(state, weight, score, first, seen_from, seen_to, scale);
+    add_values(state.sum, weight, keys + TILE_KEYS * VALUE_VECTORS);
 }
 
 // First position that the row at `position` sees.

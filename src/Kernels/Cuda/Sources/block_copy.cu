@@ -23,5 +23,16 @@ KREWE_KERNEL(block_copy, BlockCopyArguments, 256)
     uint4* target = (uint4*)(args.target + piece.target);
     int64_t vectors = piece.bytes / 16;
     int64_t stride = (int64_t)gridDim.y * blockDim.x;
-    for (int64_t i = (int64_t)blockIdx.y * blockDim.x + threadIdx.x; i < vectors; i += stride) target[i] = source[i];
+    int64_t i = (int64_t)blockIdx.y * blockDim.x + threadIdx.x;
+    // The compiler cannot know that the pieces do not overlap: loads before stores, so that four are under way.
+    for (; i + 3 * stride < vectors; i += 4 * stride)
+    {
+        uint4 first = source[i], second = source[i + stride];
+        uint4 third = source[i + 2 * stride], fourth = source[i + 3 * stride];
+        target[i] = first;
+        target[i + stride] = second;
+        target[i + 2 * stride] = third;
+        target[i + 3 * stride] = fourth;
+    }
+    for (; i < vectors; i += stride) target[i] = source[i];
 }

@@ -15,7 +15,11 @@ struct EmbeddingArguments
     int vocabulary;
 };
 
-KREWE_KERNEL(embedding, EmbeddingArguments, 256)
+#define EMBEDDING_THREADS 256
+// Elements of a thread that are under way at once.
+#define EMBEDDING_AHEAD 8
+
+KREWE_KERNEL(embedding, EmbeddingArguments, EMBEDDING_THREADS)
 {
     int row = blockIdx.x;
     if (row >= args.counts[0]) return;
@@ -25,5 +29,14 @@ KREWE_KERNEL(embedding, EmbeddingArguments, 256)
     if (token < 0 || token >= args.vocabulary) token = 0;
     const element* source = args.table + (int64_t)token * args.table_stride;
     float* target = args.residual + (int64_t)row * args.residual_stride;
-    for (int i = threadIdx.x; i < args.hidden; i += blockDim.x) target[i] = to_float(source[i]);
+    for (int first = threadIdx.x; first < args.hidden; first += EMBEDDING_AHEAD * EMBEDDING_THREADS)
+    {
+        element of[EMBEDDING_AHEAD];
+#pragma unroll
+        for (int i = 0; i < EMBEDDING_AHEAD; i++)
+            of[i] = first + i * EMBEDDING_THREADS < args.hidden ? source[first + i * EMBEDDING_THREADS] : (element)0;
+#pragma unroll
+        for (int i = 0; i < EMBEDDING_AHEAD; i++)
+            if (first + i * EMBEDDING_THREADS < args.hidden) target[first + i * EMBEDDING_THREADS] = to_float(of[i]);
+    }
 }

@@ -5,7 +5,7 @@
 // otherwise, so that two kernels with the same line of arithmetic give the same bits.
 //
 // Options, as macros: HEAD_DIM (a multiple of 16), ELEMENT_F16 (0: weights, activations and KV are BF16; 1: F16),
-// KV_INT8 (1: KV lies in memory as whole numbers and scales).
+// KV_INT8 (1: KV lies in memory as whole numbers and scales), WGMMA (1: compiled for sm_90a, with the kernels that need it).
 #pragma once
 
 #ifndef HEAD_DIM
@@ -16,6 +16,10 @@
 #endif
 #ifndef KV_INT8
 #define KV_INT8 0
+#endif
+
+#ifndef WGMMA
+#define WGMMA 0
 #endif
 
 #ifdef KREWE_EMULATED
@@ -29,10 +33,46 @@ typedef long long int64_t;
 typedef unsigned long long uint64_t;
 
 #define KREWE_DEVICE static __device__ __forceinline__
+#define KREWE_INSIDE __device__ __forceinline__  // of a struct
+
+// On sm_90 and newer a grid may be launched while the one before it in the stream still runs (the launcher's choice). Every
+// thread lets the next grid come at once and waits, before it reads what changes from step to step or writes anything, until
+// the grid before has ended and all of its stores are visible. All grids do so: then whatever was before that one has ended.
+static __device__ __forceinline__ void let_next_grid_come()
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
+static __device__ __forceinline__ void wait_for_grid_before()
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
 // Every kernel takes one struct, whose twin the launcher fills.
-#define KREWE_KERNEL(name, Arguments, threads) \
-    extern "C" __global__ void __launch_bounds__(threads) name(const Arguments args)
-#define KREWE_DYNAMIC_SHARED(name) extern __shared__ __align__(16) unsigned char name[]
+#define KREWE_KERNEL(name, Arguments, threads)                                                     \
+    KREWE_DEVICE void name##_body(const Arguments& args);                                          \
+    extern "C" __global__ void __launch_bounds__(threads, 1) name(const Arguments args)            \
+    {                                                                                              \
+        let_next_grid_come();                                                                      \
+        wait_for_grid_before();                                                                    \
+        name##_body(args);                                                                         \
+    }                                                                                              \
+    KREWE_DEVICE void name##_body(const Arguments& args)
+// One whose body waits itself, after it has asked for what no grid writes: weights.
+#define KREWE_EARLY_KERNEL(name, Arguments, threads)                                               \
+    KREWE_DEVICE void name##_body(const Arguments& args);                                          \
+    extern "C" __global__ void __launch_bounds__(threads, 1) name(const Arguments args)            \
+    {                                                                                              \
+        let_next_grid_come();                                                                      \
+        name##_body(args);                                                                         \
+    }                                                                                              \
+    KREWE_DEVICE void name##_body(const Arguments& args)
+// Swizzled matrices begin at multiples of 1024 bytes.
+#define KREWE_DYNAMIC_SHARED(name) extern __shared__ __align__(1024) unsigned char name[]
 #endif
 
 #define KREWE_INFINITY __int_as_float(0x7f800000)
@@ -57,6 +97,24 @@ KREWE_DEVICE float fold(const Partials& partials, int row, int column)
     float sum = at[0];
     for (int chunk = 1; chunk < partials.chunks; chunk++) sum += at[chunk * partials.chunk_stride];
     return sum;
+}
+
+// The same for COUNT columns, STEP apart, of which those from `columns` on become zeros: a chunk's loads are all under way
+// before the first is added.
+template <int COUNT, int STEP>
+KREWE_DEVICE void fold_some(float* sum, const Partials& partials, int row, int column, int columns)
+{
+    const float* at = partials.data + (int64_t)row * partials.row_stride + column;
+#pragma unroll
+    for (int i = 0; i < COUNT; i++) sum[i] = column + i * STEP < columns ? at[i * STEP] : 0.0f;
+#pragma unroll 4
+    for (int chunk = 1; chunk < partials.chunks; chunk++)
+    {
+        const float* next = at + chunk * partials.chunk_stride;
+#pragma unroll
+        for (int i = 0; i < COUNT; i++)
+            if (column + i * STEP < columns) sum[i] += next[i * STEP];
+    }
 }
 
 KREWE_DEVICE float bf16_to_float(element bits) { return __uint_as_float((uint32_t)bits << 16); }
@@ -115,6 +173,28 @@ KREWE_DEVICE uint32_t pack(float first, float second)
 #endif
 }
 
+// 2^value; 0 where that is no normal number.
+KREWE_DEVICE float exp2_of(float value)
+{
+#ifdef KREWE_EMULATED
+    float power = exp2f(value);
+    return power < 1.17549435e-38f ? 0.0f : power;
+#else
+    float power;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(value));
+    return power;
+#endif
+}
+
+// The same value; what follows from it is computed again and not kept from an earlier time.
+KREWE_DEVICE int anew(int value)
+{
+#ifndef KREWE_EMULATED
+    asm volatile("" : "+r"(value));
+#endif
+    return value;
+}
+
 // The sum over a warp, the same in every lane: (i, i ^ 16), then 8, 4, 2, 1.
 KREWE_DEVICE float warp_sum(float value)
 {
@@ -133,6 +213,15 @@ KREWE_DEVICE float block_sum(float value, float* scratch)
     float sum = scratch[0];
     for (int warp = 1; warp < blockDim.x / WARP_LANES; warp++) sum += scratch[warp];
     return sum;
+}
+
+KREWE_DEVICE void store_shared_16(uint4* shared, uint4 value)
+{
+#ifdef KREWE_EMULATED
+    simt::store_shared_16(shared, &value);
+#else
+    *shared = value;
+#endif
 }
 
 // 16 bytes from global to shared memory, in the background.

@@ -26,8 +26,6 @@ struct LinearArguments
 };
 
 #define LINEAR_GROUP 32
-// Groups of weights that linear_rows loads before it computes.
-#define LINEAR_AHEAD 4
 
 KREWE_DEVICE uint32_t pack_codes(uint32_t codes, int first)
 {
@@ -35,19 +33,26 @@ KREWE_DEVICE uint32_t pack_codes(uint32_t codes, int first)
     return pack((float)low, (float)high);
 }
 
-// Eight neighbouring weights as elements; whole numbers up to 127 are exact in both formats.
+// Eight neighbouring weights as they lie in memory; as elements: whole numbers up to 127 are exact in both formats.
 template <bool INT8>
-KREWE_DEVICE uint4 load_weights(const void* at)
+struct Weights8 { uint4 bits; };
+template <>
+struct Weights8<true> { uint2 bits; };
+
+KREWE_DEVICE uint4 to_elements(const Weights8<false>& weights) { return weights.bits; }
+
+KREWE_DEVICE uint4 to_elements(const Weights8<true>& weights)
 {
-    if (!INT8) return *(const uint4*)at;
-    uint2 codes = *(const uint2*)at;
     uint4 words;
-    words.x = pack_codes(codes.x, 0);
-    words.y = pack_codes(codes.x, 2);
-    words.z = pack_codes(codes.y, 0);
-    words.w = pack_codes(codes.y, 2);
+    words.x = pack_codes(weights.bits.x, 0);
+    words.y = pack_codes(weights.bits.x, 2);
+    words.z = pack_codes(weights.bits.y, 0);
+    words.w = pack_codes(weights.bits.y, 2);
     return words;
 }
+
+template <bool INT8>
+KREWE_DEVICE uint4 load_weights(const void* at) { return to_elements(*(const Weights8<INT8>*)at); }
 
 // The group of 32 inputs whose weights are r (row g) and s (row g + 8), and inputs x.
 KREWE_DEVICE void multiply_group(float* sum, const uint4& r, const uint4& s, const uint4& x)
@@ -58,68 +63,115 @@ KREWE_DEVICE void multiply_group(float* sum, const uint4& r, const uint4& s, con
     multiply_tile(sum, upper, x.z, x.w);
 }
 
-// Few rows: one warp streams 16 outputs of one chunk once, straight into registers. Grid: 64 outputs, chunks, row groups.
-template <int ROW_TILES, bool INT8>
+// Few rows: a warp streams WEIGHT_TILES x 16 outputs of one chunk once, straight into registers. Grid: 64 x WEIGHT_TILES
+// outputs, chunks.
+//
+// What a step of few rows waits for is the memory, and what keeps it busy is how much is under way: while AHEAD groups of
+// weights are multiplied the next AHEAD are on their way. An H100 needs about 20 KB under way on each multiprocessor; 8 warps
+// with 4 KB each are 32. With 64 rows a warp has two tiles of outputs, or inputs, which all warps read again, would be four
+// times the weights.
+template <int ROW_TILES, int WEIGHT_TILES, int AHEAD, bool INT8>
+struct LinearRows
+{
+    const char* weights[WEIGHT_TILES][2];
+    const element* inputs[ROW_TILES];
+    float sum[WEIGHT_TILES][ROW_TILES][4];
+    int end;
+
+    struct Ahead { Weights8<INT8> of[AHEAD][WEIGHT_TILES][2]; };
+
+    __device__ void load(Ahead& ahead, int k) const
+    {
+#pragma unroll
+        for (int i = 0; i < AHEAD; i++)
+        {
+            int at = k + i * LINEAR_GROUP;
+            if (at >= end) continue;
+#pragma unroll
+            for (int m = 0; m < WEIGHT_TILES; m++)
+            {
+                ahead.of[i][m][0] = *(const Weights8<INT8>*)(weights[m][0] + (int64_t)at * (INT8 ? 1 : 2));
+                ahead.of[i][m][1] = *(const Weights8<INT8>*)(weights[m][1] + (int64_t)at * (INT8 ? 1 : 2));
+            }
+        }
+    }
+
+    __device__ void multiply(const Ahead& ahead, int k)
+    {
+#pragma unroll
+        for (int i = 0; i < AHEAD; i++)
+        {
+            int at = k + i * LINEAR_GROUP;
+            if (at >= end) continue;
+            uint4 of[WEIGHT_TILES][2];
+#pragma unroll
+            for (int m = 0; m < WEIGHT_TILES; m++)
+            {
+                of[m][0] = to_elements(ahead.of[i][m][0]);
+                of[m][1] = to_elements(ahead.of[i][m][1]);
+            }
+#pragma unroll
+            for (int n = 0; n < ROW_TILES; n++)
+            {
+                uint4 x = *(const uint4*)(inputs[n] + at);
+#pragma unroll
+                for (int m = 0; m < WEIGHT_TILES; m++) multiply_group(sum[m][n], of[m][0], of[m][1], x);
+            }
+        }
+    }
+};
+
+template <int ROW_TILES, int WEIGHT_TILES, int AHEAD, bool INT8>
 KREWE_DEVICE void linear_rows(const LinearArguments& args)
 {
-    const int weight_bytes = INT8 ? 1 : 2;
+    const int step = AHEAD * LINEAR_GROUP;
     int lane = threadIdx.x % WARP_LANES, g = lane / 4, t = lane % 4;
-    int rows = args.count[0];
-    int first_row = blockIdx.z * ROW_TILES * 8;
-    int first = (blockIdx.x * 4 + threadIdx.x / WARP_LANES) * 16;
-    if (first_row >= rows || first >= args.outputs) return;
+    int first = (blockIdx.x * 4 + threadIdx.x / WARP_LANES) * 16 * WEIGHT_TILES;
 
+    LinearRows<ROW_TILES, WEIGHT_TILES, AHEAD, INT8> it;
     // Outputs and rows behind the last are computed from the last one's numbers and dropped.
-    const char* weights = (const char*)args.weights;
-    int64_t low = min(first + g, args.outputs - 1), high = min(first + g + 8, args.outputs - 1);
-    const char* r = weights + (low * args.inputs + 8 * t) * weight_bytes;
-    const char* s = weights + (high * args.inputs + 8 * t) * weight_bytes;
-    const element* x[ROW_TILES];
-    float sum[ROW_TILES][4];
-    for (int tile = 0; tile < ROW_TILES; tile++)
+    for (int i = 0; i < WEIGHT_TILES * 2; i++)
     {
-        x[tile] = args.input + (int64_t)min(first_row + tile * 8 + g, rows - 1) * args.input_stride + 8 * t;
-        for (int i = 0; i < 4; i++) sum[tile][i] = 0;
+        int64_t output = min(first + i * 8 + g, args.outputs - 1);
+        it.weights[i / 2][i % 2] = (const char*)args.weights + (output * args.inputs + 8 * t) * (INT8 ? 1 : 2);
+    }
+    int k = blockIdx.y * args.chunk_inputs;
+    it.end = min(k + args.chunk_inputs, args.inputs);
+    typename LinearRows<ROW_TILES, WEIGHT_TILES, AHEAD, INT8>::Ahead even, odd;
+    it.load(even, k);
+
+    // Up to here nothing but weights was read.
+    wait_for_grid_before();
+    int rows = args.count[0];
+    if (rows < 1 || first >= args.outputs) return;
+    for (int n = 0; n < ROW_TILES; n++)
+    {
+        it.inputs[n] = args.input + (int64_t)min(n * 8 + g, rows - 1) * args.input_stride + 8 * t;
+        for (int i = 0; i < WEIGHT_TILES * 4; i++) it.sum[i / 4][n][i % 4] = 0;
     }
 
-    int begin = blockIdx.y * args.chunk_inputs;
-    int end = min(begin + args.chunk_inputs, args.inputs);
-    int k = begin;
-    for (; k + LINEAR_AHEAD * LINEAR_GROUP <= end; k += LINEAR_AHEAD * LINEAR_GROUP)
+    for (; k < it.end; k += 2 * step)
     {
-        // All loads first: what is in flight hides the memory's latency.
-        uint4 of_r[LINEAR_AHEAD], of_s[LINEAR_AHEAD];
-#pragma unroll
-        for (int i = 0; i < LINEAR_AHEAD; i++)
-        {
-            of_r[i] = load_weights<INT8>(r + (int64_t)(k + i * LINEAR_GROUP) * weight_bytes);
-            of_s[i] = load_weights<INT8>(s + (int64_t)(k + i * LINEAR_GROUP) * weight_bytes);
-        }
-#pragma unroll
-        for (int i = 0; i < LINEAR_AHEAD; i++)
-        {
-#pragma unroll
-            for (int tile = 0; tile < ROW_TILES; tile++)
-                multiply_group(sum[tile], of_r[i], of_s[i], *(const uint4*)(x[tile] + k + i * LINEAR_GROUP));
-        }
-    }
-    for (; k < end; k += LINEAR_GROUP)
-    {
-        uint4 of_r = load_weights<INT8>(r + (int64_t)k * weight_bytes);
-        uint4 of_s = load_weights<INT8>(s + (int64_t)k * weight_bytes);
-#pragma unroll
-        for (int tile = 0; tile < ROW_TILES; tile++)
-            multiply_group(sum[tile], of_r, of_s, *(const uint4*)(x[tile] + k));
+        it.load(odd, k + step);
+        it.multiply(even, k);
+        it.load(even, k + 2 * step);
+        it.multiply(odd, k + step);
     }
 
     float* output = args.output + blockIdx.y * args.chunk_stride;
-    for (int tile = 0; tile < ROW_TILES; tile++)
+#pragma unroll
+    for (int m = 0; m < WEIGHT_TILES; m++)
     {
-        for (int i = 0; i < 4; i++)
+#pragma unroll
+        for (int n = 0; n < ROW_TILES; n++)
         {
-            int of = first + g + (i >= 2 ? 8 : 0), row = first_row + tile * 8 + 2 * t + (i & 1);
-            if (of < args.outputs && row < rows)
-                output[(int64_t)row * args.output_stride + of] = INT8 ? sum[tile][i] * args.scales[of] : sum[tile][i];
+            for (int i = 0; i < 4; i++)
+            {
+                int of = first + m * 16 + g + (i >= 2 ? 8 : 0), row = n * 8 + 2 * t + (i & 1);
+                if (of >= args.outputs || row >= rows) continue;
+                float sum = it.sum[m][n][i];
+                output[(int64_t)row * args.output_stride + of] = INT8 ? sum * args.scales[of] : sum;
+            }
         }
     }
 }

@@ -5,12 +5,6 @@ using Krewe.Kernels.Cuda;
 
 namespace Krewe.Workers.Benching.Gpu;
 
-/// <summary>One line of <c>krewe gpucheck</c>.</summary>
-/// <param name="Name">What was checked or measured.</param>
-/// <param name="Verdict">Null for a figure without a bound.</param>
-/// <param name="Found">Figures and bounds.</param>
-public sealed record GpuRow(string Name, bool? Verdict, string Found);
-
 /// <summary>A GPU under check: its kernels, a stream, memory that goes back at the end, time by CUDA events.</summary>
 internal sealed unsafe class GpuBench : IDisposable
 {
@@ -22,17 +16,28 @@ internal sealed unsafe class GpuBench : IDisposable
     private readonly CudaEvent _begin;
     private readonly CudaEvent _end;
 
-    public GpuBench(CudaLibraries libraries, int ordinal, int headDim, string? cacheDirectory)
+    /// <param name="attention">What runners on this GPU are to use; forced, it is not tried but used.</param>
+    public GpuBench(
+        CudaLibraries libraries, int ordinal, int headDim, string? cacheDirectory, CudaAttention attention)
     {
         Libraries = libraries;
         try
         {
             Device = Own(CudaDriver.Load(libraries).Open(ordinal));
-            Compiler = Nvrtc.Load(libraries);
+            Compiler = Nvrtc.Load(libraries, Device.Driver);
             _cache = new KernelCache(cacheDirectory ?? KernelCache.UsualDirectory());
-            Kernels = Compile(new KernelOptions(headDim, KvFormat.BF16));
+            var options = new KernelOptions(headDim, KvFormat.BF16);
+            WgmmaRefusal = attention == CudaAttention.Mma
+                ? "--cuda-attention is mma" : WgmmaTrial.Refusal(Device.Info, Compiler, options);
+            Kernels = Compile(options with { Wgmma = WgmmaRefusal is null });
             Int8Kernels = Compile(Kernels.Options with { Int8Kv = true });
             Stream = Own(Device.CreateStream());
+            if (WgmmaRefusal is null)
+            {
+                MmaKernels = Compile(Kernels.Options);
+                MmaKernels.UsesWgmma = false;
+            }
+
             (_begin, _end) = (Own(Device.CreateEvent(timed: true)), Own(Device.CreateEvent(timed: true)));
         }
         catch
@@ -52,6 +57,12 @@ internal sealed unsafe class GpuBench : IDisposable
 
     /// <summary>The same for KV in INT8.</summary>
     public CudaKernels Int8Kernels { get; }
+
+    /// <summary>The same with prefill attention by mma.sync, where the others have it by wgmma.</summary>
+    public CudaKernels? MmaKernels { get; }
+
+    /// <summary>Why there is no wgmma; null where there is.</summary>
+    public string? WgmmaRefusal { get; }
 
     public CudaStream Stream { get; }
 

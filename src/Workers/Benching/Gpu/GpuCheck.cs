@@ -29,49 +29,110 @@ public sealed record GpuCheckPlan
     public Func<long, Process>? StartHolder { get; init; }
 }
 
+/// <summary>Parts of <c>krewe gpucheck</c>, what matters most first. Each can run in a process of its own: a kernel
+/// that faults takes its process's context along, and the other parts shall be measured all the same.</summary>
+public enum GpuArea
+{
+    /// <summary>Each kernel against the reference.</summary>
+    Kernels,
+
+    /// <summary>Hopper's kernel for prefill attention, beside the one for all GPUs.</summary>
+    Wgmma,
+
+    /// <summary>The bundled model beside the CPU.</summary>
+    Exactness,
+
+    /// <summary>Kernels beside the machine's limits.</summary>
+    Speed,
+
+    /// <summary>Steps and prompts of models.</summary>
+    Steps,
+
+    /// <summary>KV to the host and to another process.</summary>
+    Copies,
+
+    /// <summary>Exactness and steps with kernels that begin while those before them end.</summary>
+    Overlap,
+
+    /// <summary>Exactness with cuBLASLt's products.</summary>
+    Cublaslt,
+}
+
 /// <summary>All that <c>krewe gpucheck</c> does on one GPU, one row after the other.</summary>
 public static class GpuCheck
 {
     /// <summary>Heads of the kernels that are checked and measured alone.</summary>
     private const int HeadDim = 128;
 
-    /// <summary>Prompts whose time to the first token is measured.</summary>
-    private static readonly int[] Prompts = [2048, 8192];
-
+    /// <summary>All areas, in their order.</summary>
     /// <exception cref="CudaException">A GPU or library is missing.</exception>
-    public static IEnumerable<GpuRow> Run(GpuCheckPlan plan, TimeProvider time)
+    public static IEnumerable<GpuRow> Run(GpuCheckPlan plan, TimeProvider time) =>
+        Enum.GetValues<GpuArea>().SelectMany(area => Run(plan, area, time));
+
+    /// <summary>The rows of one area, as they come.</summary>
+    /// <exception cref="CudaException">A GPU or library is missing.</exception>
+    public static IEnumerable<GpuRow> Run(GpuCheckPlan plan, GpuArea area, TimeProvider time)
     {
         ArgumentNullException.ThrowIfNull(plan);
         ArgumentNullException.ThrowIfNull(time);
-        var options = plan.Options;
-        var libraries = CudaModelRunner.LibrariesOf(options);
-        var bandwidth = 0.0;
-        using (var gpu = new GpuBench(libraries, options.Devices[0], HeadDim, options.CacheDirectory))
+        return area switch
         {
-            var info = gpu.Device.Info;
-            yield return new GpuRow(
-                "GPU", null, $"{info.Name}, sm_{info.Architecture}, {info.MemoryBytes >> 30} GiB, NVRTC "
-                    + $"{gpu.Compiler.Version}, kernels {gpu.Kernels.Target}");
-            foreach (var row in new GpuKernelChecks(gpu).Run()) yield return row;
-            using var library = TryCublas(gpu, libraries);
-            var speed = new GpuSpeed(gpu, plan.Sizes, library);
-            foreach (var row in speed.Run()) yield return row;
-            // Without it steps are measured and not judged.
-            bandwidth = plan.Sizes.Judged ? speed.Bandwidth : 0;
-            foreach (var row in new GpuCopies(gpu, plan.Sizes, time, plan.StartHolder).Run()) yield return row;
-        }
+            GpuArea.Kernels => Kernels(plan),
+            GpuArea.Wgmma => Wgmma(plan),
+            GpuArea.Exactness => Exactness(plan, time),
+            GpuArea.Speed => Speed(plan),
+            GpuArea.Steps => Steps(plan, time),
+            GpuArea.Copies => Copies(plan, time),
+            GpuArea.Overlap => Overlap(plan with { Options = plan.Options with { Overlap = true } }, time),
+            GpuArea.Cublaslt => Cublaslt(plan, time),
+            _ => throw new ArgumentOutOfRangeException(nameof(area), area, null),
+        };
+    }
 
-        var bundled = new GpuModelChecks(plan.Bundled, options, time);
-        foreach (var row in bundled.Exactness(CudaProducts.Exact)) yield return row;
-        foreach (var row in bundled.Int8Kv()) yield return row;
-        if (plan.Sizes != GpuSizes.Small && libraries.TryLoad(CudaLibrary.Blas, out _) is not null)
+    private static IEnumerable<GpuRow> Kernels(GpuCheckPlan plan)
+    {
+        using var gpu = Open(plan, CudaAttention.Mma);
+        var info = gpu.Device.Info;
+        yield return new GpuRow(
+            "GPU", null, $"{info.Name}, sm_{info.Architecture}, {info.MemoryBytes >> 30} GiB, "
+                + $"{info.Multiprocessors} multiprocessors, driver for CUDA {gpu.Device.Driver.Version / 1000}."
+                + $"{gpu.Device.Driver.Version % 1000 / 10}, NVRTC {gpu.Compiler.Version}, "
+                + $"kernels {gpu.Kernels.Target}");
+        foreach (var row in new GpuKernelChecks(gpu).Run()) yield return row;
+    }
+
+    private static IEnumerable<GpuRow> Wgmma(GpuCheckPlan plan)
+    {
+        using var gpu = Open(plan);
+        foreach (var row in new GpuKernelChecks(gpu).Wgmma()) yield return row;
+    }
+
+    private static IEnumerable<GpuRow> Exactness(GpuCheckPlan plan, TimeProvider time)
+    {
+        var bundled = new GpuModelChecks(plan.Bundled, plan.Options, time);
+        return bundled.Exactness(CudaProducts.Exact).Concat(bundled.Int8Kv());
+    }
+
+    private static IEnumerable<GpuRow> Speed(GpuCheckPlan plan)
+    {
+        using var gpu = Open(plan);
+        using var library = TryCublas(gpu);
+        foreach (var row in new GpuSpeed(gpu, plan.Sizes, library).Run()) yield return row;
+    }
+
+    private static IEnumerable<GpuRow> Steps(GpuCheckPlan plan, TimeProvider time)
+    {
+        var bandwidth = 0.0;
+        // Without it steps are measured and not judged.
+        if (plan.Sizes.Judged)
         {
-            foreach (var row in bundled.Exactness(CudaProducts.CublasLt)) yield return row;
+            using var gpu = Open(plan);
+            bandwidth = new GpuSpeed(gpu, plan.Sizes, library: null).Copy();
         }
 
         foreach (var model in plan.Measured)
         {
-            foreach (var row in Speed(plan, model, bandwidth, time)) yield return row;
+            foreach (var row in Steps(plan, model, bandwidth, time)) yield return row;
         }
 
         foreach (var shape in plan.Shapes)
@@ -80,35 +141,77 @@ public static class GpuCheck
         }
     }
 
-    private static IEnumerable<GpuRow> Speed(
+    private static IEnumerable<GpuRow> Overlap(GpuCheckPlan plan, TimeProvider time)
+    {
+        var rows = new GpuModelChecks(plan.Bundled, plan.Options, time).Overlapped().ToArray();
+        foreach (var row in rows) yield return row;
+        if (rows.All(row => row.Verdict is null)) yield break;
+        foreach (var row in Steps(plan with { Sizes = plan.Sizes with { Prompts = [] } }, time)) yield return row;
+    }
+
+    private static IEnumerable<GpuRow> Copies(GpuCheckPlan plan, TimeProvider time)
+    {
+        using var gpu = Open(plan);
+        foreach (var row in new GpuCopies(gpu, plan.Sizes, time, plan.StartHolder).Run()) yield return row;
+    }
+
+    private static IEnumerable<GpuRow> Cublaslt(GpuCheckPlan plan, TimeProvider time)
+    {
+        if (plan.Sizes == GpuSizes.Small) return [];
+        return CudaModelRunner.LibrariesOf(plan.Options).TryLoad(CudaLibrary.Blas, out _) is null
+            ? [new GpuRow("products cublaslt", null, $"not checked: no {CudaLibrary.Blas.FileNames[0]}")]
+            : new GpuModelChecks(plan.Bundled, plan.Options, time).Exactness(CudaProducts.CublasLt);
+    }
+
+    private static GpuBench Open(GpuCheckPlan plan, CudaAttention? attention = null) => new(
+        CudaModelRunner.LibrariesOf(plan.Options), plan.Options.Devices[0], HeadDim, plan.Options.CacheDirectory,
+        attention ?? plan.Options.Attention);
+
+    private static IEnumerable<GpuRow> Steps(
         GpuCheckPlan plan, ModelFolder model, double bandwidth, TimeProvider time) =>
-        new GpuModelChecks(model, plan.Options, time).Speed(bandwidth, plan.KvMemoryBytes, Prompts);
+        new GpuModelChecks(model, plan.Options, time).Speed(bandwidth, plan.KvMemoryBytes, plan.Sizes.Prompts);
+
+    /// <summary>Where a process makes models of random weights; whoever ends it from outside clears that.</summary>
+    public static string ScratchOf(string directory, int process) =>
+        Path.Combine(directory, $"krewe-gpucheck-{process}");
 
     /// <summary>The rows of one shape, or why there are none: too little room on the disk or the GPU.</summary>
-    private static List<GpuRow> Random(GpuCheckPlan plan, RandomModel shape, double bandwidth, TimeProvider time)
+    private static IEnumerable<GpuRow> Random(
+        GpuCheckPlan plan, RandomModel shape, double bandwidth, TimeProvider time)
     {
-        var scratch = Path.Combine(plan.ScratchDirectory, $"krewe-gpucheck-{Environment.ProcessId}");
+        var scratch = ScratchOf(plan.ScratchDirectory, Environment.ProcessId);
         try
         {
-            var free = new DriveInfo(plan.ScratchDirectory).AvailableFreeSpace;
-            if (free < shape.Bytes * 11 / 10)
+            ModelFolder? model = null;
+            GpuRow? refused = null;
+            try
             {
-                return
-                [
-                    new GpuRow(shape.Name, null, $"not measured: its {shape.Bytes >> 20} MiB of random weights do not "
-                        + $"fit into {plan.ScratchDirectory} ({free >> 20} MiB free); name another with --scratch"),
-                ];
+                var free = new DriveInfo(plan.ScratchDirectory).AvailableFreeSpace;
+                if (free < shape.Bytes * 11 / 10)
+                {
+                    refused = new GpuRow(
+                        shape.Name, null, $"not measured: its {shape.Bytes >> 20} MiB of random weights do not fit "
+                            + $"into {plan.ScratchDirectory} ({free >> 20} MiB free); name another with --scratch");
+                }
+                else
+                {
+                    // The folder's name is the model's.
+                    var folder = Path.Combine(scratch, shape.Name);
+                    shape.Write(folder, plan.Bundled.Directory);
+                    model = ModelFolder.Open(folder);
+                }
+            }
+            catch (Exception error) when (error is KreweException or IOException or UnauthorizedAccessException)
+            {
+                refused = new GpuRow(shape.Name, null, $"not measured: {error.Message}");
             }
 
-            // The folder's name is the model's.
-            var folder = Path.Combine(scratch, shape.Name);
-            shape.Write(folder, plan.Bundled.Directory);
-            using var model = ModelFolder.Open(folder);
-            return [.. Speed(plan, model, bandwidth, time)];
-        }
-        catch (Exception error) when (error is KreweException or IOException)
-        {
-            return [new GpuRow(shape.Name, null, $"not measured: {error.Message}")];
+            if (refused is not null) yield return refused;
+            if (model is null) yield break;
+            using (model)
+            {
+                foreach (var row in Steps(plan, model, bandwidth, time)) yield return row;
+            }
         }
         finally
         {
@@ -116,8 +219,16 @@ public static class GpuCheck
         }
     }
 
-    private static CublasLt? TryCublas(GpuBench gpu, CudaLibraries libraries) =>
-        libraries.TryLoad(CudaLibrary.Blas, out _) is null
-            ? null
-            : new CublasLt(gpu.Device, libraries, KvFormat.BF16);
+    private static CublasLt? TryCublas(GpuBench gpu)
+    {
+        try
+        {
+            return new CublasLt(gpu.Device, gpu.Libraries, KvFormat.BF16);
+        }
+        catch (CudaException)
+        {
+            // Not there, or of no use: the rows beside it say so.
+            return null;
+        }
+    }
 }

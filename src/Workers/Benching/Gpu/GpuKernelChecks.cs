@@ -21,14 +21,38 @@ internal sealed unsafe class GpuKernelChecks(GpuBench gpu)
         yield return Norm();
         yield return Linear(rounded: false);
         yield return Linear(rounded: true);
+        foreach (var row in Attention()) yield return row;
+        yield return Sample();
+        yield return Copy();
+    }
+
+    /// <summary>Prefill attention by wgmma: whether it is used here, and the checks of attention if so.</summary>
+    public IEnumerable<GpuRow> Wgmma()
+    {
+        yield return Wgmma(gpu.Kernels, "wgmma");
+        yield return Wgmma(gpu.Int8Kernels, "wgmma, INT8 KV");
+        if (!gpu.Kernels.UsesWgmma || !gpu.Int8Kernels.UsesWgmma) yield break;
+        foreach (var row in Attention()) yield return row with { Name = $"{row.Name}, by wgmma" };
+    }
+
+    private IEnumerable<GpuRow> Attention()
+    {
         foreach (var (context, heads, kvHeads, window) in new[]
         {
             (1, 4, 4, (int?)null), (65, 7, 1, 33), (530, 8, 2, null), (1100, 4, 1, 540),
         })
             yield return Attention(gpu.Kernels, context, heads, kvHeads, window);
         yield return Attention(gpu.Int8Kernels, 530, 8, 2, null);
-        yield return Sample();
-        yield return Copy();
+    }
+
+    /// <summary>Whether Hopper's instruction has the bits of the other; the rows behind it use it only then.</summary>
+    private GpuRow Wgmma(CudaKernels kernels, string name)
+    {
+        if (gpu.WgmmaRefusal is { } refusal) return new GpuRow(name, null, $"not used: {refusal}");
+        var difference = WgmmaTrial.Run(gpu.Device, kernels);
+        kernels.UsesWgmma = difference is null;
+        return new GpuRow(
+            name, difference is null, difference ?? "prefill attention has the bits of mma.sync and of decode");
     }
 
     private GpuRow Norm()
@@ -128,7 +152,7 @@ internal sealed unsafe class GpuKernelChecks(GpuBench gpu)
         var (query, tables) = (gpu.Upload(Bits(queries)), gpu.Upload(table));
         var (decodes, pieces, first) = (new List<int>(), new List<int>(), context - rows);
         for (var row = first; row < context; row++) decodes.AddRange([row, row, 0]);
-        for (var packed = 0; packed < rows * all.Group; packed += CudaKernels.PrefillQueries)
+        for (var packed = 0; packed < rows * all.Group; packed += kernels.PrefillQueries)
             pieces.AddRange([first, first, rows, 0, packed]);
         var partitions = ((context - 1) / CudaKernels.PartitionTokens) + 1;
         var (decoded, chunk) = (gpu.Room(context * width * 2L), gpu.Room(context * width * 2L));

@@ -28,7 +28,7 @@ internal sealed partial class CudaModelRunner : IAheadRunner
         try
         {
             var driver = CudaDriver.Load(libraries);
-            var compiler = Nvrtc.Load(libraries);
+            var compiler = Nvrtc.Load(libraries, driver);
             var cache = new KernelCache(options.CacheDirectory ?? KernelCache.UsualDirectory());
             var collectives = ranks > 1 ? Nccl.Load(libraries) : null;
             var id = collectives?.CreateId() ?? [];
@@ -37,13 +37,16 @@ internal sealed partial class CudaModelRunner : IAheadRunner
             for (var rank = 0; rank < ranks; rank++)
             {
                 var device = Own(driver.Open(options.Devices[rank]));
-                var kernels = Own(new CudaKernels(
-                    device, compiler, cache, ModelRunners.CudaKernelsFor(_config, geometry.Format)));
+                var (kernels, reason) = AttentionChoice.Compile(
+                    device, compiler, cache, ModelRunners.CudaKernelsFor(_config, geometry.Format), options.Attention);
+                Own(kernels).Overlap = options.Overlap;
+                if (reason is not null) AttentionReasons.Add($"GPU {device.Info.Ordinal}: {reason}");
                 places[rank] = new Place(device, kernels, options.Products == CudaProducts.CublasLt
                     ? Own(new CublasLt(device, libraries, kernels.Options.Format))
                     : null);
             }
 
+            Overlaps = places[0].Kernels.Overlap;
             var others = Meet(collectives, id, places);
             for (var rank = 0; rank < ranks; rank++)
             {
@@ -56,7 +59,8 @@ internal sealed partial class CudaModelRunner : IAheadRunner
             if (shareKv)
                 ShareRefusal = ranks > 1 ? "a block lies on several GPUs" : _ranks[0].Arena.Share();
             Kv = ranks == 1 ? _ranks[0].Arena : new ShardedKvArena([.. _ranks.Select(rank => rank.Arena)], geometry);
-            var path = places[0].Kernels.Target
+            // Not the target: by wgmma the bits are the same, or it is not used.
+            var path = places[0].Kernels.Architecture
                 + (places[0].Library is { } library ? $"/cublaslt{library.Version}" : "")
                 + (ranks > 1 ? $"/tp{ranks}" : "");
             Numerics = new NumericsFingerprint(
@@ -80,6 +84,12 @@ internal sealed partial class CudaModelRunner : IAheadRunner
     /// <summary>Why other workers of the host cannot open the KV memory; null: they can, or were not to.</summary>
     public string? ShareRefusal { get; }
 
+    /// <summary>By what each Hopper GPU multiplies in prefill attention, and why.</summary>
+    public List<string> AttentionReasons { get; } = [];
+
+    /// <summary>Whether kernels begin while those before them end.</summary>
+    internal bool Overlaps { get; }
+
     /// <summary>Recorded graphs of the first GPU.</summary>
     internal int GraphCount => _ranks[0].GraphCount;
 
@@ -95,7 +105,8 @@ internal sealed partial class CudaModelRunner : IAheadRunner
         catch (CudaException error)
         {
             throw new KreweException(
-                ErrorCode.DeviceUnavailable, $"--device cuda: {error.Message}", innerException: error);
+                ErrorCode.DeviceUnavailable, $"--device cuda: {error.Message}{Advice(error, kvMemoryBytes)}",
+                innerException: error);
         }
     }
 
@@ -139,6 +150,14 @@ internal sealed partial class CudaModelRunner : IAheadRunner
     }
 
     public void Dispose() => Release();
+
+    private static string Advice(CudaException error, long kvMemoryBytes)
+    {
+        const int OutOfMemory = 2;
+        return error.Status == OutOfMemory
+            ? $" KV takes {kvMemoryBytes} bytes: give it less (--kv-memory), or the model more GPUs (--cuda-devices)."
+            : "";
+    }
 
     private static DeviceLostException Lost(CudaException error) => new($"A GPU is lost: {error.Message}", error);
 

@@ -73,7 +73,7 @@ internal sealed class CudaRank : IDisposable
         Memory.Reserve(batch.RowCount, batch.LogitRowCount, batch.BlockTableCount);
         var (plan, extents) = Write(batch, gate, observer);
         Memory.ReservePartial(PartialFloats(extents));
-        Queue(plan, extents, wantsLogits, gate, observer);
+        Queue(plan, extents, batch.BlockTableCount, wantsLogits, gate, observer);
         if (observer is null) Arena.MarkWritten(_stream);
         else Arena.MarkQueued(_stream);
     }
@@ -89,7 +89,7 @@ internal sealed class CudaRank : IDisposable
         var (plan, extents) = Write(batch, gate: null, observer: null);
         if (isFirst) Memory.ReservePartial(PartialFloats(extents));
         if (!Memory.HasRoom(PartialFloats(extents))) return false;
-        Queue(plan, extents, wantsLogits: false, gate: null, observer: null);
+        Queue(plan, extents, batch.BlockTableCount, wantsLogits: false, gate: null, observer: null);
         Arena.MarkQueued(_stream);
         return true;
     }
@@ -125,7 +125,7 @@ internal sealed class CudaRank : IDisposable
     private (CudaStepPlan Plan, CudaStepPlan Extents) Write(
         StepBatch batch, ILayerGate? gate, ILayerObserver? observer)
     {
-        var plan = CudaStepPlan.Write(batch, Memory.Host(_turn), _heads.Group);
+        var plan = CudaStepPlan.Write(batch, Memory.Host(_turn), _heads.Group, _kernels.PrefillQueries);
         return (plan, IsRecorded(plan, gate, observer) ? plan.Rounded() : plan);
     }
 
@@ -136,9 +136,11 @@ internal sealed class CudaRank : IDisposable
         _kernels.PartialFloats(extents.Decodes, _heads.Heads, extents.Partitions);
 
     private unsafe void Queue(
-        in CudaStepPlan plan, in CudaStepPlan extents, bool wantsLogits, ILayerGate? gate, ILayerObserver? observer)
+        in CudaStepPlan plan, in CudaStepPlan extents, int tables, bool wantsLogits, ILayerGate? gate,
+        ILayerObserver? observer)
     {
-        _stream.CopyToDevice(Memory.Device.Counts, (void*)Memory.Host(_turn).Counts, Memory.NumberBytes);
+        _stream.CopyToDevice(
+            Memory.Device.Counts, (void*)Memory.Host(_turn).Counts, Memory.Device.BytesWith(tables));
         if (IsRecorded(plan, gate, observer)) _stream.Launch(GraphOf(extents));
         else Forward(extents, gate, observer);
         if (_shard.Rank == 0 && plan.LogitRows > 0) QueueResults(plan, wantsLogits);

@@ -84,9 +84,6 @@ internal sealed unsafe class CudaStepMemory : IDisposable
     /// <summary>The step's numbers on the device.</summary>
     public StepNumbers Device { get; private set; }
 
-    /// <summary>Bytes of them.</summary>
-    public long NumberBytes { get; private set; }
-
     public nint Partial => _partial?.Address ?? 0;
 
     /// <summary>The numbers of the step of this turn on the host.</summary>
@@ -163,15 +160,15 @@ internal sealed unsafe class CudaStepMemory : IDisposable
 
         // Rows of all sequences, each in pieces of 64 packed queries; a piece begun for each sequence.
         var group = _config.Heads / _config.KvHeads;
-        var prefillItems = (int)(((long)rows * group / CudaKernels.PrefillQueries) + rows + 1);
+        var prefillItems = (int)(((long)rows * group / CudaKernels.PrefillQueriesMin) + rows + 1);
         var layout = StepNumbers.Layout(rows, logitRows, prefillItems, tables, Counts, DrawInts, out var ints);
-        NumberBytes = ints * sizeof(int);
-        Device = layout.From(Own(_device.Allocate(NumberBytes, "step")).Address);
+        var bytes = ints * sizeof(int);
+        Device = layout.From(Own(_device.Allocate(bytes, "step")).Address);
         for (var turn = 0; turn < Turns; turn++)
         {
             _pinnedSampled[turn] = (nint)Own(_device.AllocatePinned(logitRows * sizeof(int))).Data;
-            _host[turn] = layout.From((nint)Own(_device.AllocatePinned(NumberBytes)).Data);
-            NativeMemory.Clear((void*)_host[turn].Counts, (nuint)NumberBytes);
+            _host[turn] = layout.From((nint)Own(_device.AllocatePinned(bytes)).Data);
+            NativeMemory.Clear((void*)_host[turn].Counts, (nuint)bytes);
         }
 
         ClearPadding();
@@ -240,6 +237,10 @@ internal readonly record struct StepNumbers(
             return (nint)(start * sizeof(int));
         }
     }
+
+    /// <summary>Bytes of a step with so many entries of block tables, which lie last: room for long contexts is mostly
+    /// unused.</summary>
+    public long BytesWith(int tables) => Tables - Counts + (tables * (long)sizeof(int));
 
     public StepNumbers From(nint address) => new(
         address + Counts, address + Tokens, address + Positions, address + Slots, address + LogitRows,

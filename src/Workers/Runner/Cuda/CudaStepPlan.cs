@@ -11,7 +11,8 @@ internal readonly record struct CudaStepPlan(
 
     /// <summary>Writes the batch's numbers to <paramref name="host"/>.</summary>
     /// <param name="group">Query heads of a KV head.</param>
-    public static unsafe CudaStepPlan Write(StepBatch batch, in StepNumbers host, int group)
+    /// <param name="prefillQueries">Packed queries of one prefill item.</param>
+    public static unsafe CudaStepPlan Write(StepBatch batch, in StepNumbers host, int group, int prefillQueries)
     {
         Copy(batch.Tokens, batch.RowCount, host.Tokens);
         Copy(batch.Positions, batch.RowCount, host.Positions);
@@ -34,7 +35,7 @@ internal readonly record struct CudaStepPlan(
                 continue;
             }
 
-            for (var query = 0; query < sequence.RowCount * group; query += CudaKernels.PrefillQueries)
+            for (var query = 0; query < sequence.RowCount * group; query += prefillQueries)
             {
                 (prefill[0], prefill[1], prefill[2]) = (sequence.RowStart, first, sequence.RowCount);
                 (prefill[3], prefill[4]) = (sequence.BlockTableStart, query);
