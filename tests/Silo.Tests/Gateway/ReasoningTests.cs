@@ -64,6 +64,19 @@ public sealed class ReasoningTests
     }
 
     [Fact]
+    public async Task An_answer_that_is_cut_while_it_thinks_has_no_content()
+    {
+        await using var harness = await StartAsync(Thought);
+        var most = TestModel.Encode("<think>\nOne <").Length;
+
+        var answer = await Json.OfAsync(await harness.PostAsync(Chat, $"{{{Ask},\"max_tokens\":{most}}}"));
+
+        Assert.Equal("length", answer.Text("choices.0.finish_reason"));
+        Assert.Null(answer.Text("choices.0.message.content"));
+        Assert.StartsWith("O", answer.Text("choices.0.message.reasoning_content"), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Calls_behind_thoughts_are_calls()
     {
         const string Call = "<tool_call>\n{\"name\": \"now\", \"arguments\": {}}\n</tool_call>";

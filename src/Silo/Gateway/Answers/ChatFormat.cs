@@ -93,11 +93,13 @@ internal sealed class ChatFormat(AnswerContext context) : IAnswerFormat
         TokenIds = ReturnsTokenIds ? choice.Tokens : null,
     };
 
-    /// <summary>As OpenAI has it, an answer that only calls has no content.</summary>
+    /// <summary>As OpenAI has it, an answer that only calls has no content; as vLLM, one that only thinks neither.
+    /// </summary>
     private ChatAnswer ToMessage(WholeChoice choice)
     {
         var (text, calls, reasoning) = _calls.Read(choice);
-        return new ChatAnswer(Role, text.Length > 0 || calls.Count == 0 ? text : null, Refusal: null)
+        var isAnswer = text.Length > 0 || (calls.Count == 0 && reasoning is null);
+        return new ChatAnswer(Role, isAnswer ? text : null, Refusal: null)
         {
             ReasoningContent = reasoning,
             ToolCalls = calls.Count == 0 ? null : [.. calls.Select(call => ToCall(choice.Sequence, call) with
