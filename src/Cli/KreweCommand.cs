@@ -26,6 +26,7 @@ internal static class KreweCommand
         new SiloCommand(terminal),
         new WorkerCommand(terminal),
         new TopCommand(terminal),
+        new RequestCommand(terminal),
         new ClusterCommand(terminal),
         new ChatCommand(terminal),
         new GenerateCommand(terminal),
@@ -44,12 +45,12 @@ internal static class KreweCommand
         "Design", "CA1031", Justification = "The last door: every failure becomes one line and an exit code.")]
     public static async Task<int> RunAsync(string[] args, Terminal terminal, CancellationToken cancellationToken)
     {
-        var result = Build(terminal).Parse(args);
+        // Nothing asked for: what there is to ask for.
+        var result = Build(terminal).Parse(args.Length == 0 ? ["--help"] : args);
         if (result.Errors.Count > 0)
         {
             var command = result.CommandResult.Command;
-            var errors = result.Errors.Select(error => error.Message).Distinct();
-            return terminal.RefuseUsage(errors, command is RootCommand ? "" : command.Name);
+            return terminal.RefuseUsage(UsageErrors.Of(result), command is RootCommand ? "" : command.Name);
         }
 
         terminal.SaysJson = Format.Read(result) == LogFormat.Json;

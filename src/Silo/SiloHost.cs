@@ -117,13 +117,16 @@ public static class SiloHost
             app.Services.GetRequiredService<LinkListener>().Start();
             return new RunningSilo(app, options);
         }
-        catch
+        catch (Exception e)
         {
             // The container owns the model once it exists.
             if (app is null)
                 model.Dispose();
             else
                 await app.DisposeAsync();
+            // The grain host says in a way of its own that its start was called off.
+            if (cancellationToken.IsCancellationRequested && e is not KreweException)
+                throw new OperationCanceledException("The start was called off.", e, cancellationToken);
             throw;
         }
     }

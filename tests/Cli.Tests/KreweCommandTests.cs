@@ -61,4 +61,38 @@ public sealed class KreweCommandTests
         Assert.Contains($" {command} ", run.Out);
         Assert.DoesNotContain("--test-hold-file", run.Out);
     }
+
+    [Theory]
+    [InlineData("'serve'", "serv")]
+    [InlineData("'--prefill'", "serve", "--prefil", "2")]
+    [InlineData("'--log-format'", "top", "--log-fromat=json")]
+    [InlineData("'info'", "model", "infos")]
+    public async Task A_slip_is_told_once_with_what_was_meant(string meant, params string[] arguments)
+    {
+        var run = await Run.Krewe(arguments);
+
+        Assert.Equal(ExitCode.Usage, run.ExitCode);
+        Assert.Contains($"Did you mean {meant}?", run.Error);
+        // The slip and "nothing was started": neither the option's value nor the missing command beside it.
+        Assert.Equal(2, run.Error.Trim().Split('\n').Length);
+    }
+
+    [Fact]
+    public async Task What_is_no_slip_gets_no_guess()
+    {
+        Assert.DoesNotContain("Did you mean", (await Run.Krewe("frobnicate")).Error);
+        Assert.DoesNotContain("Did you mean", (await Run.Krewe("serve", "--frobnicate")).Error);
+    }
+
+    [Fact]
+    public async Task Nothing_shows_what_there_is()
+    {
+        var none = await Run.Krewe();
+        var model = await Run.Krewe("keys");
+
+        Assert.Equal(ExitCode.Success, none.ExitCode);
+        Assert.Contains("serve", none.Out);
+        Assert.Equal(ExitCode.Usage, model.ExitCode);
+        Assert.Contains("Which of them? make, hash.", model.Error);
+    }
 }

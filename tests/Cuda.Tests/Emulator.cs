@@ -16,6 +16,7 @@ internal sealed unsafe class Emulator
     private readonly delegate* unmanaged<int, int> _live;
     private readonly delegate* unmanaged<int, int, int, int, long, int> _settings;
     private readonly delegate* unmanaged<int, int> _ownHandles;
+    private readonly delegate* unmanaged<int, int, int, int> _virtual;
     private readonly delegate* unmanaged<int> _files;
 
     public Emulator(CudaLibraries libraries)
@@ -26,6 +27,7 @@ internal sealed unsafe class Emulator
         _fail = (delegate* unmanaged<byte*, int, int, int>)NativeLibrary.GetExport(library, "emulated_fail");
         _live = (delegate* unmanaged<int, int>)NativeLibrary.GetExport(library, "emulated_live");
         _ownHandles = (delegate* unmanaged<int, int>)NativeLibrary.GetExport(library, "emulated_own_handles");
+        _virtual = (delegate* unmanaged<int, int, int, int>)NativeLibrary.GetExport(library, "emulated_virtual");
         _files = (delegate* unmanaged<int>)NativeLibrary.GetExport(library, "emulated_files");
         _settings = (delegate* unmanaged<int, int, int, int, long, int>)
             NativeLibrary.GetExport(library, "emulated_settings");
@@ -49,9 +51,16 @@ internal sealed unsafe class Emulator
     }
 
     /// <summary>What is out: device memory, pinned memory, streams, events, modules, graphs, others' memory, memory
-    /// pinned for others, what cuFile knows.</summary>
+    /// pinned for others, virtual memory, reserved addresses, what cuFile knows.</summary>
     public string Live() =>
-        $"{_live(0)} {_live(1)} {_live(2)} {_live(3)} {_live(4)} {_live(5)} {_live(6)} {_live(7)} {_files()}";
+        string.Join(' ', [.. Enumerable.Range(0, 10).Select(kind => _live(kind)), _files()]);
+
+    /// <summary>What the GPUs have, until <see cref="Set"/>.</summary>
+    /// <param name="memory">Memory that can be made apart from its addresses.</param>
+    /// <param name="rdma">And be written by other devices.</param>
+    /// <param name="peers">Access to each other's memory.</param>
+    public void Have(bool memory = true, bool rdma = true, bool peers = true) =>
+        _virtual(memory ? 1 : 0, rdma ? 1 : 0, peers ? 1 : 0);
 
     /// <summary>From now on memory handles can be opened in the process that made them, until <see cref="Set"/>.
     /// </summary>

@@ -50,6 +50,7 @@ public sealed class EmulatedGpuTests
         Assert.True(code == 0, $"{process.Output}\n{process.Log}");
         // A row a line as they come; all of them as a table last.
         Assert.Contains("ok handoff from another process, CUDA IPC: ", process.Log);
+        Assert.Contains("ok handoff from another process, file descriptor: ", process.Log);
         Assert.Contains("random-small: decode step of 1, one ahead", process.Output);
     }
 

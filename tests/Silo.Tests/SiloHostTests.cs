@@ -27,6 +27,16 @@ public sealed partial class SiloHostTests
     }
 
     [Fact]
+    public async Task An_address_of_another_machine_is_told_as_such()
+    {
+        // Kept for documentation (RFC 5737): no machine has it.
+        var (code, _, errors) = await RunAsync(SiloHarness.DefaultOptions() with { BindHost = "192.0.2.1" });
+
+        Assert.Equal(4, code);
+        Assert.Contains("This machine has no address 192.0.2.1", errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_folder_without_a_model_is_exit_code_3()
     {
         var folder = Directory.CreateTempSubdirectory("krewe-silo-");

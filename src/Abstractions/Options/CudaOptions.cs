@@ -38,6 +38,20 @@ public enum DirectStorage
     Off,
 }
 
+/// <summary>How the KV memory of a GPU is made.</summary>
+public enum CudaKvMemory
+{
+    /// <summary>As virtual memory where the GPU has it, else plainly.</summary>
+    Auto,
+
+    /// <summary>Apart from its addresses (cuMemCreate): other workers open it by a file descriptor, across containers.
+    /// The worker does not start where the GPU has no such memory.</summary>
+    Virtual,
+
+    /// <summary>By cuMemAlloc: other workers open it by a CUDA IPC handle.</summary>
+    Plain,
+}
+
 /// <summary>How a worker finds and uses NVIDIA GPUs.</summary>
 public sealed record CudaOptions
 {
@@ -56,6 +70,8 @@ public sealed record CudaOptions
     public string? CacheDirectory { get; init; }
 
     public DirectStorage DirectStorage { get; init; } = DirectStorage.Auto;
+
+    public CudaKvMemory KvMemory { get; init; } = CudaKvMemory.Auto;
 
     /// <summary>Records the launches of decode steps as graphs.</summary>
     public bool Graphs { get; init; } = true;

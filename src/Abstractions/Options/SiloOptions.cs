@@ -27,6 +27,10 @@ public sealed record SiloOptions
     /// <summary>The "model" that clients name; the folder's name when null.</summary>
     public string? ServedModelName { get; init; }
 
+    /// <summary>Whether chat answers are read for thoughts between tags, which are then told in a field of their own.
+    /// </summary>
+    public ReasoningParser ReasoningParser { get; init; }
+
     /// <summary>Folder for grain state; null keeps it in memory.</summary>
     public string? DataDirectory { get; init; }
 

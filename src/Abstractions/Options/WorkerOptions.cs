@@ -144,6 +144,12 @@ public sealed record WorkerOptions
     public KvTransport KvTransport { get; init; } = KvTransport.Auto;
 
     /// <summary>
+    /// Folder of the host where workers of the host meet to open each other's KV memory; null: where they see each
+    /// other's processes they need none, and GPU memory meets in the temporary folder.
+    /// </summary>
+    public string? KvShareFolder { get; init; }
+
+    /// <summary>
     /// Most bytes a second that one data link may send, paced by the kernel (Linux); null = as many as the network
     /// takes. Shared memory knows no such limit.
     /// </summary>
@@ -226,6 +232,10 @@ public sealed record WorkerOptions
             yield return "DataHost is empty; give an address that other workers can reach.";
         if (DrainGrace < TimeSpan.Zero)
             yield return $"DrainGrace is {DrainGrace.TotalSeconds} s; it must not be negative.";
+        if (KvShareFolder is not null && !Directory.Exists(KvShareFolder))
+            yield return $"--kv-share-folder '{KvShareFolder}' does not exist; mount or make it.";
+        if (KvShareFolder is not null && KvTransport == KvTransport.Tcp)
+            yield return "--kv-share-folder is for shared memory; drop it, or --kv-transport tcp.";
         if (DataLinkBytesPerSecond is not null && KvTransport != KvTransport.Tcp)
             yield return "--data-link-mbit limits TCP links only; give --kv-transport tcp with it.";
         if (DataConnections is < 1 or > DataConnectionsMax)

@@ -42,6 +42,10 @@ internal sealed class CudaSettings
     private readonly UsualOption<DirectStorage> _directStorage = Setting.Choice(
         "--cuda-direct-storage", "KV objects from disk straight into the GPU.", Usual.DirectStorage);
 
+    private readonly UsualOption<CudaKvMemory> _kvMemory = Setting.Choice(
+        "--cuda-kv-memory", "How KV memory of GPUs is made: apart from its addresses, which containers can share, or "
+        + "plainly.", Usual.KvMemory);
+
     private readonly Option<bool> _noGraphs = new("--cuda-no-graphs")
     {
         Description = "Launch each kernel of a decode step alone.",
@@ -54,7 +58,10 @@ internal sealed class CudaSettings
 
     public void AddTo(Command command)
     {
-        Option[] all = [_libraries, _devices, _products, _attention, _cache, _directStorage, _noGraphs, _overlap];
+        Option[] all =
+        [
+            _libraries, _devices, _products, _attention, _cache, _directStorage, _kvMemory, _noGraphs, _overlap,
+        ];
         foreach (var option in all) command.Add(option);
     }
 
@@ -66,6 +73,7 @@ internal sealed class CudaSettings
         Attention = _attention.Read(result),
         CacheDirectory = result.GetValue(_cache),
         DirectStorage = _directStorage.Read(result),
+        KvMemory = _kvMemory.Read(result),
         Graphs = !result.GetValue(_noGraphs),
         Overlap = result.GetValue(_overlap),
     };
@@ -82,6 +90,8 @@ internal sealed class CudaSettings
         if (options.CacheDirectory is { } folder) arguments.AddRange(["--cuda-cache", folder]);
         if (options.DirectStorage != Usual.DirectStorage)
             arguments.AddRange(["--cuda-direct-storage", Setting.Name(options.DirectStorage)]);
+        if (options.KvMemory != Usual.KvMemory)
+            arguments.AddRange(["--cuda-kv-memory", Setting.Name(options.KvMemory)]);
         if (!options.Graphs) arguments.Add("--cuda-no-graphs");
         if (options.Overlap) arguments.Add("--cuda-overlap");
         return arguments;

@@ -70,6 +70,10 @@ internal sealed class EngineSettings
     private readonly UsualOption<KvTransport> _kvTransport = Setting.Choice(
         "--kv-transport", "How KV travels between workers: auto takes shared memory where it can.", Usual.KvTransport);
 
+    private readonly Option<string?> _kvShareFolder = Setting.Text(
+        "--kv-share-folder", "DIR", "Folder that workers in other containers of this host see too: there they "
+        + "open each other's KV memory.");
+
     private readonly Option<int?> _dataLinkMbit = Setting.OptionalCount(
         "--data-link-mbit", "Most Mbit a second that one TCP data link may send. Default: no limit.", 1, 10_000_000);
 
@@ -93,8 +97,8 @@ internal sealed class EngineSettings
     public void AddTo(Command command)
     {
         foreach (var option in (Option[])[_device, _threads, _pin, _weights, _kvMemory, _kvFormat, _stepTokens, _sloItl,
-            _maxRunning, _eviction, _noPrefixCache, _kvTransport, _dataLinkMbit, _dataConnections, _drainGrace,
-            _metrics, _blockingMigration, _holdFile, _dataProxy, _rowMicroseconds])
+            _maxRunning, _eviction, _noPrefixCache, _kvTransport, _kvShareFolder, _dataLinkMbit, _dataConnections,
+            _drainGrace, _metrics, _blockingMigration, _holdFile, _dataProxy, _rowMicroseconds])
             command.Add(option);
         _dataProxy.Hidden = true;
         _cuda.AddTo(command);
@@ -120,6 +124,7 @@ internal sealed class EngineSettings
         DrainGrace = _drainGrace.Read(result),
         BlockingMigration = result.GetValue(_blockingMigration),
         KvTransport = _kvTransport.Read(result),
+        KvShareFolder = result.GetValue(_kvShareFolder),
         DataLinkBytesPerSecond = result.GetValue(_dataLinkMbit) is { } mbit ? mbit * BytesPerMbit : null,
         DataConnections = _dataConnections.Read(result),
         KvTiers = _tiers.Read(result),
@@ -145,6 +150,7 @@ internal sealed class EngineSettings
             "--kv-transport", Setting.Name(options.KvTransport),
             "--data-connections", Text(options.DataConnections),
         ];
+        if (options.KvShareFolder is { } share) arguments.AddRange(["--kv-share-folder", share]);
         if (options.PinnedCores.Count > 0) arguments.AddRange(["--pin", string.Join(',', options.PinnedCores)]);
         if (options.KvFormat is { } format) arguments.AddRange(["--kv-format", Setting.Name(format)]);
         if (!options.PrefixCache) arguments.Add("--no-prefix-cache");

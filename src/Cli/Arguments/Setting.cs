@@ -126,6 +126,24 @@ internal static class Setting
             },
         };
 
+    /// <summary>An http or https address; null when not given.</summary>
+    /// <param name="name">With its dashes.</param>
+    /// <param name="description">For help, without the default.</param>
+    /// <param name="usual">What is meant when none is given, for help and errors.</param>
+    public static Option<Uri?> Address(string name, string description, string usual) => new(name)
+    {
+        Description = $"{description} Default {usual}.",
+        HelpName = "URL",
+        CustomParser = result =>
+        {
+            var text = result.Tokens[0].Value;
+            if (Uri.TryCreate(text, UriKind.Absolute, out var address) && address.Scheme is "http" or "https")
+                return address;
+            result.AddError($"{name} is '{text}'; it must look like {usual}.");
+            return null;
+        },
+    };
+
     /// <summary>How <see cref="Choice{T}"/> spells an enum's value.</summary>
     public static string Name<T>(T value)
         where T : struct, Enum => value.ToString().ToLowerInvariant();

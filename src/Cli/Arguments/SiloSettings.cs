@@ -22,6 +22,11 @@ internal sealed class SiloSettings(int usualLinkPort)
     private readonly Option<string?> _servedName = Setting.Text(
         "--served-model-name", "NAME", "What clients call the model. Default: the folder's name.");
 
+    private readonly UsualOption<ReasoningParser> _reasoning = Setting.Choice(
+        "--reasoning-parser",
+        "How thoughts are told from answers, as reasoning_content; auto: by the model's chat template.",
+        ReasoningParser.Auto);
+
     private readonly Option<string?> _data = Setting.Text(
         "--data", "DIR", "Folder for requests' records. Default: in memory only.");
 
@@ -84,7 +89,7 @@ internal sealed class SiloSettings(int usualLinkPort)
 
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[_port, _linkPort, _host, _model, _servedName, _data, _id, _drain,
+        foreach (var option in (Option[])[_port, _linkPort, _host, _model, _servedName, _reasoning, _data, _id, _drain,
             _recordKeep, _resumeWindow, _policy, _ttftSlo, _tpotSlo, _switchRoles,
             _apiKeys, _auditLog, _tlsCertificate, _tlsKey, _corsOrigins, _record, _batchArrivalOrder])
             command.Add(option);
@@ -102,6 +107,7 @@ internal sealed class SiloSettings(int usualLinkPort)
         LinkPort = _linkPort.Read(result),
         ModelDirectory = result.GetValue(_model) ?? BundledModel.Find(),
         ServedModelName = result.GetValue(_servedName),
+        ReasoningParser = _reasoning.Read(result),
         DataDirectory = result.GetValue(_data),
         RecordKeep = _recordKeep.Read(result),
         ResumeWindow = _resumeWindow.Read(result),

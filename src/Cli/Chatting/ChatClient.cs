@@ -7,7 +7,10 @@ using Krewe.Abstractions;
 namespace Krewe.Cli;
 
 /// <summary>The few calls of the OpenAI API that <c>krewe chat</c> needs, against any server that speaks it.</summary>
-internal sealed class ChatClient(HttpClient http, Uri baseAddress)
+/// <param name="http">With the key, if one is needed.</param>
+/// <param name="baseAddress">Of the API, with its version.</param>
+/// <param name="think">Told what a model thinks before it answers, piece by piece, and a line break behind it.</param>
+internal sealed class ChatClient(HttpClient http, Uri baseAddress, Action<string>? think = null)
 {
     /// <summary>The first model that the server serves.</summary>
     public async Task<string> FirstModelAsync(CancellationToken cancellationToken)
@@ -28,6 +31,7 @@ internal sealed class ChatClient(HttpClient http, Uri baseAddress)
         using var answer = await http.SendAsync(message, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
         await DemandSuccessAsync(answer, cancellationToken);
         await using var body = await answer.Content.ReadAsStreamAsync(cancellationToken);
+        var isThinking = false;
         await foreach (var item in SseParser.Create(body).EnumerateAsync(cancellationToken))
         {
             if (item.Data == "[DONE]") yield break;
@@ -35,12 +39,25 @@ internal sealed class ChatClient(HttpClient http, Uri baseAddress)
             if (chunk.RootElement.TryGetProperty("error", out _)) throw Failure(item.Data);
             foreach (var choice in chunk.RootElement.GetProperty("choices").EnumerateArray())
             {
-                if (choice.GetProperty("delta").TryGetProperty("content", out var content)
-                    && content.GetString() is { Length: > 0 } text)
-                    yield return text;
+                if (TextOf(choice, "reasoning_content") is { } thought)
+                {
+                    isThinking = true;
+                    think?.Invoke(thought);
+                }
+
+                if (TextOf(choice, "content") is not { } text) continue;
+                if (isThinking) think?.Invoke("\n");
+                isThinking = false;
+                yield return text;
             }
         }
     }
+
+    /// <summary>Null where the delta has nothing of it.</summary>
+    private static string? TextOf(JsonElement choice, string name) =>
+        choice.GetProperty("delta").TryGetProperty(name, out var value) && value.GetString() is { Length: > 0 } text
+            ? text
+            : null;
 
     private static async Task DemandSuccessAsync(HttpResponseMessage answer, CancellationToken cancellationToken)
     {

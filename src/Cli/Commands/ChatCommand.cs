@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Net.Http.Headers;
 using Krewe.Abstractions;
 
 namespace Krewe.Cli;
@@ -6,23 +7,15 @@ namespace Krewe.Cli;
 /// <summary><c>krewe chat</c>: a conversation with a running server, answers streamed.</summary>
 internal sealed class ChatCommand : Command
 {
+    private const string Usual = "http://127.0.0.1:8080/v1";
+
     private readonly Argument<string?> _message = Setting.OptionalArgument(
         "message", "Ask this and exit; without it, a conversation.");
 
-    private readonly Option<Uri> _url = new("--url")
-    {
-        Description = "Base address of the server. Default http://127.0.0.1:8080/v1.",
-        HelpName = "URL",
-        DefaultValueFactory = _ => new Uri("http://127.0.0.1:8080/v1"),
-        CustomParser = result =>
-        {
-            var text = result.Tokens[0].Value;
-            if (Uri.TryCreate(text, UriKind.Absolute, out var address) && address.Scheme is "http" or "https")
-                return address;
-            result.AddError($"--url is '{text}'; it must look like http://127.0.0.1:8080/v1.");
-            return null;
-        },
-    };
+    private readonly Option<Uri?> _url = Setting.Address("--url", "Base address of the server.", Usual);
+
+    private readonly Option<string?> _key = Setting.Text(
+        "--key", "KEY", "API key. Default: the variable KREWE_API_KEY.");
 
     private readonly Option<string?> _model = Setting.Text(
         "--model", "NAME", "Model to ask. Default: the server's first.");
@@ -40,15 +33,22 @@ internal sealed class ChatCommand : Command
     {
         _terminal = terminal;
         Add(_message);
-        foreach (var option in (Option[])[_url, _model, _system, _maxTokens, _temperature, _seed]) Add(option);
+        foreach (var option in (Option[])[_url, _key, _model, _system, _maxTokens, _temperature, _seed]) Add(option);
         SetAction(RunAsync);
     }
 
     private async Task<int> RunAsync(ParseResult result, CancellationToken cancellationToken)
     {
-        var address = result.GetValue(_url)!;
+        var address = result.GetValue(_url) ?? new Uri(Usual);
         using var http = new HttpClient { Timeout = Timeout.InfiniteTimeSpan };
-        var client = new ChatClient(http, address);
+        if ((result.GetValue(_key) ?? Environment.GetEnvironmentVariable("KREWE_API_KEY")) is { Length: > 0 } key)
+            http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key);
+        var client = new ChatClient(http, address, thought =>
+        {
+            // The answer alone is on Out.
+            _terminal.Error.Write(thought);
+            _terminal.Error.Flush();
+        });
         try
         {
             var model = result.GetValue(_model) ?? await client.FirstModelAsync(cancellationToken);

@@ -162,8 +162,8 @@ internal sealed class GpuCheckCommand : Command
                 Options = options,
                 Sizes = small ? GpuSizes.Small : quick ? GpuSizes.Quick : GpuSizes.Full,
                 KvMemoryBytes = _kvMemory.Read(result),
-                StartHolder = held => Process.Start(OwnProgram.With(
-                    ["gpucheck", "--hold", $"{held}", .. CudaSettings.ToArguments(options)]))!,
+                StartHolder = (holder, held) => Process.Start(OwnProgram.With(
+                    ["gpucheck", "--hold", $"{held}", .. CudaSettings.ToArguments(holder)]))!,
             };
             foreach (var row in GpuCheck.Run(plan, area, TimeProvider.System))
             {

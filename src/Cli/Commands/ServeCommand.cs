@@ -52,6 +52,8 @@ internal sealed class ServeCommand : Command
         using var telemetry = _telemetry.Start(result, "krewe-silo", options.SiloId);
         await using var silo = await SiloHost.StartAsync(options, logs, TimeProvider.System, stop);
         _terminal.Say(silo.Describe());
+        using var told = stop.Register(() => _terminal.Say(
+            $"stopping; requests that run have {options.DrainGrace.TotalSeconds} s. A second Ctrl-C ends at once."));
         var launcher = new ChildWorkerLauncher(_terminal, TelemetrySettings.ForChildren(result, _telemetry));
         return await RunWorkersAsync(silo, set, DescribeWorkers(result, options, set, silo.LinkPort), launcher, stop);
     }
@@ -83,6 +85,8 @@ internal sealed class ServeCommand : Command
         var text = $"Krewe is ready at {address}v1 (model {silo.ModelName}, {set})";
         await _terminal.Out.WriteLineAsync(text.AsMemory(), cancellationToken);
         await _terminal.Out.FlushAsync(cancellationToken);
+        _terminal.Say(
+            $"dashboard {address}dashboard; in another terminal 'krewe chat' and 'krewe top'; Ctrl-C ends.");
     }
 
     private WorkerOptions[] DescribeWorkers(ParseResult result, SiloOptions silo, WorkerSet set, int linkPort)

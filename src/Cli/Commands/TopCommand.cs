@@ -7,22 +7,11 @@ namespace Krewe.Cli;
 /// <summary><c>krewe top</c>: the cluster in the terminal, a screen a second until Ctrl-C.</summary>
 internal sealed class TopCommand : Command
 {
+    private const string Usual = "http://127.0.0.1:8080";
+
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
-    private readonly Option<Uri> _url = new("--url")
-    {
-        Description = "A silo's address. Default http://127.0.0.1:8080.",
-        HelpName = "URL",
-        DefaultValueFactory = _ => new Uri("http://127.0.0.1:8080"),
-        CustomParser = result =>
-        {
-            var text = result.Tokens[0].Value;
-            if (Uri.TryCreate(text, UriKind.Absolute, out var address) && address.Scheme is "http" or "https")
-                return address;
-            result.AddError($"--url is '{text}'; it must look like http://127.0.0.1:8080.");
-            return null;
-        },
-    };
+    private readonly Option<Uri?> _url = Setting.Address("--url", "A silo's address.", Usual);
 
     private readonly Option<string?> _key = Setting.Text(
         "--key", "KEY", "API key with the operator role. Default: the variable KREWE_API_KEY.");
@@ -43,18 +32,18 @@ internal sealed class TopCommand : Command
     {
         using var http = new HttpClient { Timeout = TimeSpan.FromSeconds(10) };
         var key = result.GetValue(_key) ?? Environment.GetEnvironmentVariable("KREWE_API_KEY");
-        var client = new TopClient(http, result.GetValue(_url)!, key);
+        var client = new TopClient(http, result.GetValue(_url) ?? new Uri(Usual), key);
         var console = _terminal.Ansi();
         var time = TimeProvider.System;
         var (seen, at) = (await client.StateAsync(cancellationToken), time.GetTimestamp());
         var history = await client.HistoryAsync(0, cancellationToken);
         if (result.GetValue(_once) || !console.Profile.Capabilities.Interactive)
         {
-            console.Write(TopScreen.Of(seen, history, null, 1));
+            console.Write(TopScreen.Of(seen, history, null, 1, console.Profile.Width));
             return ExitCode.Success;
         }
 
-        await console.Live(TopScreen.Of(seen, history, null, 1)).StartAsync(async live =>
+        await console.Live(TopScreen.Of(seen, history, null, 1, console.Profile.Width)).StartAsync(async live =>
         {
             while (true)
             {
@@ -62,7 +51,8 @@ internal sealed class TopCommand : Command
                 var state = await client.StateAsync(cancellationToken);
                 var news = await client.HistoryAsync(history.Time.LastOrDefault(), cancellationToken);
                 if (news.Time.Length > 0) history = news;
-                live.UpdateTarget(TopScreen.Of(state, history, seen, time.GetElapsedTime(at).TotalSeconds));
+                live.UpdateTarget(TopScreen.Of(
+                    state, history, seen, time.GetElapsedTime(at).TotalSeconds, console.Profile.Width));
                 (seen, at) = (state, time.GetTimestamp());
             }
         });

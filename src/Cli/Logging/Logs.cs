@@ -19,6 +19,8 @@ internal static class Logs
             builder.SetMinimumLevel(isVerbose ? LogLevel.Debug : LogLevel.Warning);
             // What operators did is always told.
             builder.AddFilter("Krewe.Silo.Access.AuditLog", LogLevel.Information);
+            // That a worker is gone is a warning; that it is back belongs beside it.
+            builder.AddFilter("Krewe.Silo.Links.LinkListener", isVerbose ? LogLevel.Debug : LogLevel.Information);
             // The host logs what it throws; FailureReport says it once, in one line.
             if (!isVerbose) builder.AddFilter("Microsoft.Extensions.Hosting", LogLevel.None);
             // Orleans warns of every probe and retry; what follows from them is told by our own silo.

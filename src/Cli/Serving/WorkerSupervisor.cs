@@ -32,6 +32,7 @@ internal sealed class WorkerSupervisor(IWorkerLauncher launcher, Terminal termin
         // Leaves the caller's turn: one that starts ten workers starts them side by side.
         await Task.Yield();
         var delay = new RestartDelay();
+        var isFirst = true;
         while (!stop.IsCancellationRequested)
         {
             var startedAt = time.GetTimestamp();
@@ -39,8 +40,10 @@ internal sealed class WorkerSupervisor(IWorkerLauncher launcher, Terminal termin
             var code = await LiveAsync(process, stop);
             if (stop.IsCancellationRequested) return null;
             var lived = time.GetElapsedTime(startedAt);
-            if (code is ExitCode.Refused or ExitCode.Usage)
+            // A GPU that was never there does not come; one that fell off may be back.
+            if (code is ExitCode.Refused or ExitCode.Usage || (code == ExitCode.NoDevice && isFirst))
                 return new PermanentFailure(worker.WorkerId, code, process.LastWords ?? "it gave no reason");
+            isFirst = false;
             var wait = delay.After(lived);
             terminal.Say($"worker {worker.WorkerId} exited with code {code} after {lived.TotalSeconds:0.0} s; "
                 + $"starting it again in {wait.TotalSeconds:0.0} s.");

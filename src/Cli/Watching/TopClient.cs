@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Http.Headers;
 using System.Text.Json;
 using System.Text.Json.Serialization;
@@ -87,6 +88,7 @@ internal sealed record TopHistory(long[] Time, Dictionary<string, double?[]> Ser
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
 [JsonSerializable(typeof(TopState))]
 [JsonSerializable(typeof(TopHistory))]
+[JsonSerializable(typeof(RequestLife))]
 internal sealed partial class TopJson : JsonSerializerContext;
 
 /// <summary>Asks a silo what its dashboard shows.</summary>
@@ -100,19 +102,53 @@ internal sealed class TopClient(HttpClient http, Uri silo, string? key)
         JsonSerializer.Deserialize(
             await GetAsync($"dashboard/api/history?after={after}", cancellationToken), TopJson.Default.TopHistory)!;
 
-    private async Task<string> GetAsync(string path, CancellationToken cancellationToken)
+    /// <summary>A request's life: the key's own tenant's, or anybody's for a key with the operator role.</summary>
+    public async Task<RequestLife> RequestAsync(string id, CancellationToken cancellationToken)
+    {
+        var path = $"requests/{Uri.EscapeDataString(id)}";
+        var own = await AskAsync($"v1/{path}", cancellationToken);
+        var text = own.Status == HttpStatusCode.Forbidden
+            ? await GetAsync($"v1/cluster/{path}", cancellationToken)
+            : Demand(own);
+        return JsonSerializer.Deserialize(text, TopJson.Default.RequestLife)!;
+    }
+
+    private async Task<string> GetAsync(string path, CancellationToken cancellationToken) =>
+        Demand(await AskAsync(path, cancellationToken));
+
+    private string Demand((HttpStatusCode Status, string Text) answer) => answer.Status switch
+    {
+        HttpStatusCode.OK => answer.Text,
+        HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden => throw new KreweException(
+            ErrorCode.InvalidRequest,
+            $"{silo} answered {(int)answer.Status}: {MessageOf(answer.Text)} Name a key with the operator role by "
+            + "--key or KREWE_API_KEY."),
+        _ => throw new KreweException(
+            ErrorCode.InvalidRequest, $"{silo} answered {(int)answer.Status}: {MessageOf(answer.Text)}"),
+    };
+
+    /// <summary>The error object's message, or the text itself when it is none.</summary>
+    private static string MessageOf(string text)
+    {
+        try
+        {
+            using var error = JsonDocument.Parse(text);
+            return error.RootElement.GetProperty("error").GetProperty("message").GetString()!;
+        }
+        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
+        {
+            return text;
+        }
+    }
+
+    private async Task<(HttpStatusCode Status, string Text)> AskAsync(string path, CancellationToken cancellationToken)
     {
         using var message = new HttpRequestMessage(HttpMethod.Get, new Uri(silo, $"/{path}"));
         if (key is not null) message.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key);
         try
         {
             using var answer = await http.SendAsync(message, cancellationToken);
-            var text = await answer.Content.ReadAsStringAsync(cancellationToken);
-            if (answer.IsSuccessStatusCode) return text;
-            throw new KreweException(
-                ErrorCode.InvalidRequest,
-                $"{silo} answered {(int)answer.StatusCode}: {text} Name a key with the operator role by --key or "
-                + "KREWE_API_KEY if it asks for one.");
+            return (answer.StatusCode, await answer.Content.ReadAsStringAsync(cancellationToken));
         }
         catch (HttpRequestException e)
         {

@@ -9,11 +9,15 @@ internal static class TopScreen
 {
     private const int BarCells = 10;
 
+    /// <summary>Columns of the terminal below which tiers, migrations and steps are left out, and the KV bar.</summary>
+    private const int WideColumns = 118;
+
     /// <param name="state">The silo now.</param>
     /// <param name="history">Its newest snapshots; the last one is shown.</param>
     /// <param name="before">The state of the last screen, for workers' rates; null for the first.</param>
     /// <param name="seconds">What passed since.</param>
-    public static IRenderable Of(TopState state, TopHistory history, TopState? before, double seconds)
+    /// <param name="columns">The terminal's width.</param>
+    public static IRenderable Of(TopState state, TopHistory history, TopState? before, double seconds, int columns)
     {
         double? Now(string name) => history.Series.TryGetValue(name, out var column) ? column.LastOrDefault() : null;
         var head = new Markup(
@@ -28,21 +32,19 @@ internal static class TopScreen
         figures.AddRow(
             $"output [bold]{Rate(Now("output_tokens"))}[/] tok/s", $"prompt {Rate(Now("prompt_tokens"))} tok/s",
             $"refused {Alarmed(Now("refused") ?? 0, 0)}/s", $"failed {Alarmed(Now("failed") ?? 0, 0)}/s");
-        return new Rows(head, new Text(""), figures, Workers(state, before, seconds));
+        return new Rows(head, new Text(""), figures, Workers(state, before, seconds, columns >= WideColumns));
     }
 
-    private static Table Workers(TopState state, TopState? before, double seconds)
+    private static Table Workers(TopState state, TopState? before, double seconds, bool isWide)
     {
         var table = new Table().Border(TableBorder.Simple);
         table.AddColumn("worker");
         table.AddColumn("role");
         table.AddColumn("state");
-        foreach (var name in (string[])["run", "wait", "prefill/s", "decode/s", "step"])
+        foreach (var name in (string[])["run", "wait", "prefill/s", "decode/s"])
             table.AddColumn(new TableColumn(name).RightAligned());
-        table.AddColumn("KV held, cached");
-        table.AddColumn(new TableColumn("host").RightAligned());
-        table.AddColumn(new TableColumn("disk").RightAligned());
-        table.AddColumn(new TableColumn("in/out").RightAligned());
+        if (!isWide) table.AddColumn(new TableColumn("KV held").RightAligned());
+        else AddWide(table);
         foreach (var (wish, worker) in state.Workers)
         {
             var load = worker.Load;
@@ -50,17 +52,35 @@ internal static class TopScreen
             double? Gain(Func<TopLoad, ulong> read) => load is null || last is null || read(load) < read(last)
                 ? null
                 : (read(load) - read(last)) / seconds;
-            table.AddRow(
+            string[] narrow =
+            [
                 Markup.Escape(worker.Id), worker.Role, State(wish, worker.State), $"{load?.RunningSequences}",
                 $"{load?.WaitingSequences}", Rate(Gain(one => one.PrefillTokens)), Rate(Gain(one => one.DecodeTokens)),
-                load is null ? "-" : Ms(load.StepMs), Kv(load),
-                Share(load?.Tiers?.HostBlocks, load?.Tiers?.HostCapacity),
-                Share(load?.Tiers?.DiskBlocks, load?.Tiers?.DiskCapacity), $"{load?.MigratedIn}/{load?.MigratedOut}");
+            ];
+            table.AddRow([.. narrow, .. isWide ? Wide(load) : [Held(load)]]);
         }
 
         if (state.Workers.Count == 0) table.AddRow("[yellow]none is linked[/]");
         return table;
     }
+
+    private static void AddWide(Table table)
+    {
+        table.AddColumn(new TableColumn("step").RightAligned());
+        table.AddColumn("KV held, cached");
+        foreach (var name in (string[])["host", "disk", "in/out"])
+            table.AddColumn(new TableColumn(name).RightAligned());
+    }
+
+    private static string[] Wide(TopLoad? load) =>
+    [
+        load is null ? "-" : Ms(load.StepMs), Kv(load), Share(load?.Tiers?.HostBlocks, load?.Tiers?.HostCapacity),
+        Share(load?.Tiers?.DiskBlocks, load?.Tiers?.DiskCapacity), $"{load?.MigratedIn}/{load?.MigratedOut}",
+    ];
+
+    private static string Held(TopLoad? load) => load is { TotalBlocks: > 0 }
+        ? string.Create(CultureInfo.InvariantCulture, $"{100.0 * load.PinnedBlocks / load.TotalBlocks:0} %")
+        : "-";
 
     private static string State(string wish, string state) => wish switch
     {

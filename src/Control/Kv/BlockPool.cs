@@ -13,8 +13,11 @@ namespace Krewe.Control.Kv;
 /// </summary>
 public sealed class BlockPool
 {
-    private readonly int[] _references;
-    private readonly bool[] _cached;
+    private const int Kept = 1;
+    private const int OneReference = 2;
+
+    // References, and whether the prefix cache keeps it. In one number, for a pool is larger than a processor's cache.
+    private readonly int[] _states;
     private readonly FreeRuns _free;
     private readonly IEvictionOrder _order;
 
@@ -23,8 +26,7 @@ public sealed class BlockPool
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(blocks, 1);
         TotalBlocks = blocks;
-        _references = new int[blocks];
-        _cached = new bool[blocks];
+        _states = new int[blocks];
         _order = order ?? new LruOrder(blocks);
         _free = new FreeRuns(blocks);
     }
@@ -44,7 +46,7 @@ public sealed class BlockPool
     internal Action<BlockId>? Evicting { get; set; }
 
     /// <summary>References to a block: entries of all block tables that name it.</summary>
-    public int References(BlockId block) => _references[block.Value];
+    public int References(BlockId block) => _states[block.Value] / OneReference;
 
     /// <summary>Evictable blocks, the next to be evicted roughly first. Valid until the pool changes.</summary>
     public IEnumerable<BlockId> InEvictionOrder()
@@ -69,7 +71,7 @@ public sealed class BlockPool
             var (start, count) = IsFree(behind) ? (behind, _free.TakeFrom(behind, missing)) : _free.Take(missing);
             for (var block = start; block < start + count; block++)
             {
-                _references[block] = 1;
+                _states[block] = OneReference;
                 table.Append(new BlockId(block));
             }
 
@@ -112,7 +114,7 @@ public sealed class BlockPool
         var blocks = 0;
         foreach (var block in table.Span)
         {
-            if (_references[block] == 1) blocks++;
+            if (_states[block] / OneReference == 1) blocks++;
         }
 
         return blocks;
@@ -133,8 +135,9 @@ public sealed class BlockPool
         var problems = new List<string>();
         for (var block = 0; block < TotalBlocks; block++)
         {
-            if (expected[block] != _references[block])
-                problems.Add($"b{block} has {_references[block]} references, its holders are {expected[block]}");
+            var references = _states[block] / OneReference;
+            if (expected[block] != references)
+                problems.Add($"b{block} has {references} references, its holders are {expected[block]}");
         }
 
         CheckLists(problems);
@@ -146,45 +149,45 @@ public sealed class BlockPool
     /// <param name="index">Its place in its sequence.</param>
     internal void Keep(BlockId block, BlockId? parent, int index)
     {
-        IntegrityException.Check(_references[block.Value] > 0, $"{block} is cached without a holder.");
-        _cached[block.Value] = true;
-        _order.Enter(block.Value, parent is { } known && _cached[known.Value] ? known.Value : null, index);
+        IntegrityException.Check(_states[block.Value] >= OneReference, $"{block} is cached without a holder.");
+        _states[block.Value] |= Kept;
+        _order.Enter(block.Value, parent is { } known && IsCached(known) ? known.Value : null, index);
     }
 
-    internal bool IsCached(BlockId block) => _cached[block.Value];
+    internal bool IsCached(BlockId block) => (_states[block.Value] & Kept) != 0;
 
     private void Reference(BlockId block)
     {
-        if (_cached[block.Value]) _order.Use(block.Value);
-        if (_references[block.Value]++ > 0) return;
-        IntegrityException.Check(_cached[block.Value], $"{block} is free and cannot be shared.");
+        if (IsCached(block)) _order.Use(block.Value);
+        var was = _states[block.Value];
+        _states[block.Value] = was + OneReference;
+        if (was >= OneReference) return;
+        IntegrityException.Check(was == Kept, $"{block} is free and cannot be shared.");
         _order.Remove(block.Value);
     }
 
     private void Dereference(BlockId block)
     {
-        IntegrityException.Check(_references[block.Value] > 0, $"{block} is released twice.");
-        if (--_references[block.Value] > 0) return;
-        if (_cached[block.Value]) _order.Add(block.Value);
-        else Free(block.Value);
+        ref var state = ref _states[block.Value];
+        IntegrityException.Check(state >= OneReference, $"{block} is released twice.");
+        state -= OneReference;
+        if (state == Kept) _order.Add(block.Value);
+        else if (state == 0) Free(block.Value);
     }
 
     private void EvictNext()
     {
         var block = _order.TakeNext();
         Evicting?.Invoke(new BlockId(block));
+        _states[block] = 0;
         Free(block);
     }
 
     /// <summary>False for what is no block, too.</summary>
     private bool IsFree(int block) =>
-        (uint)block < (uint)TotalBlocks && _references[block] == 0 && !_cached[block];
+        (uint)block < (uint)_states.Length && _states[block] == 0;
 
-    private void Free(int block)
-    {
-        _free.Add(block, IsFree(block - 1), IsFree(block + 1));
-        _cached[block] = false;
-    }
+    private void Free(int block) => _free.Add(block, IsFree(block - 1), IsFree(block + 1));
 
     private void CheckLists(List<string> problems)
     {
@@ -204,7 +207,7 @@ public sealed class BlockPool
         {
             listed[block]++;
             evictable++;
-            if (_references[block] != 0 || !_cached[block])
+            if (_states[block] != Kept)
                 problems.Add($"b{block} is evictable but in use or unknown");
             if (evictable > TotalBlocks) break;
         }
@@ -213,7 +216,7 @@ public sealed class BlockPool
             problems.Add($"{EvictableBlocks} blocks are counted evictable, {evictable} are on the list");
         for (var block = 0; block < TotalBlocks; block++)
         {
-            var wanted = _references[block] == 0 ? 1 : 0;
+            var wanted = _states[block] < OneReference ? 1 : 0;
             if (listed[block] != wanted) problems.Add($"b{block} is on {listed[block]} lists instead of {wanted}");
         }
     }

@@ -18,17 +18,14 @@ internal sealed class FreeRuns
     // By length: list i has the runs of 2^i to 2^(i+1) - 1 blocks, the youngest first.
     private readonly int[] _first = new int[32];
 
-    // Of a run's first block: neighbours in its list. Of its first and its last block: the run's length.
-    private readonly int[] _next;
-    private readonly int[] _previous;
-    private readonly int[] _length;
+    private readonly Place[] _places;
     private uint _lists;
 
     /// <summary>All blocks are free.</summary>
     public FreeRuns(int blocks)
     {
         Array.Fill(_first, None);
-        (_next, _previous, _length) = (new int[blocks], new int[blocks], new int[blocks]);
+        _places = new Place[blocks];
         Link(0, blocks);
         Count = blocks;
     }
@@ -44,14 +41,14 @@ internal sealed class FreeRuns
         var (start, length) = (block, 1);
         if (joinsBefore)
         {
-            var before = _length[block - 1];
+            var before = _places[block - 1].Length;
             (start, length) = (block - before, length + before);
             Unlink(start);
         }
 
         if (joinsBehind)
         {
-            length += _length[block + 1];
+            length += _places[block + 1].Length;
             Unlink(block + 1);
         }
 
@@ -66,7 +63,7 @@ internal sealed class FreeRuns
     /// <returns>How many.</returns>
     public int TakeFrom(int start, int blocks)
     {
-        var length = _length[start];
+        var length = _places[start].Length;
         var taken = Math.Min(length, blocks);
         Unlink(start);
         if (taken < length) Link(start + taken, length - taken);
@@ -79,7 +76,7 @@ internal sealed class FreeRuns
     public (int Start, int Count) Take(int blocks)
     {
         var start = _first[BitOperations.Log2(_lists)];
-        var length = _length[start];
+        var length = _places[start].Length;
         Unlink(start);
         var taken = Math.Min(length, blocks);
         var skipped = start == 0 ? 0 : Math.Min(GrowthBlocks, (length - taken) / 2);
@@ -94,26 +91,34 @@ internal sealed class FreeRuns
     {
         foreach (var first in _first)
         {
-            for (var start = first; start != None; start = _next[start]) yield return (start, _length[start]);
+            for (var start = first; start != None; start = _places[start].Next)
+                yield return (start, _places[start].Length);
         }
     }
 
     private void Link(int start, int length)
     {
-        _length[start] = _length[start + length - 1] = length;
-        var list = BitOperations.Log2((uint)length);
-        var next = _first[list];
-        (_next[start], _previous[start], _first[list]) = (next, None, start);
-        if (next != None) _previous[next] = start;
-        _lists |= 1u << list;
+        ref var place = ref _places[start];
+        _places[start + length - 1].Length = place.Length = length;
+        ref var first = ref _first[BitOperations.Log2((uint)length)];
+        (place.Next, place.Previous) = (first, None);
+        if (first != None) _places[first].Previous = start;
+        first = start;
+        _lists |= 1u << BitOperations.Log2((uint)length);
     }
 
     private void Unlink(int start)
     {
-        var list = BitOperations.Log2((uint)_length[start]);
-        var (next, previous) = (_next[start], _previous[start]);
-        if (next != None) _previous[next] = previous;
-        if (previous != None) _next[previous] = next;
+        var (length, next, previous) = _places[start];
+        var list = BitOperations.Log2((uint)length);
+        if (next != None) _places[next].Previous = previous;
+        if (previous != None) _places[previous].Next = next;
         else if ((_first[list] = next) == None) _lists &= ~(1u << list);
     }
+
+    /// <summary>What is known of a block; together, for a pool is larger than a processor's cache.</summary>
+    /// <param name="Length">Of a run's first and last block: the run's length.</param>
+    /// <param name="Next">Of a run's first block: the next in its list.</param>
+    /// <param name="Previous">The same the other way.</param>
+    private record struct Place(int Length, int Next, int Previous);
 }

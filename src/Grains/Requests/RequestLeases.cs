@@ -54,7 +54,8 @@ internal sealed class RequestLeases(
         }
         catch (Exception error)
         {
-            log.LeaseNotReleased(error, spec.RequestId, lease.Worker);
+            // A worker that is gone took its leases with it.
+            if (DescriptorOf(lease) is not null) log.LeaseNotReleased(error, spec.RequestId, lease.Worker);
         }
     }
 
@@ -72,7 +73,7 @@ internal sealed class RequestLeases(
 
     private async Task<Answer> TryGrantAsync(LeaseHold lease)
     {
-        var worker = view.Workers.FirstOrDefault(known => known.Descriptor.Worker == lease.Worker)?.Descriptor;
+        var worker = DescriptorOf(lease);
         if (worker is null) return Answer.Refused;
         try
         {
@@ -92,6 +93,10 @@ internal sealed class RequestLeases(
             return Answer.None;
         }
     }
+
+    /// <summary>Null when the worker is gone.</summary>
+    private WorkerDescriptor? DescriptorOf(LeaseHold lease) =>
+        view.Workers.FirstOrDefault(known => known.Descriptor.Worker == lease.Worker)?.Descriptor;
 
     /// <summary>
     /// The worker grain's silo died or hangs; what the grain itself would throw is a bug and goes up.

@@ -83,7 +83,8 @@ internal sealed partial class ErrorMiddleware(RequestDelegate next, Entropy entr
     {
         StatusCodes.Status404NotFound => new KreweException(
             ErrorCode.NotFound,
-            $"There is nothing at {context.Request.Path}. The API is under /v1; GET /v1/models shows the model."),
+            $"There is nothing at {context.Request.Path}. The API is under /v1; GET /v1/models shows the model, "
+            + "/dashboard in a browser the cluster."),
         StatusCodes.Status405MethodNotAllowed => new KreweException(
             ErrorCode.MethodNotAllowed,
             $"{context.Request.Method} is not possible at {context.Request.Path}; allowed: "

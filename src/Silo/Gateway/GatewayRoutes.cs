@@ -42,10 +42,11 @@ internal static class GatewayRoutes
         actions.MapPost("/v1/cluster/requests/{id}/migrate", (RequestDelegate)cluster.MigrateAsync);
         actions.MapPost("/v1/cluster/requests/{id}/recompute", (RequestDelegate)cluster.RecomputeAsync);
         actions.MapPost("/v1/cluster/workers/{id}/{action}", (RequestDelegate)cluster.ActOnWorkerAsync);
-        open.MapGet("/health", (RequestDelegate)InfoEndpoints.LiveAsync);
-        open.MapMethods("/ping", ["GET", "POST"], (RequestDelegate)InfoEndpoints.LiveAsync);
-        open.MapGet("/ready", (RequestDelegate)info.ReadyAsync);
-        open.MapGet("/health/live", (RequestDelegate)InfoEndpoints.LiveAsync);
-        open.MapGet("/health/ready", (RequestDelegate)info.ReadyAsync);
+        // Balancers and monitors ask with HEAD.
+        open.MapMethods("/ping", ["GET", "HEAD", "POST"], (RequestDelegate)InfoEndpoints.LiveAsync);
+        foreach (var path in (string[])["/health", "/health/live"])
+            open.MapMethods(path, ["GET", "HEAD"], (RequestDelegate)InfoEndpoints.LiveAsync);
+        foreach (var path in (string[])["/ready", "/health/ready"])
+            open.MapMethods(path, ["GET", "HEAD"], (RequestDelegate)info.ReadyAsync);
     }
 }

@@ -27,4 +27,7 @@ internal sealed partial class LinkListener
 
     [LoggerMessage(26, LogLevel.Warning, "A link was refused before its hello: {Reason}")]
     private static partial void LogNotSecured(ILogger log, string reason);
+
+    [LoggerMessage(27, LogLevel.Information, "Worker {Worker} is linked and takes {Role}")]
+    private static partial void LogAttached(ILogger log, WorkerIncarnation worker, WorkerRole role);
 }

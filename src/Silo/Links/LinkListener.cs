@@ -239,6 +239,7 @@ internal sealed partial class LinkListener(
             (reply.Accepted, reply.Protocol) = (true, link.Protocol);
             connection.TrySend(new Wire.SiloMessage { Welcome = reply });
             view.Add(link);
+            LogAttached(log, link.Worker, link.Descriptor.Role);
             // Whoever told the others of a change meanwhile did not see this link.
             if (roster.Silos != silos) link.Tell(new Wire.SiloSet { SiloLinks = { LinksOf(roster.Silos) } });
             return true;
@@ -270,7 +271,7 @@ internal sealed partial class LinkListener(
     {
         view.Remove(link);
         if (link.TryEnd(end) && !_stopping.IsCancellationRequested)
-            LogDetached(log, link.Worker, end.Code, end.Reason);
+            LogDetached(log, link.Worker, end.Code, end.Reason.TrimEnd('.'));
     }
 
     private void Handle(WorkerLink link, KvLink kv, Wire.WorkerMessage message)

@@ -3,7 +3,7 @@ namespace Krewe.Simulation;
 /// <summary>
 /// One stream of steps on a worker: a worker has one, or, with a split GPU, one for prefill and one for decode.
 /// </summary>
-internal sealed class CellLane(CellWorker worker, int index)
+internal sealed class CellLane(CellWorker worker, int index, int blockTokens)
 {
     public CellWorker Worker { get; } = worker;
 
@@ -23,7 +23,13 @@ internal sealed class CellLane(CellWorker worker, int index)
     /// step.</summary>
     public List<CellPart> Running { get; } = [];
 
-    /// <summary>Parts of the step that runs now.</summary>
+    /// <summary>Those of <see cref="Running"/> that only decode.</summary>
+    public DecodeGroup Decoding { get; } = new(blockTokens);
+
+    /// <summary>Those that may enter <see cref="Decoding"/> before the next step.</summary>
+    public List<CellPart> Entering { get; } = [];
+
+    /// <summary>Parts of the step that runs now, without <see cref="Decoding"/>.</summary>
     public List<CellPart> Step { get; } = [];
 
     public bool Busy { get; set; }
@@ -44,5 +50,14 @@ internal sealed class CellLane(CellWorker worker, int index)
         var place = Running.Count;
         while (place > 0 && Running[place - 1].Arrival > part.Arrival) place--;
         Running.Insert(place, part);
+    }
+
+    /// <summary>Takes the part out, wherever it is; the step that runs goes on without it.</summary>
+    public void Remove(CellPart part)
+    {
+        Running.Remove(part);
+        Entering.Remove(part);
+        if (part.Group == Decoding) Decoding.Leave(part);
+        if (part.Rows > 0) Step.Remove(part);
     }
 }

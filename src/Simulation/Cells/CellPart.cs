@@ -27,6 +27,12 @@ internal enum PartStage
 /// </summary>
 internal sealed class CellPart
 {
+    private DecodeGroup? _group;
+
+    // Without the group's steps.
+    private int _knownTokens;
+    private int _computedTokens;
+
     public CellRequest Request { get; set; } = null!;
 
     public PartStage Stage { get; set; }
@@ -53,9 +59,32 @@ internal sealed class CellPart
     /// <summary>Place in the order of dispatch, over the whole cell.</summary>
     public long Arrival { get; set; }
 
-    public int KnownTokens { get; set; }
+    public int KnownTokens
+    {
+        get => _knownTokens + (_group?.Steps ?? 0);
+        set => _knownTokens = value - (_group?.Steps ?? 0);
+    }
 
-    public int ComputedTokens { get; set; }
+    public int ComputedTokens
+    {
+        get => _computedTokens + (_group?.Steps ?? 0);
+        set => _computedTokens = value - (_group?.Steps ?? 0);
+    }
+
+    /// <summary>Set while it does nothing but decode; the group's steps count as its tokens.</summary>
+    public DecodeGroup? Group
+    {
+        get => _group;
+        set
+        {
+            var (known, computed) = (KnownTokens, ComputedTokens);
+            _group = value;
+            (KnownTokens, ComputedTokens) = (known, computed);
+        }
+    }
+
+    /// <summary>The group's step in which it is looked at next.</summary>
+    public int DueStep { get; set; }
 
     /// <summary>Blocks that the prefix cache knows: prefix hits, and what was inserted since.</summary>
     public int InsertedBlocks { get; set; }

@@ -53,6 +53,7 @@ public sealed partial class CellSimulator
         target.KnownTokens = source.KnownTokens;
         InsertFull(target);
         target.Worker.Lanes[^1].Enter(target);
+        target.Worker.Lanes[^1].Entering.Add(target);
         Wake(target.Worker);
     }
 

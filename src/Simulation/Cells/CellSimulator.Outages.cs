@@ -27,6 +27,7 @@ public sealed partial class CellSimulator
         {
             lane.Version++;
             lane.Busy = false;
+            lane.Decoding.DropStep();
         }
 
         _router.Changed(worker);
@@ -67,12 +68,7 @@ public sealed partial class CellSimulator
         var worker = part.Worker;
         if (part.Stage == PartStage.Waiting) worker.Waiting.Remove(part);
         if (part.Stage == PartStage.Receiving) worker.Receiving--;
-        foreach (var lane in worker.Lanes)
-        {
-            lane.Running.Remove(part);
-            if (part.Rows > 0) lane.Step.Remove(part);
-        }
-
+        foreach (var lane in worker.Lanes) lane.Remove(part);
         part.Rows = 0;
         part.Request.SampledTokens = Math.Max(part.Request.SampledTokens, part.SampledTokens);
         worker.Pool.Release(part.Blocks);

@@ -17,28 +17,94 @@ public sealed partial class CellSimulator
     private void StartStep(CellLane lane)
     {
         if (lane.Busy || !lane.Worker.IsUp) return;
-        TakeSnapshot(lane);
-        if (_snapshot.Running.Count == 0 && _snapshot.Waiting.Count == 0) return;
-        StepPlanner.Plan(_snapshot, _plan);
-        foreach (var handle in _plan.Preempted) Preempt(lane, _considered[handle]);
-        var wholePrompts = _options.Mode == CellMode.Coloc && HasPrefill();
+        EnterDecoding(lane);
         var load = default(StepLoad);
-        foreach (var rows in _plan.Continued)
-        {
-            var part = _considered[rows.Handle];
-            if (wholePrompts && IsDecode(part)) continue;
-            Grow(part);
-            Include(lane, part, rows.Rows, ref load);
-        }
-
-        foreach (var rows in _plan.Admitted) Admit(lane, _considered[rows.Handle], rows.Rows, ref load);
-        if (lane.Step.Count == 0) return;
+        if (!TryDecode(lane, ref load) && !TryPlan(lane, ref load)) return;
         var ns = Math.Max(1, (long)(StepSeconds(lane, load) * 1e9));
         lane.Busy = true;
         lane.Steps++;
         lane.BusyNs += ns;
         _events.Add(_events.NowNs + ns, StepEndKind, lane.Index, lane.Version);
     }
+
+    /// <summary>
+    /// Where all that runs only decodes, nothing waits and every block is there, the plan is known: a row for each.
+    /// </summary>
+    private bool TryDecode(CellLane lane, ref StepLoad load)
+    {
+        var count = lane.Decoding.Count;
+        if (count == 0 || count < lane.Running.Count || count > lane.BudgetTokens) return false;
+        if (lane.Worker.Waiting.Count > 0 || lane.Decoding.DueParts > lane.Worker.Pool.AvailableBlocks) return false;
+        BeginDecoding(lane, ref load);
+        return true;
+    }
+
+    private bool TryPlan(CellLane lane, ref StepLoad load)
+    {
+        TakeSnapshot(lane);
+        if (_snapshot.Running.Count == 0 && _snapshot.Waiting.Count == 0) return false;
+        StepPlanner.Plan(_snapshot, _plan);
+        foreach (var handle in _plan.Preempted) Preempt(lane, _considered[handle]);
+        var wholePrompts = _options.Mode == CellMode.Coloc && HasPrefill();
+        var decoding = wholePrompts ? 0 : DecodingInPlan(lane);
+        if (decoding > 0 && decoding < lane.Decoding.Count) ScatterDecoding(lane);
+        else if (decoding > 0) BeginDecoding(lane, ref load);
+        foreach (var rows in _plan.Continued)
+        {
+            var part = _considered[rows.Handle];
+            if (part.Group is not null || (wholePrompts && IsDecode(part))) continue;
+            Grow(part);
+            Include(lane, part, rows.Rows, ref load);
+        }
+
+        foreach (var rows in _plan.Admitted) Admit(lane, _considered[rows.Handle], rows.Rows, ref load);
+        return lane.Step.Count > 0 || lane.Decoding.IsInStep;
+    }
+
+    private void BeginDecoding(CellLane lane, ref StepLoad load)
+    {
+        load.AddDecodes(lane.Decoding.Count, lane.Decoding.ContextTokens);
+        lane.Decoding.BeginStep(_grow);
+    }
+
+    private void EnterDecoding(CellLane lane)
+    {
+        if (lane.Entering.Count == 0) return;
+        foreach (var part in lane.Entering)
+        {
+            if (part is { Stage: PartStage.Running, Group: null } && OnlyDecodes(part)) lane.Decoding.Enter(part);
+        }
+
+        lane.Entering.Clear();
+    }
+
+    private int DecodingInPlan(CellLane lane)
+    {
+        if (lane.Decoding.Count == 0) return 0;
+        var count = 0;
+        foreach (var rows in _plan.Continued) count += _considered[rows.Handle].Group is null ? 0 : 1;
+        return count;
+    }
+
+    /// <summary>The plan leaves some of them out: each goes on alone.</summary>
+    private static void ScatterDecoding(CellLane lane)
+    {
+        foreach (var part in lane.Running)
+        {
+            if (part.Group is null) continue;
+            lane.Decoding.Leave(part);
+            lane.Entering.Add(part);
+        }
+    }
+
+    /// <summary>
+    /// Nothing is left to do for it but a token and now and then a block in each step. A split worker moves its decodes
+    /// between lanes.
+    /// </summary>
+    private bool OnlyDecodes(CellPart part) =>
+        part is { Grows: true, Decodes: true, PendingTokens: 0 } && IsDecode(part)
+        && _options.Mode != CellMode.Split && !LooksAtEach
+        && (part.InsertedBlocks >= part.HashedBlocks || !_options.PrefixCache);
 
     private double StepSeconds(CellLane lane, in StepLoad load)
     {
@@ -127,7 +193,7 @@ public sealed partial class CellSimulator
 
     private void Preempt(CellLane lane, CellPart part)
     {
-        lane.Running.Remove(part);
+        lane.Remove(part);
         part.Worker.Pool.Release(part.Blocks);
         part.Stage = PartStage.Waiting;
         part.ComputedTokens = part.InsertedBlocks = part.HeldBlocks = 0;
@@ -192,12 +258,17 @@ public sealed partial class CellSimulator
     private void EndStep(CellLane lane)
     {
         lane.Busy = false;
+        var tokens = lane.Decoding.EndStep();
+        lane.Worker.ContextTokens += tokens;
+        TokensTogether += tokens;
         var left = false;
 
         // A loop of its own, with nothing in it that waits: the processor fetches many parts at once from memory.
         foreach (var part in lane.Step) part.ComputedTokens += part.Rows;
         foreach (var part in lane.Step)
         {
+            // Decodes come first in a step, in the order of arrival.
+            EndDecoding(lane, IsDecodeEnd(part) ? part.Arrival : long.MaxValue);
             Computed(part, part.Rows);
             part.Rows = 0;
             InsertFull(part);
@@ -206,11 +277,26 @@ public sealed partial class CellSimulator
             left |= part.Stage != PartStage.Running;
         }
 
+        EndDecoding(lane, long.MaxValue);
         if (left || _options.Mode == CellMode.Split) Leave(lane);
         lane.Step.Clear();
         _router.Report(lane.Worker, _events.NowNs);
         Wake(lane.Worker);
     }
+
+    /// <summary>Ends those of the group that have their last token and arrived before <paramref name="arrival"/>.
+    /// </summary>
+    private void EndDecoding(CellLane lane, long arrival)
+    {
+        while (lane.Decoding.Ending is [var part, ..] && part.Arrival < arrival)
+        {
+            lane.Remove(part);
+            End(part.Request, part);
+        }
+    }
+
+    // Computed already: one row, and a token was there before.
+    private static bool IsDecodeEnd(CellPart part) => part is { Rows: 1, SampledTokens: > 0 };
 
     /// <summary>Parts that ended, were handed off or moved to the decode lane no longer run here.</summary>
     private static void Leave(CellLane lane)
@@ -237,6 +323,7 @@ public sealed partial class CellSimulator
         if (part.Decodes) lane.Worker.ContextTokens++;
         if (part.KnownTokens == part.EndTokens) End(part.Request, part);
         else if (!part.Grows) Hold(part.Request);
+        else if (part.Group is null) lane.Entering.Add(part);
     }
 
     private void InsertFull(CellPart part)

@@ -32,6 +32,7 @@ public sealed partial class CellSimulator
     private readonly StepSnapshot _snapshot = new();
     private readonly StepPlan _plan = new();
     private readonly List<CellPart> _considered = [];
+    private readonly Action<CellPart> _grow;
     private readonly double _blockBytes;
     private long _dispatches;
     private int _next;
@@ -42,6 +43,7 @@ public sealed partial class CellSimulator
         _options = options;
         _trace = trace;
         _cost = options.Cost ?? CostModels.For(options.Deployment);
+        _grow = Grow;
         _blockBytes = (double)options.BlockTokens * options.Deployment.KvBytesPerToken;
         var capacity = options.CapacityTokens ?? options.Deployment.CapacityTokens();
         var bandwidth = options.NetworkBytesPerSecond
@@ -54,6 +56,12 @@ public sealed partial class CellSimulator
 
     /// <summary>Requests that have ended; for progress bars on other threads.</summary>
     public int Ended => _recorder.Ended;
+
+    /// <summary>For tests: no sequence is advanced together with others.</summary>
+    internal bool LooksAtEach { get; init; }
+
+    /// <summary>Tokens that were counted together.</summary>
+    internal long TokensTogether { get; private set; }
 
     /// <summary>
     /// Runs to the end of the last request. <see cref="SimulationException"/> when something can never end.
@@ -142,7 +150,12 @@ public sealed partial class CellSimulator
 
     private CellLane AddLane(CellWorker worker, int budget, bool admits, double share)
     {
-        var lane = new CellLane(worker, _lanes.Count) { Admits = admits, Share = share, BudgetTokens = budget };
+        var lane = new CellLane(worker, _lanes.Count, _options.BlockTokens)
+        {
+            Admits = admits,
+            Share = share,
+            BudgetTokens = budget,
+        };
         _lanes.Add(lane);
         return lane;
     }

@@ -43,10 +43,13 @@ public struct StepLoad
     }
 
     /// <summary>One row whose attention reads <paramref name="context"/> KV tokens.</summary>
-    public void AddDecode(int context)
+    public void AddDecode(int context) => AddDecodes(1, context);
+
+    /// <summary>So many rows whose attention reads <paramref name="context"/> KV tokens together.</summary>
+    public void AddDecodes(int rows, long context)
     {
-        DecodeSequences++;
+        DecodeSequences += rows;
         DecodeContextTokens += context;
-        LogitRows++;
+        LogitRows += rows;
     }
 }

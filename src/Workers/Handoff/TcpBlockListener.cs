@@ -15,13 +15,16 @@ internal sealed class TcpBlockListener : IBlockListener
     private readonly LinkTls? _tls;
     private readonly TcpLinkLimits _limits;
     private readonly LaneMeetings _meetings = new();
+    private readonly SharedHolder? _shared;
 
+    /// <param name="shared">The memory that peers of this host are offered, which ends with this; null: none.</param>
     /// <param name="tls">Null: plain TCP.</param>
     /// <param name="limits">What a link may be held to.</param>
     public TcpBlockListener(
-        string host, int port, IKvArena arena, KvTransport choice, LinkTls? tls, TcpLinkLimits limits)
+        string host, int port, IKvArena arena, KvTransport choice, SharedHolder? shared, LinkTls? tls,
+        TcpLinkLimits limits)
     {
-        (_arena, _choice, _tls, _limits) = (arena, choice, tls, limits);
+        (_arena, _choice, _shared, _tls, _limits) = (arena, choice, shared, tls, limits);
         var address = IPAddress.TryParse(host, out var parsed) ? parsed : IPAddress.Any;
         _socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         try
@@ -31,7 +34,7 @@ internal sealed class TcpBlockListener : IBlockListener
         }
         catch (SocketException e)
         {
-            _socket.Dispose();
+            Dispose();
             var code = e.SocketErrorCode == SocketError.AddressAlreadyInUse
                 ? ErrorCode.PortInUse
                 : ErrorCode.InvalidOptions;
@@ -47,13 +50,18 @@ internal sealed class TcpBlockListener : IBlockListener
         var socket = await _socket.AcceptAsync(cancellationToken);
         socket.NoDelay = true;
         _limits.ApplyTo(socket);
-        return new Link(socket, _arena, _choice, _tls, Math.Max(1, _limits.Connections), _meetings);
+        return new Link(socket, _arena, _choice, _shared, _tls, Math.Max(1, _limits.Connections), _meetings);
     }
 
-    public void Dispose() => _socket.Dispose();
+    public void Dispose()
+    {
+        _socket.Dispose();
+        _shared?.Dispose();
+    }
 
     private sealed class Link(
-        Socket socket, IKvArena arena, KvTransport choice, LinkTls? tls, int connectionsMax, LaneMeetings meetings)
+        Socket socket, IKvArena arena, KvTransport choice, SharedHolder? shared, LinkTls? tls, int connectionsMax,
+        LaneMeetings meetings)
         : IAcceptedLink
     {
         private bool _joined;
@@ -64,8 +72,7 @@ internal sealed class TcpBlockListener : IBlockListener
                 ? null
                 : await tls.AcceptAsync(new NetworkStream(socket), cancellationToken);
             var frames = new FrameSocket(socket, secured);
-            var memory = choice == KvTransport.Tcp ? null : (arena as ISharedKvArena)?.Shared;
-            var fence = memory?.RaiseFence();
+            var fence = shared?.Memory.RaiseFence();
             using var meeting = meetings.Open(connectionsMax);
             try
             {
@@ -75,7 +82,7 @@ internal sealed class TcpBlockListener : IBlockListener
                     Connections = (uint)connectionsMax,
                     Link = meeting.Link,
                 };
-                if (fence is not null) greeting.Shared = Offer(memory!, fence, arena);
+                if (fence is not null) greeting.Shared = shared!.Offer(fence);
                 await frames.SendAsync(new DataMessage { Greeting = greeting }, [], cancellationToken);
                 if (await frames.ReceiveAsync(cancellationToken) is not { Message.Attach: { } attach })
                     throw new FrameException("A greeting was not answered.");
@@ -107,23 +114,6 @@ internal sealed class TcpBlockListener : IBlockListener
         public void Dispose()
         {
             if (!_joined) socket.Dispose();
-        }
-
-        private static SharedOffer Offer(SharedMemory memory, SharedMemory.Fence fence, IKvArena arena)
-        {
-            var offer = new SharedOffer
-            {
-                Pid = (uint)Environment.ProcessId,
-                File = (uint)memory.Descriptor,
-                Nonce = Google.Protobuf.ByteString.CopyFrom(memory.Nonce),
-                TotalBytes = (ulong)memory.TotalBytes,
-                FenceSlot = (uint)fence.Slot,
-                FenceGeneration = fence.Generation,
-            };
-            if (arena is not IDeviceKvArena { Handle: { } handle }) return offer;
-            offer.Device = Google.Protobuf.ByteString.CopyFrom(handle);
-            offer.DeviceBytes = (ulong)((long)arena.BlockCount * arena.Geometry.BlockBytes);
-            return offer;
         }
     }
 }

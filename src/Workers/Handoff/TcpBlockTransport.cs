@@ -18,12 +18,13 @@ namespace Krewe.Workers;
 /// <param name="tls">Null: plain TCP.</param>
 /// <param name="logger">Told, once for each worker, why memory that was offered is not used; null: nobody.</param>
 /// <param name="limits">What a link may be held to.</param>
+/// <param name="shareFolder">See <see cref="WorkerOptions.KvShareFolder"/>.</param>
 internal sealed partial class TcpBlockTransport(
     IKvArena arena, KvTransport choice, TimeProvider time, LinkTls? tls = null, ILogger? logger = null,
-    TcpLinkLimits limits = default)
+    TcpLinkLimits limits = default, string? shareFolder = null)
     : IBlockTransport, IDisposable
 {
-    private readonly PeerMemories _peers = new(time, arena as IDeviceKvArena);
+    private readonly PeerMemories _peers = new(time, arena as IDeviceKvArena, shareFolder);
     private readonly ConcurrentDictionary<string, bool> _told = new();
 
     public async Task<IDataChannel> ConnectAsync(
@@ -56,10 +57,30 @@ internal sealed partial class TcpBlockTransport(
     }
 
     public IBlockListener Listen(string host, int port) =>
-        new TcpBlockListener(host, port, arena, choice, tls, limits);
+        new TcpBlockListener(host, port, arena, choice, OpenShared(), tls, limits);
 
     /// <summary>To be called when all links have ended.</summary>
     public void Dispose() => _peers.Dispose();
+
+    private SharedHolder? OpenShared()
+    {
+        if (choice == KvTransport.Tcp) return null;
+        try
+        {
+            return SharedHolder.Open(arena, shareFolder, time);
+        }
+        catch (IOException refused) when (shareFolder is null && choice == KvTransport.Auto)
+        {
+            if (logger is not null) LogNoMeeting(logger, refused.Message);
+            return null;
+        }
+        catch (IOException refused)
+        {
+            throw new KreweException(
+                ErrorCode.InvalidOptions, $"Other workers of this host cannot meet this one: {refused.Message}. Give a "
+                    + "folder where this user may write with --kv-share-folder.");
+        }
+    }
 
     /// <summary>A further connection of a link.</summary>
     private async Task<FrameSocket> JoinAsync(
@@ -163,6 +184,11 @@ internal sealed partial class TcpBlockTransport(
     {
         if (logger is not null && _told.TryAdd(address.WorkerId, true)) LogStaged(logger, address.WorkerId, reason);
     }
+
+    [LoggerMessage(LogLevel.Warning,
+        "KV memory is not offered to other workers of this host, whose blocks take the data link: {Reason}. Give a "
+            + "folder where this user may write with --kv-share-folder.")]
+    private static partial void LogNoMeeting(ILogger logger, string reason);
 
     [LoggerMessage(LogLevel.Information, "Blocks of {Worker} come over the data link, not out of its memory: {Reason}")]
     private static partial void LogStaged(ILogger logger, string worker, string reason);

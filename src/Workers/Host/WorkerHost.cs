@@ -51,15 +51,16 @@ public sealed partial class WorkerHost
         if (options.KvTransport != KvTransport.Shared || arena is ISharedKvArena { Shared: not null }) return;
         throw new KreweException(
             ErrorCode.InvalidOptions, "--kv-transport is shared, but this system or device has no KV memory that other "
-                + "workers could map: it takes 64-bit Linux and the cpu device, or one GPU whose driver has "
-                + "CUDA IPC. Use auto or tcp.");
+                + "workers could map: it takes 64-bit Linux and the cpu device, or GPUs whose driver shares memory. "
+                + "Use auto or tcp.");
     }
 
     private async Task ServeAsync(ModelFolder model, IModelRunner runner, CancellationToken stopping)
     {
         var handoffLog = _loggers.CreateLogger("Krewe.Worker.Handoff");
         using var transport = new TcpBlockTransport(
-            runner.Kv, _options.KvTransport, _time, _tls, handoffLog, TcpLinkLimits.Of(_options));
+            runner.Kv, _options.KvTransport, _time, _tls, handoffLog, TcpLinkLimits.Of(_options),
+            _options.KvShareFolder);
         await using var server = new HandoffServer(
             transport.Listen(_options.DataHost, _options.DataPort), _time, handoffLog);
         var identity = Identify(model, runner, server.Port);

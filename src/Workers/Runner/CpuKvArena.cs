@@ -23,6 +23,15 @@ internal sealed unsafe class CpuKvArena : ISharedKvArena
                     + $"takes {geometry.BlockBytes} bytes, so give at least that, and at most {int.MaxValue} blocks.");
         }
 
+        // The system would promise it, and end the process when it is used.
+        var machineBytes = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+        if (memoryBytes > machineBytes)
+        {
+            throw new KreweException(
+                ErrorCode.InvalidOptions, $"--kv-memory is {memoryBytes >> 20} MiB, and this process may have "
+                    + $"{machineBytes >> 20} MiB in all, weights included: lower --kv-memory.");
+        }
+
         Geometry = geometry;
         if (shared) Shared = SharedMemory.TryCreate(blocks * geometry.BlockBytes);
         if (Shared is null) _own = new NativeArray<byte>(blocks * geometry.BlockBytes);

@@ -18,7 +18,7 @@ public static partial class ModelRunners
     /// <param name="threads">Compute threads, the caller of Run included. The Reference device uses one.</param>
     /// <param name="weights">As the checkpoint has them, or rounded to INT8 at load.</param>
     /// <param name="cores">A core for each thread to be bound to; empty or null = none.</param>
-    /// <param name="shareKv">KV memory that other workers of the host can map: the CPU's, or one GPU's.</param>
+    /// <param name="shareKv">KV memory that other workers of the host can map.</param>
     /// <param name="cuda">How GPUs are found and used; null: as usual.</param>
     /// <exception cref="ModelException">The weights do not fit the configuration.</exception>
     /// <exception cref="KreweException">An option does not fit the model.</exception>
@@ -67,6 +67,7 @@ public static partial class ModelRunners
             options.Weights, options.PinnedCores, shareKv, options.Cuda);
         if (runner is not CudaModelRunner gpus) return runner;
         if (gpus.ShareRefusal is { } refusal) LogNotShared(logger, refusal);
+        if (gpus.PlainMemoryReason is { } plain) LogPlain(logger, plain);
         foreach (var each in gpus.AttentionReasons) LogAttention(logger, each);
         return runner;
     }
@@ -135,6 +136,11 @@ public static partial class ModelRunners
     private static partial void LogAttention(ILogger logger, string reason);
 
     [LoggerMessage(LogLevel.Information,
-        "Blocks go to other workers of this host through pinned memory and the data link, not by CUDA IPC: {Reason}")]
+        "KV memory is plain, so other containers of this host cannot open it: {Reason}")]
+    private static partial void LogPlain(ILogger logger, string reason);
+
+    [LoggerMessage(LogLevel.Information,
+        "Blocks go to other workers of this host through pinned memory and the data link, not from GPU to GPU: "
+            + "{Reason}")]
     private static partial void LogNotShared(ILogger logger, string reason);
 }

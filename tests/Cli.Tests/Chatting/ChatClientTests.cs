@@ -36,6 +36,26 @@ public sealed class ChatClientTests
     }
 
     [Fact]
+    public async Task Thoughts_are_told_apart_from_the_answer()
+    {
+        using var server = new CannedServer(HttpStatusCode.OK, """
+            data: {"choices":[{"delta":{"reasoning_content":"Hm"}}]}
+
+            data: {"choices":[{"delta":{"reasoning_content":"m."}}]}
+
+            data: {"choices":[{"delta":{"content":"Yes"}}]}
+
+            data: [DONE]
+
+
+            """);
+        var thoughts = new StringBuilder();
+
+        Assert.Equal(["Yes"], await ReadAsync(server, thought => thoughts.Append(thought)));
+        Assert.Equal("Hmm.\n", thoughts.ToString());
+    }
+
+    [Fact]
     public async Task An_error_object_becomes_its_message()
     {
         using var server = new CannedServer(
@@ -104,12 +124,12 @@ public sealed class ChatClientTests
         Assert.Equal([2, 4, 2], server.Bodies.Select(body => body.Split("\"role\"").Length - 1));
     }
 
-    private static async Task<List<string>> ReadAsync(CannedServer server)
+    private static async Task<List<string>> ReadAsync(CannedServer server, Action<string>? think = null)
     {
         using var http = new HttpClient(server, disposeHandler: false);
         List<string> pieces = [];
-        await foreach (var piece in new ChatClient(http, Address).StreamAsync(Question, CancellationToken.None))
-            pieces.Add(piece);
+        var client = new ChatClient(http, Address, think);
+        await foreach (var piece in client.StreamAsync(Question, CancellationToken.None)) pieces.Add(piece);
         return pieces;
     }
 

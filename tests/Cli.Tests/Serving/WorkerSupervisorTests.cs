@@ -37,6 +37,7 @@ public sealed class WorkerSupervisorTests : IDisposable
     [Theory]
     [InlineData(ExitCode.Refused)]
     [InlineData(ExitCode.Usage)]
+    [InlineData(ExitCode.NoDevice)]
     public async Task A_refusal_for_good_stops_all_with_the_workers_last_words(int code)
     {
         var running = Start("prefill-0", "decode-0");
@@ -50,6 +51,20 @@ public sealed class WorkerSupervisorTests : IDisposable
         Assert.Equal(new PermanentFailure(first.WorkerId, code, "block tokens are 32 here and 16 there"), failure);
         Assert.True(other.Exited.IsCompleted);
         Assert.Equal(2, _launcher.All.Count);
+    }
+
+    [Fact]
+    public async Task A_device_that_was_there_may_come_back()
+    {
+        var running = Start("decode-0");
+        (await _launcher.NextAsync()).Exit(137);
+        await _time.WhenSomebodyWaitsAsync();
+        _time.Advance(TimeSpan.FromSeconds(0.1));
+        (await _launcher.NextAsync()).Exit(ExitCode.NoDevice);
+        await _time.WhenSomebodyWaitsAsync();
+
+        Assert.False(running.IsCompleted);
+        await StopAsync(running);
     }
 
     [Fact]

@@ -28,7 +28,19 @@ public sealed class TopScreenTests
         Assert.Contains("silo[red]", Screen(state, null, 1), StringComparison.Ordinal);
     }
 
-    private static string Screen(TopState state, TopState? before, double seconds)
+    [Fact]
+    public void A_narrow_terminal_has_a_line_a_worker_too()
+    {
+        var text = Screen(State(decoded: 1500), State(decoded: 1000), seconds: 2, columns: 80);
+
+        Assert.All(text.Split('\n'), one => Assert.InRange(one.TrimEnd().Length, 0, 80));
+        var line = Assert.Single(text.Split('\n'), one => one.Contains("decode-0", StringComparison.Ordinal));
+        Assert.Contains("draining", line, StringComparison.Ordinal);
+        Assert.Contains("250", line, StringComparison.Ordinal);
+        Assert.Contains("50 %", line, StringComparison.Ordinal);
+    }
+
+    private static string Screen(TopState state, TopState? before, double seconds, int columns = 160)
     {
         var history = new TopHistory([1, 2], new Dictionary<string, double?[]>
         {
@@ -36,8 +48,9 @@ public sealed class TopScreenTests
             ["ttft_p95"] = [10, 1500],
         });
         using var output = new StringWriter();
-        new Terminal(TextReader.Null, output, TextWriter.Null).Ansi().Write(
-            TopScreen.Of(state, history, before, seconds));
+        var console = new Terminal(TextReader.Null, output, TextWriter.Null).Ansi();
+        console.Profile.Width = columns;
+        console.Write(TopScreen.Of(state, history, before, seconds, columns));
         return output.ToString();
     }
 

@@ -76,7 +76,7 @@ EXPORT Status cuFileBufRegister(const char* memory, size_t bytes, int)
 {
     std::lock_guard<std::mutex> held(gate);
     if (!opened) return {NotInitialized, 0};
-    if (!emulated_inside(memory, bytes)) return {InvalidValue, 0};
+    if (!emulated_inside(memory, bytes) || !emulated_direct(memory)) return {InvalidValue, 0};
     if (buffers.count(memory)) return {AlreadyRegistered, 0};
     Status status = answer("cuFileBufRegister", Success);
     if (!status.error) buffers[memory] = bytes;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <deque>
@@ -32,12 +33,48 @@ typedef const char* (*Launcher)(const void*, Dim, Dim, int, int);
 struct Event { uint64_t recorded = 0, done = 0; struct Stream* of = 0; double at = 0; bool alive = true; };
 struct Operation { std::function<int()> run; Event* waits_for = 0; uint64_t version = 0; Event* records = 0; };
 struct Graph { std::vector<Operation> operations; };
-struct Stream { std::deque<Operation> queue; Graph* capture = 0; int device = 0; bool broken = false; };
+struct Stream
+{
+    std::deque<Operation> queue;
+    Graph* capture = 0;
+    int device = 0;
+    bool busy = false, broken = false;
+};
 struct Module { void* library; };
 struct Function { Launcher launch; int argument_bytes; std::string name; int shared_bytes = 48 * 1024; };
-struct Allocation { size_t bytes; int device; bool host; int file = -1; bool imported = false; bool exported = false; };
+struct Allocation
+{
+    size_t bytes;
+    int device;
+    bool host;
+    int file = -1;
+    bool imported = false, exported = false;
+    uint64_t handle = 0;  // of what is mapped there (cuMemMap)
+    bool rdma = false;
+};
 struct Buried { void* memory; size_t mapped; };
-struct IpcHandle { int process; int file; uint64_t bytes; char rest[48]; };
+// Memory apart from addresses: a file, so that another process can map it by a descriptor.
+struct Physical
+{
+    size_t bytes;
+    int device, file;
+    bool exportable, rdma, imported;
+    int mappings = 0;
+    bool released = false;
+};
+struct Reservation { size_t bytes; uint64_t mapped = 0; bool accessible = false; };
+struct Location { int type, id; };
+struct Properties
+{
+    int type, handle_types;
+    Location location;
+    void* metadata;
+    unsigned char compression, rdma;
+    unsigned short usage;
+    unsigned char reserved[4];
+};
+struct Access { Location location; int flags; };
+struct IpcHandle { int process; int file; uint64_t bytes; int device; char rest[44]; };
 
 std::recursive_mutex gate;
 thread_local int depth = 0;
@@ -49,6 +86,11 @@ struct Hold
 };
 
 std::map<uintptr_t, Allocation> allocations;
+std::map<uint64_t, Physical> physical;
+std::map<uintptr_t, Reservation> reservations;
+uint64_t next_handle = 1;
+const size_t granularity = 2 << 20;
+bool has_virtual = true, has_rdma = true, peers = true;
 std::map<int, int> retained;
 std::set<Stream*> streams;
 std::set<Event*> events;
@@ -132,7 +174,10 @@ size_t used_bytes(int device)
 {
     size_t sum = 0;
     for (auto& each : allocations)
-        if (!each.second.host && !each.second.imported && each.second.device == device) sum += each.second.bytes;
+        if (!each.second.host && !each.second.imported && !each.second.handle && each.second.device == device)
+            sum += each.second.bytes;
+    for (auto& each : physical)
+        if (!each.second.imported && each.second.device == device) sum += each.second.bytes;
     return sum;
 }
 
@@ -141,6 +186,9 @@ int run_until(Stream* stream, Event* event, uint64_t version);
 // Runs the head of a stream's queue, and first what it waits for.
 int run_one(Stream* stream)
 {
+    // Another thread is in the middle of its head, which waits for another rank: what lies behind waits too.
+    while (stream->busy) emulated_outside([] { usleep(100); });
+    if (stream->queue.empty()) return Success;
     Operation operation = stream->queue.front();
     if (operation.waits_for)
     {
@@ -157,7 +205,9 @@ int run_one(Stream* stream)
         operation.records->at = clock_ms += 0.001;
         return Success;
     }
+    stream->busy = true;
     int status = operation.run();
+    stream->busy = false;
     if (status) sticky = status;
     return status;
 }
@@ -187,7 +237,7 @@ void* allocate(size_t bytes, bool host)
     const size_t guard = 256;
     size_t whole = (bytes + 3 * guard - 1) / guard * guard;
     // Large device memory is a file, so that another process can map it by a handle.
-    int file = !host && bytes >= 1 << 20 ? memfd_create("emulated", MFD_CLOEXEC) : -1;
+    int file = !host && bytes >= 1 << 18 ? memfd_create("emulated", MFD_CLOEXEC) : -1;
     if (file >= 0 && ftruncate(file, whole)) return 0;
     unsigned char* memory = file < 0
         ? (unsigned char*)aligned_alloc(256, whole)
@@ -200,13 +250,14 @@ void* allocate(size_t bytes, bool host)
 int release(void* pointer, bool host)
 {
     auto found = allocations.find((uintptr_t)pointer);
-    if (found == allocations.end() || found->second.host != host || found->second.imported) return InvalidValue;
+    if (found == allocations.end() || found->second.host != host || found->second.imported || found->second.handle)
+        return InvalidValue;
     memset(pointer, 0xff, found->second.bytes);
     // Not given back at once: a late reader shall meet NaNs and not another's numbers.
     int file = found->second.file;
     buried.push_back({(char*)pointer - 256, file < 0 ? 0 : (found->second.bytes + 767) / 256 * 256});
     if (file >= 0) close(file);
-    if (buried.size() > 64)
+    while (buried.size() > 64)
     {
         if (buried.front().mapped) munmap(buried.front().memory, buried.front().mapped);
         else free(buried.front().memory);
@@ -244,8 +295,22 @@ EXPORT cuDeviceGetName(char* name, int length, int) { snprintf(name, length, "em
 EXPORT cuDeviceTotalMem_v2(size_t* bytes, int) { *bytes = memory_bytes; return Success; }
 EXPORT cuDeviceGetAttribute(int* value, int attribute, int)
 {
-    *value = attribute == 75 ? compute_major : attribute == 76 ? compute_minor : attribute == 16 ? 4
+    *value = attribute == 102 || attribute == 103 ? has_virtual : attribute == 110 ? has_rdma
+        : attribute == 75 ? compute_major : attribute == 76 ? compute_minor : attribute == 16 ? 4
         : attribute == 97 ? 227 * 1024 : 0;
+    return Success;
+}
+EXPORT cuDeviceGetUuid_v2(unsigned char* uuid, int device)
+{
+    memset(uuid, 0xe0, 16);
+    uuid[15] = (unsigned char)device;
+    return Success;
+}
+EXPORT cuDeviceCanAccessPeer(int* can, int from, int to)
+{
+    ENTER_ANYWHERE("cuDeviceCanAccessPeer");
+    if (from >= devices || to >= devices) return 101;
+    *can = from != to && peers;
     return Success;
 }
 EXPORT cuDevicePrimaryCtxRetain(void** context, int device)
@@ -279,6 +344,14 @@ EXPORT cuCtxSetCurrent(void* context)
     current_device = (int)(uintptr_t)context - 1;
     current_life = lives[current_device];
     return retained[current_device] > 0 ? Success : 201;
+}
+EXPORT cuCtxSynchronize()
+{
+    ENTER_OUTSIDE("cuCtxSynchronize");
+    for (Stream* stream : streams)
+        if (stream->device == current_device)
+            if (int status = run_until(stream, 0, 0)) return status;
+    return Success;
 }
 EXPORT cuMemGetInfo_v2(size_t* free, size_t* total)
 {
@@ -314,6 +387,8 @@ EXPORT cuMemGetAddressRange_v2(void** start, size_t* bytes, void* pointer)
     auto next = allocations.upper_bound((uintptr_t)pointer);
     if (!is_inside((uintptr_t)pointer, 0) || next == allocations.begin()) return 1;
     --next;
+    // As the driver: it knows no such range.
+    if (next->second.handle) return NotFound;
     *start = (void*)next->first;
     *bytes = next->second.bytes;
     return Success;
@@ -324,7 +399,7 @@ EXPORT cuIpcGetMemHandle(IpcHandle* handle, void* pointer)
     auto found = allocations.find((uintptr_t)pointer);
     if (found == allocations.end() || found->second.file < 0) return InvalidValue;
     found->second.exported = true;
-    *handle = {getpid(), found->second.file, found->second.bytes, {}};
+    *handle = {getpid(), found->second.file, found->second.bytes, found->second.device, {}};
     return Success;
 }
 EXPORT cuIpcOpenMemHandle_v2(void** pointer, IpcHandle handle, unsigned)
@@ -335,6 +410,7 @@ EXPORT cuIpcOpenMemHandle_v2(void** pointer, IpcHandle handle, unsigned)
     std::string path = "/proc/" + std::to_string(handle.process) + "/fd/" + std::to_string(handle.file);
     int file = open(path.c_str(), O_RDWR | O_CLOEXEC);
     if (file < 0) return 400;
+    if (handle.device != current_device && !peers) return 217;
     size_t whole = (handle.bytes + 767) / 256 * 256;
     char* memory = (char*)mmap(0, whole, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     close(file);
@@ -352,6 +428,139 @@ EXPORT cuIpcCloseMemHandle(void* pointer)
     allocations.erase(found);
     return Success;
 }
+EXPORT cuMemGetAllocationGranularity(size_t* bytes, const Properties* properties, int)
+{
+    ENTER("cuMemGetAllocationGranularity");
+    if (properties->type != 1 || properties->location.type != 1) return InvalidValue;
+    *bytes = granularity;
+    return Success;
+}
+EXPORT cuMemCreate(uint64_t* handle, size_t bytes, const Properties* properties, unsigned long long flags)
+{
+    ENTER("cuMemCreate");
+    if (flags || properties->type != 1 || properties->location.type != 1 || properties->metadata || bytes == 0
+        || bytes % granularity)
+        return InvalidValue;
+    if (properties->location.id < 0 || properties->location.id >= devices) return 101;
+    if (!has_virtual || (properties->rdma && !has_rdma)) return 801;
+    if (used_bytes(properties->location.id) + bytes > memory_bytes) return OutOfMemory;
+    // The name tells an importer which GPU it is of.
+    std::string name = "emulated-virtual-" + std::to_string(properties->location.id);
+    int file = memfd_create(name.c_str(), MFD_CLOEXEC);
+    if (file < 0 || ftruncate(file, bytes)) return OutOfMemory;
+    void* memory = mmap(0, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    memset(memory, 0xff, bytes);
+    munmap(memory, bytes);
+    *handle = next_handle++;
+    physical[*handle] = {
+        bytes, properties->location.id, file, properties->handle_types == 1, properties->rdma != 0, false};
+    return Success;
+}
+void end_if_unused(uint64_t handle)
+{
+    auto found = physical.find(handle);
+    if (!found->second.released || found->second.mappings) return;
+    close(found->second.file);
+    physical.erase(found);
+}
+EXPORT cuMemRelease(uint64_t handle)
+{
+    ENTER("cuMemRelease");
+    auto found = physical.find(handle);
+    if (found == physical.end() || found->second.released) return InvalidValue;
+    found->second.released = true;
+    end_if_unused(handle);
+    return Success;
+}
+EXPORT cuMemAddressReserve(void** pointer, size_t bytes, size_t, void*, unsigned long long flags)
+{
+    ENTER("cuMemAddressReserve");
+    if (flags || bytes == 0 || bytes % granularity) return InvalidValue;
+    void* memory = mmap(0, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) return OutOfMemory;
+    reservations[(uintptr_t)memory] = {bytes};
+    *pointer = memory;
+    return Success;
+}
+EXPORT cuMemAddressFree(void* pointer, size_t bytes)
+{
+    ENTER("cuMemAddressFree");
+    auto found = reservations.find((uintptr_t)pointer);
+    if (found == reservations.end() || found->second.bytes != bytes || found->second.mapped) return InvalidValue;
+    reservations.erase(found);
+    // Not given back at once, as above.
+    buried.push_back({pointer, bytes});
+    return Success;
+}
+EXPORT cuMemMap(void* pointer, size_t bytes, size_t offset, uint64_t handle, unsigned long long flags)
+{
+    ENTER("cuMemMap");
+    auto place = reservations.find((uintptr_t)pointer);
+    auto memory = physical.find(handle);
+    if (flags || offset || place == reservations.end() || place->second.bytes != bytes || place->second.mapped
+        || memory == physical.end() || memory->second.released || bytes > memory->second.bytes || bytes % granularity)
+        return InvalidValue;
+    // Nobody may touch it before cuMemSetAccess.
+    mmap(pointer, bytes, PROT_NONE, MAP_SHARED | MAP_FIXED, memory->second.file, 0);
+    place->second.mapped = handle;
+    memory->second.mappings++;
+    return Success;
+}
+EXPORT cuMemUnmap(void* pointer, size_t bytes)
+{
+    ENTER("cuMemUnmap");
+    auto place = reservations.find((uintptr_t)pointer);
+    if (place == reservations.end() || place->second.bytes != bytes || !place->second.mapped) return InvalidValue;
+    // A late reader shall meet NaNs.
+    mmap(pointer, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    memset(pointer, 0xff, bytes);
+    allocations.erase((uintptr_t)pointer);
+    uint64_t handle = place->second.mapped;
+    place->second = {bytes};
+    physical[handle].mappings--;
+    end_if_unused(handle);
+    return Success;
+}
+EXPORT cuMemSetAccess(void* pointer, size_t bytes, const Access* access, size_t count)
+{
+    ENTER("cuMemSetAccess");
+    auto place = reservations.find((uintptr_t)pointer);
+    if (count != 1 || place == reservations.end() || place->second.bytes != bytes || !place->second.mapped
+        || access->location.type != 1 || access->flags != 3)
+        return InvalidValue;
+    Physical& memory = physical[place->second.mapped];
+    if (access->location.id >= devices || (access->location.id != memory.device && !peers)) return 101;
+    mprotect(pointer, bytes, PROT_READ | PROT_WRITE);
+    Allocation made = {bytes, memory.device, false, -1, memory.imported};
+    made.handle = place->second.mapped;
+    made.rdma = memory.rdma;
+    allocations[(uintptr_t)pointer] = made;
+    return Success;
+}
+EXPORT cuMemExportToShareableHandle(int* file, uint64_t handle, int type, unsigned long long flags)
+{
+    ENTER("cuMemExportToShareableHandle");
+    auto found = physical.find(handle);
+    if (flags || type != 1 || found == physical.end() || !found->second.exportable) return InvalidValue;
+    *file = fcntl(found->second.file, F_DUPFD_CLOEXEC, 0);
+    return *file < 0 ? 801 : Success;
+}
+EXPORT cuMemImportFromShareableHandle(uint64_t* handle, void* file, int type)
+{
+    ENTER("cuMemImportFromShareableHandle");
+    char name[64] = {};
+    std::string link = "/proc/self/fd/" + std::to_string((int)(intptr_t)file);
+    if (type != 1 || readlink(link.c_str(), name, sizeof name - 1) < 0) return InvalidValue;
+    const char* mark = "emulated-virtual-";
+    const char* found = strstr(name, mark);
+    if (!found) return InvalidValue;
+    int own = fcntl((int)(intptr_t)file, F_DUPFD_CLOEXEC, 0);
+    struct stat state;
+    if (own < 0 || fstat(own, &state)) return InvalidValue;
+    *handle = next_handle++;
+    physical[*handle] = {(size_t)state.st_size, atoi(found + strlen(mark)), own, false, false, true};
+    return Success;
+}
 EXPORT cuMemHostAlloc(void** pointer, size_t bytes, unsigned)
 {
     ENTER_OUTSIDE("cuMemHostAlloc");
@@ -365,8 +574,11 @@ EXPORT cuMemHostRegister_v2(void* pointer, size_t, unsigned)
 }
 EXPORT cuMemHostUnregister(void* pointer)
 {
+    Hold all;
+    // With an error too: a context that is lost has taken the pin along.
+    bool known = registered.erase(pointer) > 0;
     ENTER_OUTSIDE("cuMemHostUnregister");
-    return registered.erase(pointer) ? Success : 713;
+    return known ? Success : 713;
 }
 EXPORT cuMemFreeHost(void* pointer) { ENTER_OUTSIDE("cuMemFreeHost"); return release(pointer, true); }
 EXPORT cuMemcpyHtoDAsync_v2(void* target, const void* source, size_t bytes, Stream* stream)
@@ -647,8 +859,18 @@ EXPORT emulated_live(int kind)
         case 4: return (int)modules.size();
         case 6: return imported;
         case 7: return (int)registered.size();
+        case 8: return (int)physical.size();
+        case 9: return (int)reservations.size();
         default: return (int)graphs.size();
     }
+}
+EXPORT emulated_virtual(int memory, int rdma, int peer_access)
+{
+    Hold held;
+    has_virtual = memory;
+    has_rdma = rdma;
+    peers = peer_access;
+    return Success;
 }
 EXPORT emulated_own_handles(int allowed) { Hold held; own_handles = allowed; return Success; }
 EXPORT emulated_settings(int fiber_order, int run_at_once, int device_count, int compute, int64_t bytes)
@@ -662,6 +884,7 @@ EXPORT emulated_settings(int fiber_order, int run_at_once, int device_count, int
     memory_bytes = bytes;
     sticky = Success;
     own_handles = false;
+    has_virtual = has_rdma = peers = true;
     failures.clear();
     last_error.clear();
     return Success;
@@ -672,6 +895,12 @@ bool emulated_inside(const void* at, size_t bytes)
     Hold held;
     return is_inside((uintptr_t)at, bytes);
 }
+bool emulated_direct(const void* at)
+{
+    Hold held;
+    auto found = allocations.find((uintptr_t)at);
+    return found != allocations.end() && (!found->second.handle || found->second.rdma);
+}
 int emulated_call(const char* call)
 {
     Hold held;
@@ -681,8 +910,21 @@ void emulated_outside(const std::function<void()>& wait)
 {
     int held = depth;
     for (int i = 0; i < held; i++) gate.unlock();
+    depth = 0;
     wait();
     for (int i = 0; i < held; i++) gate.lock();
+    depth = held;
+}
+bool emulated_help(void* waiting)
+{
+    Hold held;
+    for (Stream* stream : streams)
+    {
+        if (stream->device == ((Stream*)waiting)->device || stream->busy || stream->queue.empty()) continue;
+        run_one(stream);
+        return true;
+    }
+    return false;
 }
 int emulated_push(void* stream, std::function<int()> run)
 {

@@ -2,6 +2,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <map>
 #include <memory>
@@ -23,6 +24,7 @@ struct World
     std::mutex gate;
     std::condition_variable changed;
     int ranks = 0, joined = 0;
+    bool aborted = false;
     std::vector<std::vector<char>> parts;
     int arrived = 0, left = 0;
     long turn = 0;
@@ -31,10 +33,11 @@ struct World
 struct Communicator { std::shared_ptr<World> world; int rank; };
 
 // Everybody leaves his part and takes all.
-void gather(World* world, int rank, const void* source, void* target, size_t bytes)
+void gather(World* world, int rank, const void* source, void* target, size_t bytes, void* stream)
 {
     std::unique_lock<std::mutex> held(world->gate);
-    world->changed.wait(held, [&] { return world->left == 0; });
+    world->changed.wait(held, [&] { return world->left == 0 || world->aborted; });
+    if (world->aborted) return;
     world->parts[rank].assign((const char*)source, (const char*)source + bytes);
     long turn = world->turn;
     if (++world->arrived == world->ranks)
@@ -44,7 +47,14 @@ void gather(World* world, int rank, const void* source, void* target, size_t byt
         world->changed.notify_all();
     }
     else
-        world->changed.wait(held, [&] { return world->turn != turn; });
+        while (world->turn == turn)
+        {
+            held.unlock();
+            bool helped = emulated_help(stream);
+            held.lock();
+            if (world->aborted) return;
+            if (!helped) world->changed.wait_for(held, std::chrono::microseconds(200));
+        }
     for (int i = 0; i < world->ranks; i++) memcpy((char*)target + i * bytes, world->parts[i].data(), bytes);
     if (--world->left == 0)
     {
@@ -97,16 +107,24 @@ EXPORT ncclCommDestroy(Communicator* communicator)
     delete communicator;
     return 0;
 }
+EXPORT ncclCommAbort(Communicator* communicator)
+{
+    emulated_call("ncclCommAbort");
+    std::lock_guard<std::mutex> held(communicator->world->gate);
+    communicator->world->aborted = true;
+    communicator->world->changed.notify_all();
+    return 0;
+}
 // Done when its stream comes to it, as NCCL does: the emulated streams run as late as they may.
 EXPORT ncclAllGather(
     const void* source, void* target, size_t count, int type, Communicator* communicator, void* stream)
 {
     if (int status = emulated_call("ncclAllGather")) return status;
     size_t bytes = count * (type == 7 ? 4 : type == 9 || type == 6 ? 2 : 1);
-    World* world = communicator->world.get();
+    std::shared_ptr<World> world = communicator->world;
     int rank = communicator->rank;
     return emulated_push(stream, [=] {
-        emulated_outside([=] { gather(world, rank, source, target, bytes); });
+        emulated_outside([=] { gather(world.get(), rank, source, target, bytes, stream); });
         return 0;
     });
 }

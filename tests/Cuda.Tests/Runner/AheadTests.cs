@@ -45,17 +45,58 @@ public sealed class AheadTests : IDisposable
         runner.Abandon();
     }
 
+    /// <summary>The first GPU draws; the others go on from what it drew.</summary>
+    [EmulatedFact]
+    public void Two_GPUs_go_on_from_tokens_that_the_host_has_not_seen()
+    {
+        _it.Emulator.Set(devices: 2);
+        var runner = _it.Create(Options with { Devices = [0, 1] });
+        var expected = new Sequence(runner, _prompt, Blocks(runner, 1)).Decode(6);
+        var decode = new Decode(runner, _prompt, Blocks(runner, 2));
+        _it.Emulator.Forget();
+        Assert.True(decode.TryQueue());
+        for (var token = 0; token < 6; token++)
+        {
+            Assert.True(decode.TryQueue());
+            Assert.False(decode.TryQueue());
+            decode.Finish();
+        }
+
+        Assert.Equal(expected, decode.Tokens);
+        Assert.DoesNotContain("cuStreamSynchronize", _it.Emulator.Calls());
+        runner.Abandon();
+    }
+
+    [EmulatedFact]
+    public void A_step_of_two_GPUs_that_needs_more_memory_is_queued_on_neither()
+    {
+        _it.Emulator.Set(devices: 2);
+        var runner = _it.Create(Options with { Devices = [0, 1] });
+        var decode = new Decode(runner, _prompt, Blocks(runner, 1));
+        Assert.True(decode.TryQueue());
+        var large = Large(runner, out var row);
+        Assert.False(runner.TryQueue(large));
+        decode.Finish();
+        runner.Run(large);
+        var token = large.SampledOf(row);
+        Assert.NotNull(token);
+        // Room that lacks on one GPU: neither queues, and the next step is as if nothing had been.
+        var wider = Large(runner, out row, tables: 5000);
+        _it.Emulator.Fail("cuMemAlloc_v2", 14, 2);
+        Assert.Throws<CudaException>(() => runner.TryQueue(wider));
+        Assert.DoesNotContain("ncclCommAbort", _it.Emulator.Calls());
+        Assert.True(runner.TryQueue(large));
+        runner.Finish();
+        Assert.Equal(token, large.SampledOf(row));
+    }
+
     [EmulatedFact]
     public void A_step_that_needs_more_memory_waits_until_nothing_is_under_way()
     {
         var runner = _it.Create();
         var decode = new Decode(runner, _prompt, Blocks(runner, 1));
         Assert.True(decode.TryQueue());
-        // A table longer than there was room for so far.
-        var large = new StepBatch();
-        var table = Enumerable.Repeat(Blocks(runner, 2)[0], 1100).ToArray();
-        var row = large.Add([40], 0, table, 16, wantLogits: true)!.Value;
-        large.SetDraw(row, SampleDraw.Of(new SamplerSettings { Temperature = 0 }, 0)!.Value);
+        var large = Large(runner, out var row);
 
         Assert.False(runner.TryQueue(large));
         decode.Finish();
@@ -128,6 +169,16 @@ public sealed class AheadTests : IDisposable
             Assert.Equal(expected[i], owner.Tokens[$"{i}"].TakeWhile(token => !stop.Contains(token)));
         Assert.True(engine.StepsAhead > 4, $"{engine.StepsAhead} steps were ahead");
         Assert.Equal(0, engine.Load.PinnedBlocks);
+    }
+
+    /// <summary>A step with a table longer than there was room for so far.</summary>
+    private static StepBatch Large(CudaModelRunner runner, out int row, int tables = 1100)
+    {
+        var large = new StepBatch();
+        var table = Enumerable.Repeat(Blocks(runner, 2)[0], tables).ToArray();
+        row = large.Add([40], 0, table, 16, wantLogits: true)!.Value;
+        large.SetDraw(row, SampleDraw.Of(new SamplerSettings { Temperature = 0 }, 0)!.Value);
+        return large;
     }
 
     /// <summary>One greedy stream, a step ahead of itself.</summary>

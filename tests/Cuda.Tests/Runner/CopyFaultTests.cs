@@ -1,7 +1,5 @@
 using System.Runtime.InteropServices;
-using Google.Protobuf;
 using Krewe.Abstractions;
-using Krewe.Abstractions.Wire;
 using Krewe.Kernels.Cuda;
 using Krewe.Workers;
 using static Krewe.Cuda.Tests.Runner.EmulatedRunner;
@@ -79,26 +77,22 @@ public sealed unsafe class CopyFaultTests : IDisposable
 
     /// <summary>A peer keeps a mapping for seconds after the last link: memory that it has open is never
     /// freed.</summary>
-    [EmulatedFact]
-    public void A_holder_that_ends_takes_nothing_from_a_worker_that_has_its_memory_open()
+    [EmulatedTheory]
+    [InlineData(CudaKvMemory.Plain)]
+    [InlineData(CudaKvMemory.Virtual)]
+    public void A_holder_that_ends_takes_nothing_from_a_worker_that_has_its_memory_open(CudaKvMemory memory)
     {
         _it.Emulator.AllowOwnHandles();
         var live = _it.Emulator.Live();
-        using (var target = Unowned())
+        using (var target = Unowned(memory))
         {
             byte[] expected;
             IPeerDevice peer;
-            using (var source = Unowned())
+            using (var source = Unowned(memory))
             {
                 Fill(source, 7);
                 expected = Bytes(source, 7);
-                peer = ((IDeviceKvArena)target.Kv).TryOpen(
-                    new SharedOffer
-                    {
-                        Device = ByteString.CopyFrom(((IDeviceKvArena)source.Kv).Handle),
-                        DeviceBytes = (ulong)((long)source.Kv.BlockCount * source.Kv.Geometry.BlockBytes),
-                    },
-                    out _)!;
+                peer = OpenPeer(target, source, out _)!;
             }
 
             BlockSlice[] from = [new(new BlockId(7), 0, expected.Length)];
@@ -108,20 +102,22 @@ public sealed unsafe class CopyFaultTests : IDisposable
             peer.Dispose();
         }
 
-        // Nor does it stay for ever: it went with the context.
+        // Nor does it stay for ever: it went with the context, or with the last who had it.
         Assert.Equal(live, _it.Emulator.Live());
     }
 
-    [EmulatedFact]
-    public void A_lost_context_has_taken_everything_along()
+    [EmulatedTheory]
+    [InlineData(CudaKvMemory.Plain)]
+    [InlineData(CudaKvMemory.Virtual)]
+    public void A_lost_context_has_taken_everything_along(CudaKvMemory kind)
     {
-        var runner = Unowned();
+        var runner = Unowned(kind);
         var memory = NativeMemory.AlignedAlloc(4096, 4096);
         var pin = ((CudaKvArena)runner.Kv).TryPin((nint)memory, 4096, out _)!;
         string[] calls =
         [
             "cuMemHostUnregister", "cuMemFree_v2", "cuStreamDestroy_v2", "cuEventDestroy_v2",
-            "cuDevicePrimaryCtxRelease_v2",
+            "cuDevicePrimaryCtxRelease_v2", "cuCtxSynchronize", "cuMemUnmap", "cuMemAddressFree", "cuMemRelease",
         ];
         foreach (var call in calls)
             _it.Emulator.Fail(call, 0, 719);
@@ -141,8 +137,8 @@ public sealed unsafe class CopyFaultTests : IDisposable
     public void Only_statuses_that_break_a_context_end_a_worker(int status, bool isLost) =>
         Assert.Equal(isLost, new CudaException("cuCall", status, "name", "").IsContextLost);
 
-    private CudaModelRunner Unowned() => (CudaModelRunner)ModelRunners.Create(
-        _it.Model, WorkerDevice.Cuda, null, 16, 2 << 20, 1, shareKv: true, cuda: Options);
+    private CudaModelRunner Unowned(CudaKvMemory memory) => (CudaModelRunner)ModelRunners.Create(
+        _it.Model, WorkerDevice.Cuda, null, 16, 2 << 20, 1, shareKv: true, cuda: Options with { KvMemory = memory });
 
     private static bool IsPoison(ReadOnlySpan<byte> bytes) => bytes.IndexOfAnyExcept((byte)0xff) < 0;
 

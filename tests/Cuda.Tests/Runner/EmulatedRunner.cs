@@ -1,4 +1,5 @@
 using Krewe.Abstractions;
+using Krewe.Abstractions.Wire;
 using Krewe.Kernels.Cuda;
 using Krewe.Models;
 using Krewe.Workers;
@@ -68,6 +69,14 @@ internal sealed class EmulatedRunner : IDisposable
         var bytes = new byte[runner.Kv.Geometry.BlockBytes];
         runner.Kv.CopyOut(new BlockId(block), bytes);
         return bytes;
+    }
+
+    /// <summary>The source's memory as the target opens it, without a link.</summary>
+    public static IPeerDevice? OpenPeer(CudaModelRunner target, CudaModelRunner source, out string reason)
+    {
+        var (offer, holder) = (new SharedOffer(), (IDeviceKvArena)source.Kv);
+        offer.Devices.AddRange(holder.Offered);
+        return ((IDeviceKvArena)target.Kv).TryOpen(offer, [.. holder.Files], out reason);
     }
 
     public static uint[] Bits(float[] values) => Array.ConvertAll(values, BitConverter.SingleToUInt32Bits);

@@ -3,15 +3,15 @@ using Krewe.Abstractions;
 using Krewe.Abstractions.Wire;
 using Krewe.Control.Links;
 using Krewe.Workers;
-using Microsoft.Extensions.Logging;
 using static Krewe.Cuda.Tests.Runner.EmulatedRunner;
 using Sequence = Krewe.Workers.Tests.Runner.Sequence;
 
 namespace Krewe.Cuda.Tests.Runner;
 
 /// <summary>
-/// Blocks that go from one worker's GPU memory to another's by CUDA IPC, over real data links. Both ends are in this
-/// process, which the emulated driver has to be asked for; the memory is mapped a second time all the same.
+/// Blocks that go from one worker's GPU memory to another's, over real data links: by CUDA IPC handles, for which the
+/// emulated driver has to be asked, as both ends are in this process; and by file descriptors that a socket hands over.
+/// The memory is mapped a second time in either case.
 /// </summary>
 [Collection(EmulatedGpuDefinition.Name)]
 public sealed class IpcTests : IDisposable
@@ -24,19 +24,21 @@ public sealed class IpcTests : IDisposable
     public void Dispose() => _it.Dispose();
 
     [EmulatedTheory]
-    [InlineData(null)]
-    [InlineData(KvFormat.Int8)]
-    public async Task Layers_arrive_as_they_are_stored_and_nothing_is_left_open(KvFormat? format)
+    [InlineData(null, CudaKvMemory.Plain)]
+    [InlineData(KvFormat.Int8, CudaKvMemory.Plain)]
+    [InlineData(null, CudaKvMemory.Virtual)]
+    public async Task Layers_arrive_as_they_are_stored_and_nothing_is_left_open(KvFormat? format, CudaKvMemory memory)
     {
         _it.Emulator.AllowOwnHandles();
-        var source = _it.Create(shareKv: true, kvFormat: format);
-        var target = _it.Create(shareKv: true, kvFormat: format);
+        var options = Options with { KvMemory = memory };
+        var source = _it.Create(options, shareKv: true, kvFormat: format);
+        var target = _it.Create(options, shareKv: true, kvFormat: format);
         Assert.Null(source.ShareRefusal);
         // Work memory is taken at the first step.
         new Sequence(source, _prompt, Blocks(source, 3)).Prefill();
         var live = _it.Emulator.Live();
         var (from, to) = (Blocks(source, 1), Blocks(target, 2));
-        using (var link = await Link.OpenAsync(source.Kv, target.Kv, KvTransport.Shared))
+        using (var link = await KvLink.OpenAsync(source.Kv, target.Kv, KvTransport.Shared))
         {
             Assert.Equal(("CUDA IPC", "CUDA IPC"), (link.Holder.Kind, link.Puller.Kind));
             var blocks = (_prompt.Length + 15) / 16;
@@ -52,35 +54,56 @@ public sealed class IpcTests : IDisposable
     }
 
     [EmulatedTheory]
-    [InlineData(null, 0)]
-    [InlineData("cuIpcOpenMemHandle_v2", 217)]
-    [InlineData("cuIpcGetMemHandle", 801)]
+    [InlineData(CudaKvMemory.Plain, null, 201)]
+    [InlineData(CudaKvMemory.Plain, "cuIpcOpenMemHandle", 217)]
+    [InlineData(CudaKvMemory.Virtual, "cuMemImportFromShareableHandle", 801)]
+    [InlineData(CudaKvMemory.Virtual, "cuMemAddressReserve", 2)]
+    [InlineData(CudaKvMemory.Virtual, "cuMemMap", 1)]
+    [InlineData(CudaKvMemory.Virtual, "cuMemSetAccess", 101)]
     public async Task Where_memory_cannot_be_opened_blocks_travel_by_the_link_and_the_reason_is_told(
-        string? call, int status)
+        CudaKvMemory memory, string? call, int status)
     {
         // Without a call that fails: the driver opens no handle of its own process.
         if (call is not null) _it.Emulator.AllowOwnHandles();
-        if (call is not null) _it.Emulator.Fail(call, 0, status);
-        var (source, target) = (_it.Create(shareKv: true), _it.Create(shareKv: true));
+        var options = Options with { KvMemory = memory };
+        var (source, target) = (_it.Create(options, shareKv: true), _it.Create(options, shareKv: true));
+        var live = _it.Emulator.Live();
+        _it.Emulator.Fail(call == "cuIpcOpenMemHandle" ? "cuIpcOpenMemHandle_v2" : call ?? "none", 0, status);
         var log = new Told();
-        using var link = await Link.OpenAsync(source.Kv, target.Kv, KvTransport.Auto, log);
+        using var link = await KvLink.OpenAsync(source.Kv, target.Kv, KvTransport.Auto, log);
         Assert.Equal(("TCP", "TCP"), (link.Holder.Kind, link.Puller.Kind));
-        if (call == "cuIpcGetMemHandle") Assert.Contains("(801)", source.ShareRefusal);
-        else Assert.Contains("cuIpcOpenMemHandle failed", Assert.Single(log.Lines));
+        Assert.Matches($"{call ?? "cuIpcOpenMemHandle"} failed .*\\({status}\\)", Assert.Single(log.Lines));
+        Assert.Equal(live, _it.Emulator.Live());
 
         Fill(source, 0);
         await link.MoveAsync(source.Kv.Geometry, 0, 9);
         Assert.Equal(Bytes(source, 0), Bytes(target, 9));
     }
 
+    [EmulatedTheory]
+    [InlineData(CudaKvMemory.Plain, "cuIpcGetMemHandle", 1)]
+    [InlineData(CudaKvMemory.Virtual, "cuMemExportToShareableHandle", 1)]
+    [InlineData(CudaKvMemory.Plain, "cuIpcGetMemHandle", 2)]
+    [InlineData(CudaKvMemory.Virtual, "cuMemExportToShareableHandle", 2)]
+    public async Task What_the_driver_does_not_share_is_not_offered(CudaKvMemory memory, string call, int gpus)
+    {
+        _it.Emulator.Set(devices: gpus);
+        var options = Options with { KvMemory = memory, Devices = [.. Enumerable.Range(0, gpus)] };
+        _it.Emulator.Fail(call, gpus - 1, 801);
+        var (source, target) = (_it.Create(options, shareKv: true), _it.Create(options, shareKv: true));
+        Assert.StartsWith($"{(gpus > 1 ? "rank 1: " : "")}{call} failed", source.ShareRefusal);
+        Assert.Contains("(801)", source.ShareRefusal);
+        using var link = await KvLink.OpenAsync(source.Kv, target.Kv, KvTransport.Auto);
+        Assert.Equal(("TCP", "TCP"), (link.Holder.Kind, link.Puller.Kind));
+    }
+
     [EmulatedFact]
     public async Task A_copy_that_fails_or_comes_too_late_is_void_and_the_link_goes_on()
     {
-        _it.Emulator.AllowOwnHandles();
         var (source, target) = (_it.Create(shareKv: true), _it.Create(shareKv: true));
         var geometry = source.Kv.Geometry;
         Fill(source, 0, 1);
-        using var link = await Link.OpenAsync(source.Kv, target.Kv, KvTransport.Shared);
+        using var link = await KvLink.OpenAsync(source.Kv, target.Kv, KvTransport.Shared);
         _it.Emulator.Fail("cuLaunchKernel", 0, 1);
         var failed = await Assert.ThrowsAsync<IOException>(() => link.MoveAsync(geometry, 0, 5));
         Assert.Contains("cuLaunchKernel", failed.Message);
@@ -90,10 +113,10 @@ public sealed class IpcTests : IDisposable
         var lost = await Assert.ThrowsAsync<IOException>(() => link.MoveAsync(geometry, 0, 5));
         Assert.Contains("could not be stored", lost.Message);
 
-        await link.Holder.SendAsync(Link.Message, Link.Whole(geometry, 1), CancellationToken.None);
+        await link.Holder.SendAsync(KvLink.Message, KvLink.Whole(geometry, 1), CancellationToken.None);
         link.Holder.Revoke();
         await Assert.ThrowsAsync<IOException>(
-            () => link.Puller.ReceiveAsync((_, _) => Link.Whole(geometry, 6), CancellationToken.None));
+            () => link.Puller.ReceiveAsync((_, _) => KvLink.Whole(geometry, 6), CancellationToken.None));
         // The holder dies: the link ends, and what it had opened stays until the peer lets go.
         link.Holder.Dispose();
         Assert.Null(await link.Puller.ReceiveAsync(CancellationToken.None));
@@ -103,16 +126,11 @@ public sealed class IpcTests : IDisposable
     public void A_list_that_does_not_fit_the_memory_is_refused_before_anything_is_copied()
     {
         _it.Emulator.AllowOwnHandles();
-        var (source, target) = (_it.Create(shareKv: true), _it.Create(shareKv: true));
+        var options = Options with { KvMemory = CudaKvMemory.Plain };
+        var (source, target) = (_it.Create(options, shareKv: true), _it.Create(options, shareKv: true));
         var geometry = source.Kv.Geometry;
         var total = (long)source.Kv.BlockCount * geometry.BlockBytes;
-        using var peer = ((IDeviceKvArena)target.Kv).TryOpen(
-            new SharedOffer
-            {
-                Device = ByteString.CopyFrom(((IDeviceKvArena)source.Kv).Handle),
-                DeviceBytes = (ulong)total,
-            },
-            out var reason);
+        using var peer = TryOpen(target, Offer(source), out var reason);
         Assert.Equal("", reason);
         _it.Emulator.Forget();
         foreach (var (block, start, length) in new[] { (source.Kv.BlockCount, 0, 16), (-1, 0, 16), (0, 8, 16) })
@@ -123,107 +141,40 @@ public sealed class IpcTests : IDisposable
         }
 
         Assert.Empty(_it.Emulator.Calls());
-        Assert.Null(((IDeviceKvArena)target.Kv).TryOpen(new SharedOffer { Device = ByteString.Empty }, out reason));
-        Assert.Contains("64 bytes", reason);
         var live = _it.Emulator.Live();
-        Assert.Null(((IDeviceKvArena)target.Kv).TryOpen(
-            new SharedOffer
-            {
-                Device = ByteString.CopyFrom(((IDeviceKvArena)source.Kv).Handle),
-                DeviceBytes = (ulong)total + 1,
-            },
-            out reason));
+        Assert.Null(TryOpen(target, new SharedOffer(), out reason));
+        Assert.Contains("0 GPUs", reason);
+        Assert.Null(TryOpen(target, Offer(source, part => part.IpcHandle = ByteString.CopyFrom(1, 2)), out reason));
+        Assert.Contains("64 bytes", reason);
+        Assert.Null(TryOpen(target, Offer(source, part => part.IpcHandle = ByteString.Empty), out reason));
+        Assert.Contains("0 descriptors came for 1 GPUs' memory", reason);
+        Assert.Null(TryOpen(target, Offer(source, part => part.Bytes++), out reason));
         Assert.Contains($"{total} are there", reason);
         Assert.Equal(live, _it.Emulator.Live());
+
+        // The same of a descriptor: what is said to be KV must be in what is mapped, and that in what is there.
+        var made = _it.Create(Options with { KvMemory = CudaKvMemory.Virtual }, shareKv: true);
+        live = _it.Emulator.Live();
+        Assert.Null(TryOpen(target, Offer(made, part => part.Bytes = part.WholeBytes + 1), out reason, made));
+        Assert.Contains("bytes of memory are offered, and", reason);
+        Assert.Null(TryOpen(target, Offer(made, part => part.WholeBytes *= 2), out reason, made));
+        Assert.Contains("cuMemMap", reason);
+        Assert.Null(TryOpen(target, Offer(made, part => part.WholeBytes = 0), out reason, made));
+        Assert.Equal(live, _it.Emulator.Live());
+        using var whole = TryOpen(target, Offer(made), out reason, made);
+        Assert.Equal("", reason);
     }
 
-    /// <summary>Sends each layer in the middle of the step that computes it.</summary>
-    private sealed class LayerSender(Link link, Krewe.Abstractions.KvGeometry geometry, int[] from, int[] to)
-        : ILayerObserver
+    private static SharedOffer Offer(CudaModelRunner holder, Action<DevicePart>? change = null)
     {
-        public int Layers { get; private set; }
-
-        public void LayerStored(int layer)
-        {
-            Layers++;
-            Task.Run(() => link.MoveAsync(Slices(from, layer), Slices(to, layer))).GetAwaiter().GetResult();
-        }
-
-        private BlockSlice[] Slices(int[] blocks, int layer) => Array.ConvertAll(
-            blocks, block => new BlockSlice(new BlockId(block), layer * geometry.LayerBytes, geometry.LayerBytes));
+        var offer = new SharedOffer();
+        offer.Devices.AddRange(((IDeviceKvArena)holder.Kv).Offered.Select(part => part.Clone()));
+        foreach (var part in offer.Devices) change?.Invoke(part);
+        return offer;
     }
 
-    private sealed class Link : IDisposable
-    {
-        private readonly TcpBlockTransport _holding;
-        private readonly TcpBlockTransport _pulling;
-        private readonly IBlockListener _listener;
-
-        private Link(TcpBlockTransport holding, TcpBlockTransport pulling)
-        {
-            (_holding, _pulling) = (holding, pulling);
-            _listener = holding.Listen("127.0.0.1", 0);
-        }
-
-        public static DataMessage Message { get; } = new() { Renew = new Renew() };
-
-        public IDataChannel Holder { get; private set; } = null!;
-
-        public IDataChannel Puller { get; private set; } = null!;
-
-        public static async Task<Link> OpenAsync(
-            IKvArena source, IKvArena target, KvTransport choice, ILogger? logger = null)
-        {
-            var link = new Link(
-                new TcpBlockTransport(source, choice, TimeProvider.System),
-                new TcpBlockTransport(target, choice, TimeProvider.System, logger: logger));
-            var accepting = link.AcceptAsync();
-            link.Puller = await link._pulling.ConnectAsync(
-                new DataAddress { WorkerId = "holder", Host = "127.0.0.1", Port = (uint)link._listener.Port },
-                bytes: 0, CancellationToken.None);
-            link.Holder = await accepting;
-            return link;
-        }
-
-        public static BlockSlice[] Whole(Krewe.Abstractions.KvGeometry geometry, int block) =>
-            [new BlockSlice(new BlockId(block), 0, geometry.BlockBytes)];
-
-        public Task MoveAsync(Krewe.Abstractions.KvGeometry geometry, int from, int to) =>
-            MoveAsync(Whole(geometry, from), Whole(geometry, to));
-
-        public async Task MoveAsync(BlockSlice[] payload, BlockSlice[] place)
-        {
-            await Holder.SendAsync(Message, payload, CancellationToken.None);
-            await Puller.ReceiveAsync((_, _) => place, CancellationToken.None);
-        }
-
-        public void Dispose()
-        {
-            Puller.Dispose();
-            Holder.Dispose();
-            _listener.Dispose();
-            _pulling.Dispose();
-            _holding.Dispose();
-        }
-
-        private async Task<IDataChannel> AcceptAsync()
-        {
-            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-            return (await (await _listener.AcceptAsync(limit.Token)).OpenAsync(limit.Token))!;
-        }
-    }
-
-    private sealed class Told : ILogger
-    {
-        public List<string> Lines { get; } = [];
-
-        public IDisposable? BeginScope<TState>(TState state)
-            where TState : notnull => null;
-
-        public bool IsEnabled(LogLevel logLevel) => true;
-
-        public void Log<TState>(
-            LogLevel logLevel, EventId eventId, TState state, Exception? exception,
-            Func<TState, Exception?, string> formatter) => Lines.Add(formatter(state, exception));
-    }
+    private static IPeerDevice? TryOpen(
+        CudaModelRunner peer, SharedOffer offer, out string reason, CudaModelRunner? files = null) =>
+        ((IDeviceKvArena)peer.Kv).TryOpen(
+            offer, files is null ? [] : [.. ((IDeviceKvArena)files.Kv).Files], out reason);
 }

@@ -58,6 +58,59 @@ public sealed class SeveralGpuTests : IDisposable
         for (var i = 0; i < expected.Length; i++) Assert.InRange(actual[i] - expected[i], -0.2, 0.2);
     }
 
+    /// <summary>One rank that queued an exchange would wait for the other for ever.</summary>
+    [EmulatedTheory]
+    [InlineData("cuLaunchKernel", 17)]
+    [InlineData("cuLaunchKernel", 44)]
+    [InlineData("ncclAllGather", 3)]
+    [InlineData("cuEventRecord", 1)]
+    public async Task A_call_that_fails_on_one_GPU_ends_the_worker_and_leaves_nobody_waiting(string call, int after)
+    {
+        var gpu = _it.Create(Options with { Devices = [0, 1] });
+        new Sequence(gpu, _prompt, Blocks(gpu, 1)).Prefill();
+        _it.Emulator.Fail(call, after, 1);
+        var step = Task.Run(() => new Sequence(gpu, _prompt, Blocks(gpu, 2)).Prefill());
+        var lost = await Assert.ThrowsAsync<DeviceLostException>(() => step.WaitAsync(TimeSpan.FromSeconds(60)));
+        Assert.Contains("out of step", lost.Message);
+        Assert.Contains($"{call} failed", lost.Message);
+        // Each of the two was told to end.
+        Assert.Equal(2, _it.Emulator.Calls().Count(made => made == "ncclCommAbort"));
+        Assert.DoesNotContain("ncclCommDestroy", _it.Emulator.Calls());
+    }
+
+    [EmulatedFact]
+    public void Room_that_lacks_on_one_GPU_fails_the_step_and_not_the_worker()
+    {
+        var gpu = _it.Create(Options with { Devices = [0, 1] });
+        var expected = Bits(new Sequence(gpu, _prompt, Blocks(gpu, 1)).Prefill());
+        var more = Enumerable.Range(0, 150).Select(i => i + 20).ToArray();
+        _it.Emulator.Fail("cuMemAlloc_v2", 14, 2);
+        var failed = Assert.Throws<Krewe.Kernels.Cuda.CudaException>(
+            () => new Sequence(gpu, more, Blocks(gpu, 2)).Prefill());
+        Assert.Equal("cuMemAlloc", failed.Call);
+        Assert.DoesNotContain("ncclCommAbort", _it.Emulator.Calls());
+        Assert.Equal(expected, Bits(new Sequence(gpu, _prompt, Blocks(gpu, 3)).Prefill()));
+    }
+
+    [EmulatedFact]
+    public void A_gate_that_fails_costs_the_step_alone()
+    {
+        var gpu = _it.Create(Options with { Devices = [0, 1] });
+        var expected = Bits(new Sequence(gpu, _prompt, Blocks(gpu, 1)).Prefill());
+        var batch = new StepBatch { Gate = new ClosedGate() };
+        new Sequence(gpu, _prompt, Blocks(gpu, 2)).AddTo(batch);
+        Assert.Equal("closed", Assert.Throws<IOException>(() => gpu.Run(batch)).Message);
+        Assert.Equal(expected, Bits(new Sequence(gpu, _prompt, Blocks(gpu, 3)).Prefill()));
+    }
+
+    private sealed class ClosedGate : ILayerGate
+    {
+        public void WaitForLayer(int layer)
+        {
+            if (layer == 2) throw new IOException("closed");
+        }
+    }
+
     [EmulatedFact]
     public void A_model_that_cannot_be_divided_is_refused()
     {

@@ -13,12 +13,16 @@ public sealed record TokenRequest(
 
     public override string ToString() => $"{Prompt.Count} tokens, temperature {Temperature}, seed {Seed}";
 
-    public async Task<int[]> AskAsync(KreweCluster cluster, CancellationToken cancellationToken = default)
+    public Task<int[]> AskAsync(KreweCluster cluster, CancellationToken cancellationToken = default) =>
+        AskAsync(cluster.Http, () => cluster.LogTail(), cancellationToken);
+
+    /// <param name="log">What to show when the answer is an error.</param>
+    public async Task<int[]> AskAsync(
+        HttpClient http, Func<string> log, CancellationToken cancellationToken = default)
     {
-        using var answer = await cluster.Http.PostAsJsonAsync(
-            "/v1/completions", Body(stream: false), cancellationToken);
+        using var answer = await http.PostAsJsonAsync("/v1/completions", Body(stream: false), cancellationToken);
         var text = await answer.Content.ReadAsStringAsync(cancellationToken);
-        Assert.True(answer.IsSuccessStatusCode, $"{this}: {(int)answer.StatusCode} {text}\n{cluster.LogTail()}");
+        Assert.True(answer.IsSuccessStatusCode, $"{this}: {(int)answer.StatusCode} {text}\n{log()}");
         using var json = JsonDocument.Parse(text);
         return Ids(json.RootElement.GetProperty("choices")[0].GetProperty("token_ids"));
     }

@@ -19,6 +19,22 @@ public sealed class HealthTests
         Assert.Contains("NoWorkers", (await Json.OfAsync(ready)).Text("reason"), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("/health")]
+    [InlineData("/health/live")]
+    [InlineData("/ping")]
+    public async Task A_balancer_may_ask_with_head(string path)
+    {
+        await using var harness = await SiloHarness.StartAsync();
+
+        using var live = await harness.Client.SendAsync(new HttpRequestMessage(HttpMethod.Head, path));
+        using var ready = await harness.Client.SendAsync(new HttpRequestMessage(HttpMethod.Head, "/health/ready"));
+
+        Assert.Equal(HttpStatusCode.OK, live.StatusCode);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, ready.StatusCode);
+        Assert.Empty(await live.Content.ReadAsByteArrayAsync());
+    }
+
     [Fact]
     public async Task Ready_means_that_a_generation_went_through_both_phases_and_is_asked_once_a_second()
     {

@@ -13,7 +13,7 @@ public sealed class SharedMemoryTests
         using var arena = new FakeArena(2, shared: true);
         var memory = arena.Shared!;
         var fence = memory.RaiseFence()!;
-        Assert.True(PeerMemory.TryMap(Offer(memory), out var peer, out var reason), reason);
+        Assert.True(PeerMemory.TryMap(Offer(memory), null, out var peer, out var reason), reason);
         using var mapped = peer!;
         arena[1].Span[^1] = 7;
         Assert.Equal(7, mapped.Slice((2 * arena.Geometry.BlockBytes) - 1, 1)[0]);
@@ -36,7 +36,7 @@ public sealed class SharedMemoryTests
     {
         var arena = new FakeArena(1, shared: true);
         arena[0].Span[5] = 9;
-        Assert.True(PeerMemory.TryMap(Offer(arena.Shared!), out var peer, out _));
+        Assert.True(PeerMemory.TryMap(Offer(arena.Shared!), null, out var peer, out _));
         arena.Dispose();
         Assert.Equal(9, peer!.Slice(5, 1)[0]);
         peer.Dispose();
@@ -47,16 +47,16 @@ public sealed class SharedMemoryTests
     {
         using var memory = SharedMemory.TryCreate(4096)!;
         using var other = SharedMemory.TryCreate(4096)!;
-        Assert.False(PeerMemory.TryMap(Offer(memory, offer => offer.Nonce = Offer(other).Nonce), out _, out _));
-        Assert.False(PeerMemory.TryMap(Offer(memory, offer => offer.TotalBytes++), out _, out _));
-        Assert.False(PeerMemory.TryMap(Offer(memory, offer => offer.File = 1 << 20), out _, out var reason));
+        Assert.False(PeerMemory.TryMap(Offer(memory, offer => offer.Nonce = Offer(other).Nonce), null, out _, out _));
+        Assert.False(PeerMemory.TryMap(Offer(memory, offer => offer.TotalBytes++), null, out _, out _));
+        Assert.False(PeerMemory.TryMap(Offer(memory, offer => offer.File = 1 << 20), null, out _, out var reason));
         Assert.Contains("cannot be opened", reason, StringComparison.Ordinal);
-        Assert.False(PeerMemory.TryMap(Offer(memory, offer => offer.FenceSlot = uint.MaxValue), out _, out _));
+        Assert.False(PeerMemory.TryMap(Offer(memory, offer => offer.FenceSlot = uint.MaxValue), null, out _, out _));
         using var file = new TemporaryFile();
-        Assert.False(PeerMemory.TryMap(Offer(memory, offer => offer.File = file.Descriptor), out _, out _));
+        Assert.False(PeerMemory.TryMap(Offer(memory, offer => offer.File = file.Descriptor), null, out _, out _));
 
         // Positive control: unchanged it is.
-        Assert.True(PeerMemory.TryMap(Offer(memory), out var peer, out _));
+        Assert.True(PeerMemory.TryMap(Offer(memory), null, out var peer, out _));
         peer!.Dispose();
     }
 
@@ -68,7 +68,7 @@ public sealed class SharedMemoryTests
     public void A_slice_outside_the_memory_is_refused(long offset, int length)
     {
         using var memory = SharedMemory.TryCreate(4096)!;
-        Assert.True(PeerMemory.TryMap(Offer(memory), out var peer, out _));
+        Assert.True(PeerMemory.TryMap(Offer(memory), null, out var peer, out _));
         using var mapped = peer!;
         Assert.Throws<FrameException>(() => mapped.Slice(offset, length).Length);
     }

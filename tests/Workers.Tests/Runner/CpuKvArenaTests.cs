@@ -46,4 +46,16 @@ public sealed class CpuKvArenaTests
         Assert.Equal(ErrorCode.InvalidOptions, error.Code);
         Assert.Contains($"{Geometry.BlockBytes}", error.Message, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public void Memory_that_the_machine_does_not_have_is_refused()
+    {
+        var large = new KvGeometry(Layers: 32, KvHeads: 8, HeadDim: 128, BlockTokens: 16, KvFormat.F16);
+        var more = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes + (2L * large.BlockBytes);
+
+        var error = Assert.Throws<KreweException>(() => new CpuKvArena(large, more));
+
+        Assert.Equal(ErrorCode.InvalidOptions, error.Code);
+        Assert.Contains("lower --kv-memory", error.Message, StringComparison.Ordinal);
+    }
 }

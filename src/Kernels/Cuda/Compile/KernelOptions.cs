@@ -25,7 +25,7 @@ public sealed record KernelOptions(int HeadDim, KvFormat Format, bool Int8Kv = f
         { Format: not (KvFormat.BF16 or KvFormat.F16) } =>
             $"The GPU's kernels compute in BF16 or F16, not in {Format}: use --kv-format bf16 or --device cpu.",
         { Wgmma: true, HeadDim: var dim and > WgmmaHeadDimMax } =>
-            $"its kernel takes heads of up to {WgmmaHeadDimMax}, and this model's have {dim}.",
+            $"its kernel takes heads of up to {WgmmaHeadDimMax}, and this model's have {dim}",
         _ => null,
     };
 

@@ -4,7 +4,7 @@ namespace Krewe.Kernels.Cuda;
 /// One GPU's primary context. Any thread may use it; it becomes the thread's current one when it has to. Counts what it
 /// lent: <see cref="Dispose"/> refuses while device memory is out, because whoever holds it would read freed memory.
 /// </summary>
-public sealed unsafe class CudaDevice : IDisposable
+public sealed unsafe partial class CudaDevice : IDisposable
 {
     /// <summary>The device, not its context's address: a context that ended and one that came after it may share
     /// that.</summary>
@@ -53,8 +53,7 @@ public sealed unsafe class CudaDevice : IDisposable
         nint address;
         var status = Api.MemAlloc(&address, (nuint)bytes);
         if (status != 0) Api.Check(status, "cuMemAlloc", $"{bytes} bytes for {purpose}; {FreeBytes()} are free");
-        Interlocked.Add(ref _memoryBytes, bytes);
-        Interlocked.Increment(ref _allocations);
+        Remember(bytes);
         return new DeviceMemory(this, address, bytes);
     }
 
@@ -84,52 +83,6 @@ public sealed unsafe class CudaDevice : IDisposable
         Api.Check(
             Api.MemHostRegister((void*)address, (nuint)bytes, Portable), "cuMemHostRegister", $"{bytes} bytes");
         return new RegisteredMemory(this, address, bytes);
-    }
-
-    /// <summary>What other processes of this host open the memory by, 64 bytes. From then on it is freed with the
-    /// context: nobody knows when the last of them has closed it.</summary>
-    /// <exception cref="CudaException">This driver or system shares no memory.</exception>
-    public byte[] Export(DeviceMemory memory)
-    {
-        ArgumentNullException.ThrowIfNull(memory);
-        MakeCurrent();
-        IpcHandle handle;
-        Api.Check(Api.IpcGetMemHandle(&handle, memory.Address), "cuIpcGetMemHandle", $"{memory.Bytes} bytes");
-        memory.LeaveToContext();
-        return new ReadOnlySpan<byte>(handle.Data, IpcHandle.Bytes).ToArray();
-    }
-
-    /// <summary>Opens another process's memory, of this GPU or of one that it can reach.</summary>
-    /// <param name="bytes">What its owner says that it has; checked, because copies follow it.</param>
-    /// <exception cref="CudaException">The driver refuses: another host, the same process, no way between the
-    /// GPUs.</exception>
-    public ImportedMemory Import(ReadOnlySpan<byte> handle, long bytes)
-    {
-        if (handle.Length != IpcHandle.Bytes)
-            throw new CudaException($"A memory handle has {IpcHandle.Bytes} bytes, not {handle.Length}.");
-        // Peer access is enabled where the memory is another GPU's.
-        const uint LazyEnablePeerAccess = 1;
-        MakeCurrent();
-        var copy = default(IpcHandle);
-        handle.CopyTo(new Span<byte>(copy.Data, IpcHandle.Bytes));
-        nint address;
-        Api.Check(Api.IpcOpenMemHandle(&address, copy, LazyEnablePeerAccess), "cuIpcOpenMemHandle");
-        var memory = new ImportedMemory(this, address);
-        try
-        {
-            nint start;
-            nuint size;
-            Api.Check(Api.MemGetAddressRange(&start, &size, address), "cuMemGetAddressRange");
-            var there = start + (nint)size - address;
-            return bytes <= there
-                ? memory
-                : throw new CudaException($"{bytes} bytes of memory are offered, and {there} are there.");
-        }
-        catch
-        {
-            memory.Dispose();
-            throw;
-        }
     }
 
     public CudaStream CreateStream()
@@ -175,6 +128,12 @@ public sealed unsafe class CudaDevice : IDisposable
         if (_current == this) return;
         Api.Check(Api.ContextSetCurrent(_context), "cuCtxSetCurrent");
         _current = this;
+    }
+
+    private void Remember(long bytes)
+    {
+        Interlocked.Add(ref _memoryBytes, bytes);
+        Interlocked.Increment(ref _allocations);
     }
 
     /// <summary>Device memory came back, or is left to the context.</summary>

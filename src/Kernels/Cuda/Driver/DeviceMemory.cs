@@ -8,7 +8,19 @@ public sealed unsafe class DeviceMemory : DriverHandle
     internal DeviceMemory(CudaDevice device, nint address, long bytes)
         : base(device, address) => Bytes = bytes;
 
+    internal DeviceMemory(CudaDevice device, VirtualRange range, long bytes)
+        : base(device, range.Address) => (Range, Bytes) = (range, bytes);
+
     public long Bytes { get; }
+
+    /// <summary>Made apart from its addresses (<see cref="CudaDevice.AllocateVirtual"/>).</summary>
+    public bool IsVirtual => Range is not null;
+
+    /// <summary>What the driver made for them: as much, or a little more.</summary>
+    public long WholeBytes => Range is { } range ? (long)range.Bytes : Bytes;
+
+    /// <summary>Null where address and memory are one (cuMemAlloc).</summary>
+    internal VirtualRange? Range { get; }
 
     /// <exception cref="ObjectDisposedException">It was freed.</exception>
     public nint Address => Value;
@@ -32,8 +44,15 @@ public sealed unsafe class DeviceMemory : DriverHandle
     private protected override void Release(nint value)
     {
         // Counted first: whatever the driver says, nobody owns it any more.
-        Device.Forget(Bytes);
-        if (!_isLeftToContext) Api.Check(Api.MemFree(value), "cuMemFree", $"{Bytes} bytes");
+        Device.Forget(WholeBytes);
+        if (Range is { } range)
+        {
+            // As cuMemFree does by itself. Not for a peer's range: it goes while steps run and graphs are recorded.
+            var waited = Api.ContextSynchronize();
+            range.Release();
+            Api.Check(waited, "cuCtxSynchronize");
+        }
+        else if (!_isLeftToContext) Api.Check(Api.MemFree(value), "cuMemFree", $"{Bytes} bytes");
     }
 }
 

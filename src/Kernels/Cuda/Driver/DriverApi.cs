@@ -22,9 +22,12 @@ internal sealed unsafe class DriverApi
         DeviceGetName = (delegate* unmanaged<byte*, int, int, int>)table["cuDeviceGetName"];
         DeviceTotalMem = (delegate* unmanaged<nuint*, int, int>)table["cuDeviceTotalMem_v2"];
         DeviceGetAttribute = (delegate* unmanaged<int*, int, int, int>)table["cuDeviceGetAttribute"];
+        DeviceGetUuid = (delegate* unmanaged<DeviceUuid*, int, int>)table["cuDeviceGetUuid_v2", "cuDeviceGetUuid"];
+        DeviceCanAccessPeer = (delegate* unmanaged<int*, int, int, int>)table["cuDeviceCanAccessPeer"];
         ContextRetain = (delegate* unmanaged<nint*, int, int>)table["cuDevicePrimaryCtxRetain"];
         ContextRelease = (delegate* unmanaged<int, int>)table["cuDevicePrimaryCtxRelease_v2"];
         ContextSetCurrent = (delegate* unmanaged<nint, int>)table["cuCtxSetCurrent"];
+        ContextSynchronize = (delegate* unmanaged<int>)table["cuCtxSynchronize"];
         MemGetInfo = (delegate* unmanaged<nuint*, nuint*, int>)table["cuMemGetInfo_v2"];
         MemAlloc = (delegate* unmanaged<nint*, nuint, int>)table["cuMemAlloc_v2"];
         MemFree = (delegate* unmanaged<nint, int>)table["cuMemFree_v2"];
@@ -36,6 +39,17 @@ internal sealed unsafe class DriverApi
         IpcGetMemHandle = (delegate* unmanaged<IpcHandle*, nint, int>)table["cuIpcGetMemHandle"];
         IpcOpenMemHandle = (delegate* unmanaged<nint*, IpcHandle, uint, int>)table["cuIpcOpenMemHandle_v2"];
         IpcCloseMemHandle = (delegate* unmanaged<nint, int>)table["cuIpcCloseMemHandle"];
+        MemGetGranularity = (delegate* unmanaged<nuint*, AllocationProperties*, int, int>)
+            table["cuMemGetAllocationGranularity"];
+        MemCreate = (delegate* unmanaged<ulong*, nuint, AllocationProperties*, ulong, int>)table["cuMemCreate"];
+        MemRelease = (delegate* unmanaged<ulong, int>)table["cuMemRelease"];
+        MemAddressReserve = (delegate* unmanaged<nint*, nuint, nuint, nint, ulong, int>)table["cuMemAddressReserve"];
+        MemAddressFree = (delegate* unmanaged<nint, nuint, int>)table["cuMemAddressFree"];
+        MemMap = (delegate* unmanaged<nint, nuint, nuint, ulong, ulong, int>)table["cuMemMap"];
+        MemUnmap = (delegate* unmanaged<nint, nuint, int>)table["cuMemUnmap"];
+        MemSetAccess = (delegate* unmanaged<nint, nuint, AccessDescription*, nuint, int>)table["cuMemSetAccess"];
+        MemExport = (delegate* unmanaged<int*, ulong, int, ulong, int>)table["cuMemExportToShareableHandle"];
+        MemImport = (delegate* unmanaged<ulong*, nint, int, int>)table["cuMemImportFromShareableHandle"];
         CopyToDevice = (delegate* unmanaged<nint, void*, nuint, nint, int>)table["cuMemcpyHtoDAsync_v2"];
         CopyToHost = (delegate* unmanaged<void*, nint, nuint, nint, int>)table["cuMemcpyDtoHAsync_v2"];
         CopyOnDevice = (delegate* unmanaged<nint, nint, nuint, nint, int>)table["cuMemcpyDtoDAsync_v2"];
@@ -86,11 +100,17 @@ internal sealed unsafe class DriverApi
 
     public delegate* unmanaged<int*, int, int, int> DeviceGetAttribute { get; }
 
+    public delegate* unmanaged<DeviceUuid*, int, int> DeviceGetUuid { get; }
+
+    public delegate* unmanaged<int*, int, int, int> DeviceCanAccessPeer { get; }
+
     public delegate* unmanaged<nint*, int, int> ContextRetain { get; }
 
     public delegate* unmanaged<int, int> ContextRelease { get; }
 
     public delegate* unmanaged<nint, int> ContextSetCurrent { get; }
+
+    public delegate* unmanaged<int> ContextSynchronize { get; }
 
     public delegate* unmanaged<nuint*, nuint*, int> MemGetInfo { get; }
 
@@ -113,6 +133,26 @@ internal sealed unsafe class DriverApi
     public delegate* unmanaged<nint*, IpcHandle, uint, int> IpcOpenMemHandle { get; }
 
     public delegate* unmanaged<nint, int> IpcCloseMemHandle { get; }
+
+    public delegate* unmanaged<nuint*, AllocationProperties*, int, int> MemGetGranularity { get; }
+
+    public delegate* unmanaged<ulong*, nuint, AllocationProperties*, ulong, int> MemCreate { get; }
+
+    public delegate* unmanaged<ulong, int> MemRelease { get; }
+
+    public delegate* unmanaged<nint*, nuint, nuint, nint, ulong, int> MemAddressReserve { get; }
+
+    public delegate* unmanaged<nint, nuint, int> MemAddressFree { get; }
+
+    public delegate* unmanaged<nint, nuint, nuint, ulong, ulong, int> MemMap { get; }
+
+    public delegate* unmanaged<nint, nuint, int> MemUnmap { get; }
+
+    public delegate* unmanaged<nint, nuint, AccessDescription*, nuint, int> MemSetAccess { get; }
+
+    public delegate* unmanaged<int*, ulong, int, ulong, int> MemExport { get; }
+
+    public delegate* unmanaged<ulong*, nint, int, int> MemImport { get; }
 
     public delegate* unmanaged<nint, void*, nuint, nint, int> CopyToDevice { get; }
 

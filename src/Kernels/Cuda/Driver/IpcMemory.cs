@@ -17,14 +17,22 @@ internal unsafe struct IpcHandle
 /// </summary>
 public sealed unsafe class ImportedMemory : DriverHandle
 {
+    private readonly VirtualRange? _range;
+
     internal ImportedMemory(CudaDevice device, nint address)
         : base(device, address)
     {
     }
 
+    internal ImportedMemory(CudaDevice device, VirtualRange range)
+        : base(device, range.Address) => _range = range;
+
     /// <exception cref="ObjectDisposedException">It was closed.</exception>
     public nint Address => Value;
 
-    private protected override void Release(nint value) =>
-        Api.Check(Api.IpcCloseMemHandle(value), "cuIpcCloseMemHandle");
+    private protected override void Release(nint value)
+    {
+        if (_range is { } range) range.Release();
+        else Api.Check(Api.IpcCloseMemHandle(value), "cuIpcCloseMemHandle");
+    }
 }

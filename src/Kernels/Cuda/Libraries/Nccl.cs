@@ -16,6 +16,7 @@ public sealed unsafe class Nccl
     private readonly delegate* unmanaged<Id*, int> _getUniqueId;
     private readonly delegate* unmanaged<nint*, int, Id, int, int> _join;
     private readonly delegate* unmanaged<nint, int> _leave;
+    private readonly delegate* unmanaged<nint, int> _abort;
     private readonly delegate* unmanaged<nint, nint, nuint, int, nint, nint, int> _allGather;
     private readonly delegate* unmanaged<int, byte*> _getErrorString;
 
@@ -25,6 +26,7 @@ public sealed unsafe class Nccl
         _getUniqueId = (delegate* unmanaged<Id*, int>)table["ncclGetUniqueId"];
         _join = (delegate* unmanaged<nint*, int, Id, int, int>)table["ncclCommInitRank"];
         _leave = (delegate* unmanaged<nint, int>)table["ncclCommDestroy"];
+        _abort = (delegate* unmanaged<nint, int>)table["ncclCommAbort"];
         _allGather = (delegate* unmanaged<nint, nint, nuint, int, nint, nint, int>)table["ncclAllGather"];
         _getErrorString = (delegate* unmanaged<int, byte*>)table["ncclGetErrorString"];
         table.Demand();
@@ -63,6 +65,9 @@ public sealed unsafe class Nccl
 
     internal void Leave(nint communicator) => Check(_leave(communicator), "ncclCommDestroy", "");
 
+    /// <summary>Its status says nothing that anybody could act on.</summary>
+    internal void Abort(nint communicator) => _ = _abort(communicator);
+
     private void Check(int status, string call, string what)
     {
         if (status != 0)
@@ -87,14 +92,21 @@ public sealed class NcclRank(Nccl library, nint communicator, int rank, int rank
     /// <summary>target = the source of rank 0, of rank 1 ..., <paramref name="floats"/> each, on every rank.</summary>
     public void AllGather(CudaStream stream, nint source, nint target, long floats)
     {
-        ObjectDisposedException.ThrowIf(_communicator == 0, this);
-        library.AllGather(_communicator, source, target, floats, stream);
+        var communicator = Volatile.Read(ref _communicator);
+        ObjectDisposedException.ThrowIf(communicator == 0, this);
+        library.AllGather(communicator, source, target, floats, stream);
+    }
+
+    /// <summary>
+    /// For good: what is queued ends without the others, who may never come. Any thread; the rank is of no use then.
+    /// </summary>
+    public void Abort()
+    {
+        if (Interlocked.Exchange(ref _communicator, 0) is not 0 and var communicator) library.Abort(communicator);
     }
 
     public void Dispose()
     {
-        if (_communicator == 0) return;
-        library.Leave(_communicator);
-        _communicator = 0;
+        if (Interlocked.Exchange(ref _communicator, 0) is not 0 and var communicator) library.Leave(communicator);
     }
 }

@@ -10,8 +10,8 @@ KREWE_DEVICE int64_t place_of(const AttentionArguments& args, const int* work, i
     return (int64_t)(work[0] + query / args.group) * stride + (kv_head * args.group + query % args.group) * HEAD_DIM;
 }
 
-// Multiply::attend is attend_tile by whatever instruction, and does something else meanwhile or first; Multiply::publish makes what this thread wrote to shared memory
-// visible to that instruction, behind the next barrier.
+// Multiply::attend is attend_tile by whatever instruction, and does something else meanwhile or first; Multiply::publish
+// makes what this thread wrote to shared memory visible to that instruction, behind the next barrier.
 template <int WARPS, class Multiply>
 KREWE_DEVICE void attend_chunk(const AttentionArguments& args, unsigned char* shared)
 {

@@ -32,6 +32,7 @@ struct ByWgmma
 
         weigh_scores(state, weight, score, first, seen_from, seen_to, scale);
 
+        hold(weight[0], TILE_KEYS / 4);
         wgmma_begin(state.sum[0], HEAD_DIM / 2);
 #pragma unroll
         for (int k = 0; k < TILE_KEYS / 16; k++)

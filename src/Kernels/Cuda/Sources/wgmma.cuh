@@ -26,6 +26,15 @@ KREWE_DEVICE void hold(float* d, int count)
 #endif
 }
 
+// The same for operands in registers: they are there before the products begin.
+KREWE_DEVICE void hold(uint32_t* a, int count)
+{
+#ifndef KREWE_EMULATED
+#pragma unroll
+    for (int i = 0; i < count; i++) asm volatile("" : "+r"(a[i])::"memory");
+#endif
+}
+
 // Before the products into d[0 .. count - 1].
 KREWE_DEVICE void wgmma_begin(float* d, int count)
 {
@@ -58,8 +67,8 @@ KREWE_DEVICE void wgmma_end(float* d, int count)
     hold(d, count);
 }
 
-// Names a matrix of 16 rows (K) of ROW_BYTES with N contiguous: eight rows are a swizzled atom that begins at a multiple of its
-// size, in which bits 4 to 6 of an address, as far as a row goes, are changed by bits 7 to 9.
+// Names a matrix of 16 rows (K) of ROW_BYTES with N contiguous: eight rows are a swizzled atom that begins at a multiple of
+// its size, in which bits 4 to 6 of an address, as far as a row goes, are changed by bits 7 to 9.
 template <int ROW_BYTES>
 KREWE_DEVICE uint64_t wgmma_matrix(const unsigned char* shared)
 {

@@ -35,13 +35,14 @@ internal sealed class ChatFormat(AnswerContext context) : IAnswerFormat
     public IEnumerable<AnswerEvent> Next(int sequence, AnswerDelta delta, AnswerUsage usage)
     {
         var grown = _calls.Append(sequence, delta);
-        if (grown is { Text: "", Calls.Count: 0 } && _calls.Hides(delta)) return [];
+        if (grown.IsEmpty && _calls.Hides(delta)) return [];
         var choice = new ChatChunkChoice
         {
             Index = sequence,
             Delta = new ChatDelta
             {
                 Content = grown.Text.Length > 0 ? grown.Text : null,
+                ReasoningContent = grown.Reasoning,
                 ToolCalls = grown.Calls.Count > 0 ? [.. grown.Calls.Select(call => ToCall(sequence, call))] : null,
             },
             Logprobs = context.Request.Logprobs is { } alternatives && delta is { Token: { } token, Logprobs: { } of }
@@ -92,12 +93,15 @@ internal sealed class ChatFormat(AnswerContext context) : IAnswerFormat
         TokenIds = ReturnsTokenIds ? choice.Tokens : null,
     };
 
-    /// <summary>As OpenAI has it, an answer that only calls has no content.</summary>
+    /// <summary>As OpenAI has it, an answer that only calls has no content; as vLLM, one that only thinks neither.
+    /// </summary>
     private ChatAnswer ToMessage(WholeChoice choice)
     {
-        var (text, calls) = _calls.Read(choice);
-        return new ChatAnswer(Role, text.Length > 0 || calls.Count == 0 ? text : null, Refusal: null)
+        var (text, calls, reasoning) = _calls.Read(choice);
+        var isAnswer = text.Length > 0 || (calls.Count == 0 && reasoning is null);
+        return new ChatAnswer(Role, isAnswer ? text : null, Refusal: null)
         {
+            ReasoningContent = reasoning,
             ToolCalls = calls.Count == 0 ? null : [.. calls.Select(call => ToCall(choice.Sequence, call) with
             {
                 Index = null,

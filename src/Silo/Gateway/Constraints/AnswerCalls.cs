@@ -2,13 +2,14 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using Krewe.Silo.Gateway.Answers;
+using Krewe.Silo.Gateway.Reasoning;
 using Krewe.Silo.Gateway.Requests;
 
 namespace Krewe.Silo.Gateway.Constraints;
 
 /// <summary>
-/// The calls in an answer's sequences, for the formats. A function of the request and its tokens alone: ids too, so
-/// that a stream that is resumed has the same.
+/// Thoughts and calls in an answer's sequences, for the formats. A function of the request and its tokens alone: ids
+/// too, so that a stream that is resumed has the same.
 /// </summary>
 internal sealed class AnswerCalls(GenerationRequest request)
 {
@@ -20,21 +21,27 @@ internal sealed class AnswerCalls(GenerationRequest request)
         .. request.Specs.Select(_ => request.Tools is { } tools ? new ToolCallReader(tools.Spec.Style) : null),
     ];
 
-    /// <summary>What a delta adds, calls told apart from text.</summary>
-    public ToolDelta Append(int sequence, AnswerDelta delta) =>
-        _readers[sequence]?.Append(delta.Text, delta.End is not null) ?? new ToolDelta(delta.Text, []);
+    private readonly ReasoningReader?[] _thoughts =
+    [
+        .. request.Specs.Select(_ => request.Reasoning is { } use ? new ReasoningReader(use) : null),
+    ];
 
-    /// <summary>With calls, a token that shows nothing yet is no event of its own.</summary>
+    /// <summary>What a delta adds, thoughts and calls told apart from text.</summary>
+    public ToolDelta Append(int sequence, AnswerDelta delta) =>
+        Append(sequence, delta.Text, delta.End is not null);
+
+    /// <summary>With calls or thoughts, a token that shows nothing yet is no event of its own.</summary>
     public bool Hides(AnswerDelta delta) =>
-        request.Tools is not null && delta.End is null && !request.ShowsEveryToken;
+        (request.Tools is not null || request.Reasoning is not null) && delta.End is null && !request.ShowsEveryToken;
 
     /// <summary>A whole answer's text and calls. One that was cut short in a call has none: what is there of it is of
     /// no use.</summary>
-    public (string Text, IReadOnlyList<CallDelta> Calls) Read(WholeChoice choice)
+    public ToolDelta Read(WholeChoice choice)
     {
-        if (_readers[choice.Sequence] is not { } reader) return (choice.Text, []);
-        var (text, calls) = reader.Append(choice.Text, isLast: true);
-        return reader.Whole == reader.Begun ? (text, calls) : (text, []);
+        var read = Append(choice.Sequence, choice.Text, isLast: true);
+        return _readers[choice.Sequence] is { } reader && reader.Whole != reader.Begun
+            ? read with { Calls = [] }
+            : read;
     }
 
     /// <summary>"tool_calls" where functions were called; where the client named the function it is "stop", as OpenAI
@@ -53,5 +60,12 @@ internal sealed class AnswerCalls(GenerationRequest request)
         var name = string.Create(CultureInfo.InvariantCulture, $"{request.Spec.RequestId}/{sequence}/{call}");
         var hash = SHA256.HashData(Encoding.UTF8.GetBytes(name));
         return prefix + Convert.ToHexStringLower(hash.AsSpan(0, IdBytes));
+    }
+
+    private ToolDelta Append(int sequence, string piece, bool isLast)
+    {
+        var (thoughts, text) = _thoughts[sequence]?.Append(piece, isLast) ?? ("", piece);
+        var delta = _readers[sequence]?.Append(text, isLast) ?? new ToolDelta(text, []);
+        return thoughts.Length > 0 ? delta with { Reasoning = thoughts } : delta;
     }
 }

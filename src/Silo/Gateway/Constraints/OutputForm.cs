@@ -9,6 +9,9 @@ namespace Krewe.Silo.Gateway.Constraints;
 /// <param name="Tools">The functions that may be called in it; null = none.</param>
 internal sealed record OutputForm(string Constraint, ToolUse? Tools)
 {
+    /// <summary>Any text may come first; what has a form comes later, if at all.</summary>
+    public bool BeginsFree { get; init; }
+
     /// <summary>
     /// Reads and checks the fields. Throws <see cref="KreweException"/> that names the one that cannot be kept.
     /// </summary>
@@ -21,7 +24,7 @@ internal sealed record OutputForm(string Constraint, ToolUse? Tools)
         RequestField root, ToolUse? tools, bool continuesText, ConstraintChecks checks, string tenant)
     {
         var asked = ConstraintFields.Read(root);
-        if (tools is null && asked is null) return new OutputForm("", null);
+        if (tools is null && asked is null) return new OutputForm("", null) { BeginsFree = true };
         RefuseOwnEnds(root, checks);
         if (tools is null)
         {
@@ -49,7 +52,7 @@ internal sealed record OutputForm(string Constraint, ToolUse? Tools)
             ContinuesText = continuesText,
         };
         checks.Demand(whole, tenant, e => Refusal(e, "tools", tools.Places));
-        return new OutputForm(whole.Write(), tools);
+        return new OutputForm(whole.Write(), tools) { BeginsFree = tools.Spec.MayAnswer && asked is null };
     }
 
     /// <summary>What a constrained output is says where it ends: other fields must not say otherwise.</summary>

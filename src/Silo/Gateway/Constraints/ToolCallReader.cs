@@ -6,7 +6,11 @@ namespace Krewe.Silo.Gateway.Constraints;
 /// <summary>What an answer's text grew by, calls told apart from the rest.</summary>
 /// <param name="Text">Text that is no part of a call.</param>
 /// <param name="Calls">New calls and further arguments, in order; at most one entry a call.</param>
-internal sealed record ToolDelta(string Text, IReadOnlyList<CallDelta> Calls);
+/// <param name="Reasoning">What the model thought before; null where nothing came.</param>
+internal sealed record ToolDelta(string Text, IReadOnlyList<CallDelta> Calls, string? Reasoning = null)
+{
+    public bool IsEmpty => Text.Length == 0 && Calls.Count == 0 && Reasoning is null;
+}
 
 /// <param name="Index">Which call of the answer.</param>
 /// <param name="Name">Set where the call begins.</param>

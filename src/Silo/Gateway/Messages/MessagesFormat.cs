@@ -80,7 +80,7 @@ internal sealed class MessagesFormat(AnswerContext context) : IAnswerFormat
 
     public byte[] Whole(IReadOnlyList<WholeChoice> choices, AnswerUsage usage)
     {
-        var (text, calls) = _calls.Read(choices[0]);
+        var (text, calls, _) = _calls.Read(choices[0]);
         var content = new JsonArray();
         if (text.Length > 0 || calls.Count == 0) content.Add(TextBlock(text));
         foreach (var call in calls) content.Add(CallBlock(0, call, (JsonObject)JsonNode.Parse(call.Arguments)!));

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Krewe.Abstractions;
 using Krewe.Control.Access;
 using Krewe.Silo.Gateway.Constraints;
+using Krewe.Silo.Gateway.Reasoning;
 
 namespace Krewe.Silo.Gateway.Requests;
 
@@ -64,6 +65,9 @@ internal sealed record GenerationRequest
 
     /// <summary>Functions that may be called in the answer; null = none.</summary>
     public ToolUse? Tools { get; init; }
+
+    /// <summary>How thoughts are told apart in the answer; null = they are not.</summary>
+    public ReasoningUse? Reasoning { get; init; }
 
     /// <summary>The answer continues a text: its first space counts.</summary>
     public bool ContinuesText { get; init; }

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text.Json;
 using Krewe.Abstractions;
 using Krewe.Silo.Gateway.Constraints;
+using Krewe.Silo.Gateway.Reasoning;
 using Krewe.Silo.Hosting;
 
 namespace Krewe.Silo.Gateway.Requests;
@@ -19,7 +20,7 @@ internal sealed record Arrival(
     string Tenant = "");
 
 /// <summary>Turns the bodies of the two generating endpoints into checked requests.</summary>
-internal sealed class RequestReader(ServedModel model, TimeProvider time)
+internal sealed class RequestReader(ServedModel model, SiloOptions options, TimeProvider time)
 {
     private const int StopStringsMax = 16;
 
@@ -28,6 +29,7 @@ internal sealed class RequestReader(ServedModel model, TimeProvider time)
 
     private readonly ChatPrompt _chat = new(model, time);
     private readonly ConstraintChecks _constraints = new(model, time);
+    private readonly bool _reasons = ReasoningUse.IsOn(options.ReasoningParser, model);
 
     public GenerationRequest ReadChat(JsonDocument body, Arrival arrival) => Checked(body, root =>
     {
@@ -41,6 +43,7 @@ internal sealed class RequestReader(ServedModel model, TimeProvider time)
             root, arrival, [prompt], model.Folder.Defaults.MaxNewTokens, LogprobFields.ReadChat(root), form) with
         {
             ContinuesText = continues,
+            Reasoning = _reasons ? ReasoningUse.Read(root, prompt, form.BeginsFree, model) : null,
         };
     });
 

@@ -95,7 +95,7 @@ internal sealed class ResponsesFormat(AnswerContext context) : IAnswerFormat
     public byte[] Whole(IReadOnlyList<WholeChoice> choices, AnswerUsage usage)
     {
         var choice = choices[0];
-        var (text, calls) = _calls.Read(choice);
+        var (text, calls, _) = _calls.Read(choice);
         _end = choice.End;
         if (text.Length > 0 || calls.Count == 0)
         {

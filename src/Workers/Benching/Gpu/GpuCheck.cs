@@ -26,7 +26,7 @@ public sealed record GpuCheckPlan
     public required long KvMemoryBytes { get; init; }
 
     /// <summary>Starts a process that runs <see cref="GpuHolder"/> with so many bytes; null: none can be.</summary>
-    public Func<long, Process>? StartHolder { get; init; }
+    public Func<CudaOptions, long, Process>? StartHolder { get; init; }
 }
 
 /// <summary>Parts of <c>krewe gpucheck</c>, what matters most first. Each can run in a process of its own: a kernel
@@ -152,7 +152,9 @@ public static class GpuCheck
     private static IEnumerable<GpuRow> Copies(GpuCheckPlan plan, TimeProvider time)
     {
         using var gpu = Open(plan);
-        foreach (var row in new GpuCopies(gpu, plan.Sizes, time, plan.StartHolder).Run()) yield return row;
+        foreach (var row in new GpuCopies(gpu, plan.Sizes, time).Run()) yield return row;
+        foreach (var row in new GpuHandoffs(gpu, plan.Sizes, plan.Options, time, plan.StartHolder).Run())
+            yield return row;
     }
 
     private static IEnumerable<GpuRow> Cublaslt(GpuCheckPlan plan, TimeProvider time)

@@ -1,24 +1,13 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
-using Google.Protobuf;
 using Krewe.Abstractions;
-using Krewe.Abstractions.Wire;
 using KvGeometry = Krewe.Abstractions.KvGeometry;
 
 namespace Krewe.Workers.Benching.Gpu;
 
-/// <summary>How fast KV blocks leave a GPU and come back: to the host tier, and to another process.</summary>
-/// <param name="startHolder">Starts a process that runs <see cref="GpuHolder"/> with so many bytes; null: none can be.
-/// </param>
-internal sealed unsafe class GpuCopies(
-    GpuBench gpu, GpuSizes sizes, TimeProvider time, Func<long, Process>? startHolder)
+/// <summary>How fast KV blocks leave a GPU and come back: to the host tier.</summary>
+internal sealed unsafe class GpuCopies(GpuBench gpu, GpuSizes sizes, TimeProvider time)
 {
-    private static readonly TimeSpan HolderPatience = TimeSpan.FromSeconds(60);
-
-    /// <summary>Blocks of one piece of a handoff.</summary>
-    private const int PieceBlocks = 16;
-
     public IEnumerable<GpuRow> Run()
     {
         // Blocks of an 8-billion-parameter Llama, 2 MiB each; of one layer where it is only to be seen to work.
@@ -26,7 +15,6 @@ internal sealed unsafe class GpuCopies(
             sizes.Judged ? 32 : 1, 8, gpu.Kernels.Options.HeadDim, 16, gpu.Kernels.Options.KvFormat);
         using var arena = new CudaKvArena(gpu.Device, gpu.Kernels, geometry, sizes.CopyBytes);
         foreach (var row in HostTier(arena)) yield return row;
-        yield return OtherProcess(arena);
     }
 
     private List<GpuRow> HostTier(CudaKvArena arena)
@@ -59,7 +47,10 @@ internal sealed unsafe class GpuCopies(
     private GpuRow Copy(string name, CudaKvArena arena, byte* memory, bool outwards)
     {
         var bytes = arena.Geometry.BlockBytes;
-        var seconds = Best(() =>
+        var seconds = Best(CopyAll, sizes.Repeats, time);
+        return new GpuRow(name, null, Speed(arena, seconds));
+
+        void CopyAll()
         {
             for (var block = 0; block < arena.BlockCount; block++)
             {
@@ -67,75 +58,15 @@ internal sealed unsafe class GpuCopies(
                 if (outwards) arena.CopyOut(new BlockId(block), new Span<byte>(place, bytes));
                 else arena.CopyIn(new BlockId(block), new ReadOnlySpan<byte>(place, bytes));
             }
-        });
-        return new GpuRow(name, null, Speed(arena, seconds));
-    }
-
-    private GpuRow OtherProcess(CudaKvArena arena)
-    {
-        const string Name = "handoff from another process, CUDA IPC";
-        if (startHolder is null) return new GpuRow(Name, null, "not measured: no second process can be started");
-        var total = (long)arena.BlockCount * arena.Geometry.BlockBytes;
-        using var holder = startHolder(total);
-        try
-        {
-            var line = holder.StandardOutput.ReadLineAsync().WaitAsync(HolderPatience, time).GetAwaiter().GetResult();
-            if (line?.Split(' ') is not [var handle, _])
-                return new GpuRow(Name, false, $"the other process failed: {holder.StandardError.ReadToEnd().Trim()}");
-            var offer = new SharedOffer
-            {
-                Device = ByteString.CopyFrom(Convert.FromHexString(handle)),
-                DeviceBytes = (ulong)total,
-            };
-            using var peer = arena.TryOpen(offer, out var reason);
-            if (peer is null) return new GpuRow(Name, false, $"the memory cannot be opened: {reason}");
-            var seconds = Best(() => Pull(arena, peer));
-            return new GpuRow(
-                Name, ArrivedWhole(arena), string.Create(
-                    CultureInfo.InvariantCulture, $"{Speed(arena, seconds)}, in pieces of {PieceBlocks} blocks"));
-        }
-        catch (TimeoutException)
-        {
-            return new GpuRow(Name, false, $"the other process said nothing in {HolderPatience.TotalSeconds} s");
-        }
-        finally
-        {
-            holder.StandardInput.Close();
-            if (!holder.WaitForExit(HolderPatience)) holder.Kill();
         }
     }
 
-    private static void Pull(CudaKvArena arena, IPeerDevice peer)
-    {
-        var bytes = arena.Geometry.BlockBytes;
-        for (var first = 0; first < arena.BlockCount; first += PieceBlocks)
-        {
-            BlockSlice[] slices =
-            [
-                .. Enumerable.Range(first, Math.Min(PieceBlocks, arena.BlockCount - first))
-                    .Select(block => new BlockSlice(new BlockId(block), 0, bytes)),
-            ];
-            peer.CopyIn(SliceList.Write(slices, bytes), slices);
-        }
-    }
-
-    private static bool ArrivedWhole(CudaKvArena arena)
-    {
-        var bytes = new byte[arena.Geometry.BlockBytes];
-        foreach (var block in new[] { 0, arena.BlockCount / 2, arena.BlockCount - 1 })
-        {
-            arena.CopyOut(new BlockId(block), bytes);
-            if (!GpuHolder.Holds(bytes, (long)block * bytes.Length)) return false;
-        }
-
-        return true;
-    }
-
-    private double Best(Action act)
+    /// <summary>Seconds of the fastest of so many runs, after one that does not count.</summary>
+    internal static double Best(Action act, int repeats, TimeProvider time)
     {
         act();
         var best = double.PositiveInfinity;
-        for (var i = 0; i < sizes.Repeats; i++)
+        for (var i = 0; i < repeats; i++)
         {
             var begun = time.GetTimestamp();
             act();
@@ -145,7 +76,7 @@ internal sealed unsafe class GpuCopies(
         return best;
     }
 
-    private static string Speed(CudaKvArena arena, double seconds) => string.Create(
+    internal static string Speed(CudaKvArena arena, double seconds) => string.Create(
         CultureInfo.InvariantCulture,
         $"{(double)arena.BlockCount * arena.Geometry.BlockBytes / seconds / 1e9:0.0} GB/s, blocks of "
             + $"{arena.Geometry.BlockBytes >> 10} KiB");

@@ -1,27 +1,32 @@
 using Krewe.Abstractions.Wire;
+using Microsoft.Win32.SafeHandles;
 
 namespace Krewe.Workers;
 
 /// <summary>
-/// An arena in a GPU's memory. Where it can be opened by other processes of the host, <see
-/// cref="ISharedKvArena.Shared"/> has the nonce and the fences, and the blocks lie behind <see cref="Handle"/>.
+/// An arena in the memory of one GPU or several. Where it can be opened by other processes of the host, <see
+/// cref="ISharedKvArena.Shared"/> has the nonce and the fences, and the blocks lie behind <see cref="Offered"/>.
 /// </summary>
 internal interface IDeviceKvArena : ISharedKvArena
 {
-    /// <summary>What peers open the memory by; null where the driver gives nothing.</summary>
-    byte[]? Handle { get; }
+    /// <summary>What peers open the memory by, for each GPU; empty where the driver gives nothing.</summary>
+    IReadOnlyList<DevicePart> Offered { get; }
+
+    /// <summary>The descriptors of those that have no handle, in their order.</summary>
+    IReadOnlyList<SafeFileHandle> Files { get; }
 
     /// <summary>
     /// Returns when these bytes, which were announced as stored, are stored: then a peer may copy them. Throws
-    /// <see cref="IOException"/> when the GPU fails.
+    /// <see cref="IOException"/> when a GPU fails.
     /// </summary>
     void WaitUntilStored(ReadOnlySpan<BlockSlice> slices);
 
-    /// <summary>Opens the memory that a peer offers; null with the reason when this GPU cannot.</summary>
-    IPeerDevice? TryOpen(SharedOffer offer, out string reason);
+    /// <summary>Opens the memory that a peer offers; null with the reason when these GPUs cannot.</summary>
+    /// <param name="files">Those of the peer's <see cref="Files"/> that came; they stay the caller's.</param>
+    IPeerDevice? TryOpen(SharedOffer offer, ReadOnlySpan<SafeFileHandle> files, out string reason);
 }
 
-/// <summary>A peer's KV memory on a GPU, open for copying out of.</summary>
+/// <summary>A peer's KV memory on GPUs, open for copying out of.</summary>
 internal interface IPeerDevice : IDisposable
 {
     /// <summary>

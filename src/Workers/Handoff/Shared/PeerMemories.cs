@@ -15,13 +15,15 @@ internal sealed class PeerMemories : IDisposable
     private readonly Dictionary<ByteString, Entry> _entries = [];
     private readonly TimeProvider _time;
     private readonly IDeviceKvArena? _device;
+    private readonly string _folder;
     private readonly ITimer _timer;
     private bool _disposed;
 
-    /// <param name="device">The own arena where it is a GPU's: peers' are opened by the same GPU.</param>
-    public PeerMemories(TimeProvider time, IDeviceKvArena? device = null)
+    /// <param name="device">The own arena where it is GPUs': peers' are opened by the same.</param>
+    /// <param name="folder">Where holders' sockets are looked for; null: in the usual place.</param>
+    public PeerMemories(TimeProvider time, IDeviceKvArena? device = null, string? folder = null)
     {
-        (_time, _device) = (time, device);
+        (_time, _device, _folder) = (time, device, folder ?? MeetingSocket.UsualFolder);
         _timer = time.CreateTimer(_ => DropIdle(), null, IdleMax, IdleMax);
     }
 
@@ -71,13 +73,36 @@ internal sealed class PeerMemories : IDisposable
     private Entry? Open(SharedOffer offer, out string reason)
     {
         reason = "it lies on a GPU, and this worker's KV does not";
-        if (!offer.Device.IsEmpty && _device is null) return null;
+        if (offer.Devices.Count > 0 && _device is null) return null;
         // The file first: its nonce says that the peer is on this host.
-        if (!PeerMemory.TryMap(offer, out var memory, out reason)) return null;
-        if (offer.Device.IsEmpty) return new Entry(memory!, null);
-        if (_device!.TryOpen(offer, out reason) is { } device) return new Entry(memory!, device);
+        FetchedFiles? files = null;
+        if (!PeerMemory.TryMap(offer, null, out var memory, out reason))
+        {
+            files = FetchedFiles.TryFetch(offer, _folder, out var why);
+            if (files is null || !PeerMemory.TryMap(offer, files.Head, out memory, out why))
+            {
+                files?.Dispose();
+                reason = $"{reason}; {why}";
+                return null;
+            }
+        }
+
+        using (files)
+        {
+            if (offer.Devices.Count == 0) return new Entry(memory!, null);
+            if (OpenDevices(offer, files, out reason) is { } device) return new Entry(memory!, device);
+        }
+
         memory!.Dispose();
         return null;
+    }
+
+    private IPeerDevice? OpenDevices(SharedOffer offer, FetchedFiles? files, out string reason)
+    {
+        if (files is not null || offer.Devices.All(device => !device.IpcHandle.IsEmpty))
+            return _device!.TryOpen(offer, files is null ? [] : files.Devices, out reason);
+        using var fetched = FetchedFiles.TryFetch(offer, _folder, out reason);
+        return fetched is null ? null : _device!.TryOpen(offer, fetched.Devices, out reason);
     }
 
     private void Release(Entry entry)

@@ -1,4 +1,5 @@
 using Krewe.Abstractions.Wire;
+using Microsoft.Win32.SafeHandles;
 
 namespace Krewe.Workers;
 
@@ -21,13 +22,20 @@ internal sealed unsafe partial class PeerMemory : IDisposable
     /// Maps what a greeting offers. False with the reason when this process cannot: another host, another user, another
     /// container's process numbers.
     /// </summary>
-    public static bool TryMap(SharedOffer offer, out PeerMemory? memory, out string reason)
+    /// <param name="file">Its file, where it was passed to this process; null: opened through the holder's.</param>
+    public static bool TryMap(SharedOffer offer, SafeFileHandle? file, out PeerMemory? memory, out string reason)
     {
         memory = null;
         if (!OperatingSystem.IsLinux() || !Environment.Is64BitProcess)
         {
             reason = "this system shares no memory between processes";
             return false;
+        }
+
+        if (file is not null)
+        {
+            memory = TryMap((int)file.DangerousGetHandle(), offer, out reason);
+            return memory is not null;
         }
 
         var path = $"/proc/{offer.Pid}/fd/{offer.File}";

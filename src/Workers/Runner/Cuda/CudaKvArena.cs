@@ -28,9 +28,13 @@ internal sealed unsafe partial class CudaKvArena : ISliceCopier, IDeviceKvArena
     private readonly DeviceMemory _memory;
     private readonly List<IDisposable> _owned = [];
 
+    /// <param name="memory">How the memory is made.</param>
+    /// <param name="rdma">Other devices of the machine are to write into it (GPUDirect Storage).</param>
     /// <exception cref="KreweException">Not one block fits into <paramref name="memoryBytes"/>.</exception>
-    /// <exception cref="CudaException">The GPU has no room.</exception>
-    public CudaKvArena(CudaDevice device, CudaKernels kernels, KvGeometry geometry, long memoryBytes)
+    /// <exception cref="CudaException">The GPU has no room, or not the memory that is demanded.</exception>
+    public CudaKvArena(
+        CudaDevice device, CudaKernels kernels, KvGeometry geometry, long memoryBytes,
+        CudaKvMemory memory = CudaKvMemory.Auto, bool rdma = false)
     {
         var blocks = memoryBytes / geometry.BlockBytes;
         if (blocks is < 1 or > int.MaxValue)
@@ -41,9 +45,10 @@ internal sealed unsafe partial class CudaKvArena : ISliceCopier, IDeviceKvArena
         }
 
         (_device, _kernels, Geometry, BlockCount) = (device, kernels, geometry, (int)blocks);
+        _sharing = Own(new CudaSharing([this], geometry));
         try
         {
-            _memory = Own(device.Allocate(blocks * geometry.BlockBytes, "KV blocks"));
+            _memory = Own(Allocate(blocks * geometry.BlockBytes, memory, rdma));
             _staging = Own(device.Allocate(StagingBytes, "KV copies"));
             _pieces = Own(device.Allocate(PiecesMax * (long)sizeof(CopyPiece), "KV copies"));
             _pinned = Own(device.AllocatePinned(StagingBytes));
@@ -62,6 +67,9 @@ internal sealed unsafe partial class CudaKvArena : ISliceCopier, IDeviceKvArena
     public KvGeometry Geometry { get; }
 
     public int BlockCount { get; }
+
+    /// <summary>Why the memory is plain although nobody asked for that; null: it is not, or somebody did.</summary>
+    public string? PlainReason { get; private set; }
 
     /// <summary>First byte of block 0.</summary>
     public nint Address => _memory.Address;
@@ -157,9 +165,41 @@ internal sealed unsafe partial class CudaKvArena : ISliceCopier, IDeviceKvArena
 
     public void Dispose()
     {
-        _shared?.Dispose();
         for (var i = _owned.Count - 1; i >= 0; i--) _owned[i].Dispose();
         _owned.Clear();
+    }
+
+    private DeviceMemory Allocate(long bytes, CudaKvMemory memory, bool rdma)
+    {
+        const string Purpose = "KV blocks";
+        var gpu = _device.Info;
+        if (memory == CudaKvMemory.Virtual && !gpu.HasVirtualMemory)
+        {
+            throw new CudaException(
+                $"GPU {gpu.Ordinal} ({gpu.Name}) has no virtual memory that other processes can open; use "
+                    + "--cuda-kv-memory plain or auto.");
+        }
+
+        if (memory == CudaKvMemory.Plain) return _device.Allocate(bytes, Purpose);
+        // Without the flag NVIDIA's drivers give no other device a way into virtual memory.
+        if (memory == CudaKvMemory.Auto && (!gpu.HasVirtualMemory || (rdma && !gpu.HasVirtualRdma)))
+        {
+            PlainReason = gpu.HasVirtualMemory
+                ? $"GPU {gpu.Ordinal}'s virtual memory is closed to GPUDirect Storage"
+                : $"GPU {gpu.Ordinal} has no virtual memory that other processes can open";
+            return _device.Allocate(bytes, Purpose);
+        }
+
+        try
+        {
+            return _device.AllocateVirtual(bytes, Purpose, rdma && gpu.HasVirtualRdma);
+        }
+        catch (CudaException refused) when (memory == CudaKvMemory.Auto && !refused.IsContextLost)
+        {
+            // A container may forbid what the GPU has. Where it is room that lacks, this fails too and says so.
+            PlainReason = refused.Message;
+            return _device.Allocate(bytes, Purpose);
+        }
     }
 
     private void CopyOutStaged(ReadOnlySpan<BlockSlice> slices, Span<byte> destination)

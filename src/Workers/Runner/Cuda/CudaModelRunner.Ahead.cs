@@ -2,33 +2,34 @@ using Krewe.Kernels.Cuda;
 
 namespace Krewe.Workers;
 
-/// <summary>Steps queued ahead of the tokens that they go on from: on one GPU, in the order of its compute stream.
+/// <summary>
+/// Steps queued ahead of the tokens that they go on from, in the order of each GPU's compute stream. Of several GPUs the
+/// first draws tokens, and the others have them from it.
 /// </summary>
 internal sealed partial class CudaModelRunner
 {
     private readonly Queue<StepBatch> _underWay = new(CudaStepMemory.Turns);
     private StepBatch? _newest;
 
-    /// <summary>Only the first of several GPUs draws tokens: the others do not have them.</summary>
-    public bool RunsAhead => _ranks.Count == 1;
+    public bool RunsAhead => true;
 
     public bool TryQueue(StepBatch batch)
     {
         ArgumentNullException.ThrowIfNull(batch);
-        if (!RunsAhead || _underWay.Count == CudaStepMemory.Turns) return false;
+        if (_underWay.Count == CudaStepMemory.Turns) return false;
         if (batch.WantsLogits || batch.Gate is not null || batch.Observer is not null)
             throw new ArgumentException("A step ahead has draws alone, no gate and no observer.", nameof(batch));
         var drawn = _underWay.Count == 0 ? 0 : _newest!.LogitRowCount;
         StepChecks.Demand(batch, VocabularySize, MaxContextTokens, Kv, drawn);
         try
         {
-            if (!_ranks[0].TryQueueAhead(batch, isFirst: _underWay.Count == 0)) return false;
+            if (!TryQueueOnAll(batch, isFirst: _underWay.Count == 0)) return false;
         }
         catch (CudaException error)
         {
             // Half a step may be queued: it must have run before its numbers are written again.
-            Abandon(_ranks[0]);
-            if (error.IsContextLost) throw Lost(error);
+            AbandonAll();
+            if (error.IsContextLost || _areApart) throw Lost(error);
             throw;
         }
 
@@ -42,8 +43,11 @@ internal sealed partial class CudaModelRunner
         var batch = _underWay.Dequeue();
         try
         {
-            if (isOlder) _ranks[0].WaitForOlder();
-            else _ranks[0].Wait();
+            foreach (var rank in _ranks)
+            {
+                if (isOlder) rank.WaitForOlder();
+                else rank.Wait();
+            }
         }
         catch (CudaException error) when (error.IsContextLost)
         {
@@ -60,6 +64,33 @@ internal sealed partial class CudaModelRunner
     public void Abandon()
     {
         _underWay.Clear();
-        if (RunsAhead) Abandon(_ranks[0]);
+        AbandonAll();
+    }
+
+    private bool TryQueueOnAll(StepBatch batch, bool isFirst)
+    {
+        if (_threads is null)
+        {
+            if (!_ranks[0].TryPrepareAhead(batch, isFirst)) return false;
+            _ranks[0].QueueAhead();
+            return true;
+        }
+
+        var fits = true;
+        RunRanks(
+            rank =>
+            {
+                if (!rank.TryPrepareAhead(batch, isFirst)) Volatile.Write(ref fits, false);
+            },
+            (rank, _, _) =>
+            {
+                if (Volatile.Read(ref fits)) rank.QueueAhead();
+            });
+        return fits;
+    }
+
+    private void AbandonAll()
+    {
+        foreach (var rank in _ranks) Abandon(rank);
     }
 }

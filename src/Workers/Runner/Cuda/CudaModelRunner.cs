@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.ExceptionServices;
 using Krewe.Abstractions;
 using Krewe.Kernels.Cuda;
 using Krewe.Models;
@@ -16,6 +17,7 @@ internal sealed partial class CudaModelRunner : IAheadRunner
     private readonly List<CudaRank> _ranks = [];
     private readonly List<IDisposable> _owned = [];
     private readonly ComputeThreads? _threads;
+    private volatile bool _areApart;
 
     private CudaModelRunner(
         ModelFolder model, KvGeometry geometry, long kvMemoryBytes, ServedWeights form, CudaOptions options,
@@ -52,13 +54,14 @@ internal sealed partial class CudaModelRunner : IAheadRunner
             {
                 _ranks.Add(Own(new CudaRank(
                     model, places[rank].Device, places[rank].Kernels, places[rank].Library, others[rank],
-                    KvShards.Of(geometry, ranks), kvMemoryBytes / ranks, form, new CudaShard(rank, ranks),
-                    options.Graphs)));
+                    KvShards.Of(geometry, ranks), kvMemoryBytes / ranks, form, new CudaShard(rank, ranks), options)));
             }
 
-            if (shareKv)
-                ShareRefusal = ranks > 1 ? "a block lies on several GPUs" : _ranks[0].Arena.Share();
-            Kv = ranks == 1 ? _ranks[0].Arena : new ShardedKvArena([.. _ranks.Select(rank => rank.Arena)], geometry);
+            var sharded = ranks > 1
+                ? Own(new ShardedKvArena([.. _ranks.Select(rank => rank.Arena)], geometry))
+                : null;
+            Kv = sharded as IKvArena ?? _ranks[0].Arena;
+            if (shareKv) ShareRefusal = sharded is null ? _ranks[0].Arena.Share() : sharded.Share();
             // Not the target: by wgmma the bits are the same, or it is not used.
             var path = places[0].Kernels.Architecture
                 + (places[0].Library is { } library ? $"/cublaslt{library.Version}" : "")
@@ -83,6 +86,10 @@ internal sealed partial class CudaModelRunner : IAheadRunner
 
     /// <summary>Why other workers of the host cannot open the KV memory; null: they can, or were not to.</summary>
     public string? ShareRefusal { get; }
+
+    /// <summary>Why KV memory is plain (<see cref="CudaKvMemory"/>); null: it is not, or was to be.</summary>
+    public string? PlainMemoryReason =>
+        _ranks.Select(rank => rank.Arena.PlainReason).FirstOrDefault(reason => reason is not null);
 
     /// <summary>By what each Hopper GPU multiplies in prefill attention, and why.</summary>
     public List<string> AttentionReasons { get; } = [];
@@ -114,6 +121,11 @@ internal sealed partial class CudaModelRunner : IAheadRunner
     public static CudaLibraries LibrariesOf(CudaOptions options) => new(
         options.LibraryDirectories.Count > 0 ? options.LibraryDirectories : CudaLibraries.FromEnvironment());
 
+    /// <summary>Whether KV memory is to be such that a disk can write into it.</summary>
+    internal static bool WantsDirect(CudaOptions options) => options.Devices.Count == 1
+        && (options.DirectStorage == DirectStorage.On
+            || (options.DirectStorage == DirectStorage.Auto && CuFile.HasKernelDriver));
+
     /// <summary>
     /// Has KV objects come from disk past the host, where the options and the machine allow it. Why they do not; null:
     /// they do.
@@ -143,7 +155,7 @@ internal sealed partial class CudaModelRunner : IAheadRunner
             else RunRanks(batch, wantsLogits);
             TakeResults(batch, wantsLogits);
         }
-        catch (CudaException error) when (error.IsContextLost)
+        catch (CudaException error) when (error.IsContextLost || _areApart)
         {
             throw Lost(error);
         }
@@ -159,13 +171,15 @@ internal sealed partial class CudaModelRunner : IAheadRunner
             : "";
     }
 
-    private static DeviceLostException Lost(CudaException error) => new($"A GPU is lost: {error.Message}", error);
+    private DeviceLostException Lost(CudaException error) =>
+        new($"{(_areApart ? "The worker's GPUs are out of step" : "A GPU is lost")}: {error.Message}", error);
 
     private static void Step(CudaRank rank, StepBatch batch, bool wantsLogits)
     {
         try
         {
-            rank.Queue(batch, wantsLogits);
+            rank.Prepare(batch);
+            rank.Queue(wantsLogits, batch.Gate, batch.Observer);
             rank.Wait();
         }
         catch
@@ -191,23 +205,55 @@ internal sealed partial class CudaModelRunner : IAheadRunner
     private void RunRanks(StepBatch batch, bool wantsLogits)
     {
         var (gate, observer) = (batch.Gate, batch.Observer);
+        RunRanks(
+            rank => rank.Prepare(batch),
+            (rank, index, meeting) =>
+            {
+                rank.Queue(
+                    wantsLogits, gate is null ? null : meeting.Gate(gate, index),
+                    observer is null ? null : meeting.Observer(observer, index));
+                rank.Wait();
+            });
+    }
+
+    /// <summary>
+    /// Has all ranks prepare and, when all of them could, queue. A call of the driver that fails while they queue
+    /// leaves them apart: one would wait in an exchange for the other for ever. So they are told to end, and the worker
+    /// does.
+    /// </summary>
+    private void RunRanks(Action<CudaRank> prepare, Action<CudaRank, int, RankMeeting> queue)
+    {
         using var meeting = new RankMeeting(_ranks.Count);
-        _threads!.Run(new RankProgram(rank =>
+        try
+        {
+            _threads!.Run(new RankProgram(index => prepare(_ranks[index]), index => Queue(index)));
+        }
+        catch when (meeting.Failure is { } first)
+        {
+            ExceptionDispatchInfo.Throw(first);
+            throw;
+        }
+
+        void Queue(int index)
         {
             try
             {
-                _ranks[rank].Queue(
-                    batch, wantsLogits, gate is null ? null : meeting.Gate(gate, rank),
-                    observer is null ? null : meeting.Observer(observer, rank));
-                _ranks[rank].Wait();
+                queue(_ranks[index], index, meeting);
             }
-            catch
+            catch (Exception error)
             {
-                meeting.Fail();
-                Abandon(_ranks[rank]);
+                meeting.Fail(error);
+                // Gates and observers fail where all ranks have queued the same.
+                if (meeting.Failure is CudaException)
+                {
+                    _areApart = true;
+                    foreach (var rank in _ranks) rank.LeaveOthers();
+                }
+
+                Abandon(_ranks[index]);
                 throw;
             }
-        }));
+        }
     }
 
     private unsafe void TakeResults(StepBatch batch, bool wantsLogits)
@@ -256,10 +302,10 @@ internal sealed partial class CudaModelRunner : IAheadRunner
 
     private sealed record Place(CudaDevice Device, CudaKernels Kernels, CublasLt? Library);
 
-    private sealed class RankProgram(Action<int> act) : IStepProgram
+    private sealed class RankProgram(params Action<int>[] phases) : IStepProgram
     {
-        public int PhaseCount => 1;
+        public int PhaseCount => phases.Length;
 
-        public void RunPhase(int phase, int thread) => act(thread);
+        public void RunPhase(int phase, int thread) => phases[phase](thread);
     }
 }

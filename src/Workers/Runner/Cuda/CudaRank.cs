@@ -26,24 +26,26 @@ internal sealed class CudaRank : IDisposable
     private readonly bool _records;
     private readonly List<(CudaStepPlan Plan, CudaGraph Graph)> _graphs = [];
     private readonly List<IDisposable> _owned = [];
+    private (CudaStepPlan Plan, CudaStepPlan Extents, int Tables) _prepared;
     private int _graphGeneration;
     private int _turn;
 
     public CudaRank(
         ModelFolder model, CudaDevice device, CudaKernels kernels, CublasLt? library, NcclRank? others,
-        KvGeometry geometry, long kvMemoryBytes, ServedWeights form, CudaShard shard, bool records)
+        KvGeometry geometry, long kvMemoryBytes, ServedWeights form, CudaShard shard, CudaOptions options)
     {
         (_config, _shard, _device, _kernels) = (model.Config, shard, device, kernels);
         (_library, _others) = (library, others);
         // Neither a library that is told the rows nor a meeting of ranks can be replayed for other steps.
-        _records = records && library is null && others is null;
+        _records = options.Graphs && library is null && others is null;
         _heads = new AttentionHeads(
             shard.Of(_config.Heads).Count, shard.Of(_config.KvHeads).Count, _config.SlidingWindow);
         try
         {
             _stream = Own(device.CreateStream());
             _done = [Own(device.CreateEvent()), Own(device.CreateEvent())];
-            Arena = Own(new CudaKvArena(device, kernels, geometry, kvMemoryBytes));
+            Arena = Own(new CudaKvArena(
+                device, kernels, geometry, kvMemoryBytes, options.KvMemory, CudaModelRunner.WantsDirect(options)));
             _weights = Own(CudaWeightLoader.Load(model, device, kernels.Options.Format, form, shard));
             Memory = Own(new CudaStepMemory(device, _config, _weights, shard));
         }
@@ -63,36 +65,47 @@ internal sealed class CudaRank : IDisposable
     /// <summary>Recorded graphs that are kept.</summary>
     public int GraphCount => _graphs.Count;
 
-    /// <summary>Queues the step, and the transfer of tokens drawn and of logits that the host wants.</summary>
-    /// <param name="wantsLogits">Whether any row's logits go to the host.</param>
-    public void Queue(StepBatch batch, bool wantsLogits) => Queue(batch, wantsLogits, batch.Gate, batch.Observer);
-
-    /// <summary>The same with the batch's gate and observer as this rank sees them.</summary>
-    public void Queue(StepBatch batch, bool wantsLogits, ILayerGate? gate, ILayerObserver? observer)
+    /// <summary>Writes the step's numbers and makes room: all that fails for want of memory, before anything is queued.
+    /// </summary>
+    public void Prepare(StepBatch batch)
     {
         Memory.Reserve(batch.RowCount, batch.LogitRowCount, batch.BlockTableCount);
-        var (plan, extents) = Write(batch, gate, observer);
-        Memory.ReservePartial(PartialFloats(extents));
-        Queue(plan, extents, batch.BlockTableCount, wantsLogits, gate, observer);
+        _prepared = Write(batch, batch.Gate, batch.Observer);
+        Memory.ReservePartial(PartialFloats(_prepared.Extents));
+    }
+
+    /// <summary>Queues what was prepared, and the transfer of tokens drawn and of logits that the host wants.</summary>
+    /// <param name="wantsLogits">Whether any row's logits go to the host.</param>
+    /// <param name="gate">The batch's, as this rank sees it; so the observer.</param>
+    public void Queue(bool wantsLogits, ILayerGate? gate, ILayerObserver? observer)
+    {
+        QueuePrepared(wantsLogits, gate, observer);
         if (observer is null) Arena.MarkWritten(_stream);
         else Arena.MarkQueued(_stream);
     }
 
     /// <summary>
-    /// Queues a step without gate, observer or logits for the host; unless <paramref name="isFirst"/>, behind one that
-    /// is under way. False, and nothing is queued: making room for it would free memory that is in use.
+    /// Prepares a step without gate, observer or logits for the host, which is to run, unless <paramref
+    /// name="isFirst"/>, behind one that is under way. False: making room for it would free memory that is in use.
     /// </summary>
-    public bool TryQueueAhead(StepBatch batch, bool isFirst)
+    public bool TryPrepareAhead(StepBatch batch, bool isFirst)
     {
         if (isFirst) Memory.Reserve(batch.RowCount, batch.LogitRowCount, batch.BlockTableCount);
         if (!Memory.HasRoom(batch.RowCount, batch.LogitRowCount, batch.BlockTableCount)) return false;
-        var (plan, extents) = Write(batch, gate: null, observer: null);
-        if (isFirst) Memory.ReservePartial(PartialFloats(extents));
-        if (!Memory.HasRoom(PartialFloats(extents))) return false;
-        Queue(plan, extents, batch.BlockTableCount, wantsLogits: false, gate: null, observer: null);
-        Arena.MarkQueued(_stream);
-        return true;
+        _prepared = Write(batch, gate: null, observer: null);
+        if (isFirst) Memory.ReservePartial(PartialFloats(_prepared.Extents));
+        return Memory.HasRoom(PartialFloats(_prepared.Extents));
     }
+
+    /// <summary>Queues what <see cref="TryPrepareAhead"/> has prepared.</summary>
+    public void QueueAhead()
+    {
+        QueuePrepared(wantsLogits: false, gate: null, observer: null);
+        Arena.MarkQueued(_stream);
+    }
+
+    /// <summary>Lets the others' work end without this rank; nothing can be computed with them any more.</summary>
+    public void LeaveOthers() => _others?.Abort();
 
     /// <summary>Returns when the step that was queued last has run.</summary>
     public void Wait() => WaitOf(_turn ^ 1);
@@ -122,11 +135,11 @@ internal sealed class CudaRank : IDisposable
     private void WaitOf(int turn) => _done[turn].Synchronize($"a step on GPU {_device.Info.Ordinal}");
 
     /// <summary>Writes the step's numbers where they are copied from; the second plan is the launches'.</summary>
-    private (CudaStepPlan Plan, CudaStepPlan Extents) Write(
+    private (CudaStepPlan Plan, CudaStepPlan Extents, int Tables) Write(
         StepBatch batch, ILayerGate? gate, ILayerObserver? observer)
     {
         var plan = CudaStepPlan.Write(batch, Memory.Host(_turn), _heads.Group, _kernels.PrefillQueries);
-        return (plan, IsRecorded(plan, gate, observer) ? plan.Rounded() : plan);
+        return (plan, IsRecorded(plan, gate, observer) ? plan.Rounded() : plan, batch.BlockTableCount);
     }
 
     private bool IsRecorded(in CudaStepPlan plan, ILayerGate? gate, ILayerObserver? observer) =>
@@ -135,10 +148,9 @@ internal sealed class CudaRank : IDisposable
     private long PartialFloats(in CudaStepPlan extents) =>
         _kernels.PartialFloats(extents.Decodes, _heads.Heads, extents.Partitions);
 
-    private unsafe void Queue(
-        in CudaStepPlan plan, in CudaStepPlan extents, int tables, bool wantsLogits, ILayerGate? gate,
-        ILayerObserver? observer)
+    private unsafe void QueuePrepared(bool wantsLogits, ILayerGate? gate, ILayerObserver? observer)
     {
+        var (plan, extents, tables) = _prepared;
         _stream.CopyToDevice(
             Memory.Device.Counts, (void*)Memory.Host(_turn).Counts, Memory.Device.BytesWith(tables));
         if (IsRecorded(plan, gate, observer)) _stream.Launch(GraphOf(extents));
@@ -186,7 +198,7 @@ internal sealed class CudaRank : IDisposable
         var (memory, numbers) = (Memory, Memory.Device);
         _kernels.Embed(
             _stream, _weights.Embedding, _weights.EmbeddingStride, _config.VocabularySize, numbers.Tokens,
-            memory.Sampled, numbers.RowCount, plan.Rows, memory.Residual, _config.HiddenSize, _config.HiddenSize);
+            memory.Drawn, numbers.RowCount, plan.Rows, memory.Residual, _config.HiddenSize, _config.HiddenSize);
         var addend = Partials.None;
         for (var layer = 0; layer < _config.Layers; layer++)
         {
@@ -212,7 +224,14 @@ internal sealed class CudaRank : IDisposable
             addend = Sum(weights.Down, memory.Gated, memory.GatedStride, plan);
         }
 
-        if (_shard.Rank != 0) return;
+        if (_shard.Rank == 0) Draw(addend, plan);
+        // The next step may go on from these tokens before the host knows them: on every rank.
+        if (plan.Draws > 0) _others?.AllGather(_stream, memory.Sampled, memory.Drawn, plan.LogitRows);
+    }
+
+    private void Draw(in Partials addend, in CudaStepPlan plan)
+    {
+        var (memory, numbers) = (Memory, Memory.Device);
         Norm(addend, _weights.FinalNorm, numbers.LogitRows, numbers.LogitRowCount, plan.LogitRows);
         Multiply(
             _weights.Head, memory.Normed, memory.HiddenStride, memory.Logits, numbers.LogitRowCount, plan.LogitRows);

@@ -79,6 +79,10 @@ internal sealed unsafe class CudaStepMemory : IDisposable
     /// <summary>[LogitRows] ints.</summary>
     public nint Sampled { get; private set; }
 
+    /// <summary>Of all ranks, [Ranks x rows of the step]; the first rank's are the tokens. Alone: as
+    /// <see cref="Sampled"/>.</summary>
+    public nint Drawn { get; private set; }
+
     public byte* PinnedLogits => _pinnedLogits!.Data;
 
     /// <summary>The step's numbers on the device.</summary>
@@ -156,6 +160,9 @@ internal sealed unsafe class CudaStepMemory : IDisposable
         Gated = Elements(rows * (long)GatedStride, "gates");
         Logits = Floats(logitRows * (long)_config.VocabularySize, "logits");
         Sampled = Own(_device.Allocate(logitRows * sizeof(int), "tokens")).Address;
+        Drawn = _shard.Ranks > 1
+            ? Own(_device.Allocate(logitRows * (long)_shard.Ranks * sizeof(int), "tokens of all ranks")).Address
+            : Sampled;
         _pinnedLogits = Own(_device.AllocatePinned(logitRows * (long)_config.VocabularySize * sizeof(float)));
 
         // Rows of all sequences, each in pieces of 64 packed queries; a piece begun for each sequence.

@@ -18,15 +18,25 @@ public static class KvShards
     /// </summary>
     public static IEnumerable<KvRun> Split(KvGeometry whole, int ranks, int start, int length)
     {
-        var part = whole.PlaneBytes / ranks;
         while (length > 0)
         {
-            var (plane, inPlane) = Math.DivRem(start, whole.PlaneBytes);
-            var (rank, inPart) = Math.DivRem(inPlane, part);
-            var bytes = Math.Min(length, part - inPart);
-            yield return new KvRun(rank, (plane * part) + inPart, bytes);
+            var (rank, at, left) = PlaceOf(whole, ranks, start);
+            var bytes = Math.Min(length, left);
+            yield return new KvRun(rank, (int)at, bytes);
             (start, length) = (start + bytes, length - bytes);
         }
+    }
+
+    /// <summary>
+    /// Where a byte of whole blocks that lie one after the other is: whose, how far from the first byte of the rank's
+    /// blocks, and how many bytes of the run are left there, itself included.
+    /// </summary>
+    public static (int Rank, long Start, int Left) PlaceOf(in KvGeometry whole, int ranks, long offset)
+    {
+        var part = whole.PlaneBytes / ranks;
+        var (plane, inPlane) = Math.DivRem(offset, whole.PlaneBytes);
+        var (rank, inPart) = Math.DivRem((int)inPlane, part);
+        return (rank, (plane * part) + inPart, part - inPart);
     }
 }
 

@@ -9,7 +9,14 @@ internal sealed class RankMeeting(int ranks) : IDisposable
     private readonly Barrier _barrier = new(ranks);
     private readonly CancellationTokenSource _failed = new();
 
-    public void Fail() => _failed.Cancel();
+    /// <summary>What failed first; what fails after it does so because of it.</summary>
+    public Exception? Failure { get; private set; }
+
+    public void Fail(Exception failure)
+    {
+        lock (_failed) Failure ??= failure;
+        _failed.Cancel();
+    }
 
     public ILayerGate Gate(ILayerGate own, int rank) => new Door(this, rank, own.WaitForLayer);
 

@@ -1,13 +1,35 @@
 using Krewe.Abstractions;
+using Krewe.Abstractions.Wire;
+using Microsoft.Win32.SafeHandles;
+using KvGeometry = Krewe.Abstractions.KvGeometry;
 
 namespace Krewe.Workers;
 
 /// <summary>Blocks that ranks keep a share of each: outside they are whole.</summary>
-internal sealed class ShardedKvArena(IReadOnlyList<CudaKvArena> ranks, KvGeometry whole) : IKvArena
+internal sealed class ShardedKvArena(IReadOnlyList<CudaKvArena> ranks, KvGeometry whole) : IDeviceKvArena
 {
+    private readonly CudaSharing _sharing = new(ranks, whole);
+
+    public SharedMemory? Shared => _sharing.Shared;
+
+    public IReadOnlyList<DevicePart> Offered => _sharing.Offered;
+
+    public IReadOnlyList<SafeFileHandle> Files => _sharing.Files;
+
     public KvGeometry Geometry { get; } = whole;
 
     public int BlockCount { get; } = ranks.Min(rank => rank.BlockCount);
+
+    /// <summary>Makes it possible for others to open the memory; the reason when it is not.</summary>
+    public string? Share() => _sharing.Share();
+
+    public void WaitUntilStored(ReadOnlySpan<BlockSlice> slices)
+    {
+        foreach (var rank in ranks) rank.WaitUntilStored(slices, Geometry);
+    }
+
+    public IPeerDevice? TryOpen(SharedOffer offer, ReadOnlySpan<SafeFileHandle> files, out string reason) =>
+        _sharing.TryOpen(offer, files, out reason);
 
     public bool TryGetMemory(BlockId block, out Memory<byte> bytes)
     {
@@ -44,8 +66,6 @@ internal sealed class ShardedKvArena(IReadOnlyList<CudaKvArena> ranks, KvGeometr
         }
     }
 
-    public void Dispose()
-    {
-        // The ranks own their memory.
-    }
+    /// <summary>What is offered ends; the ranks own their memory.</summary>
+    public void Dispose() => _sharing.Dispose();
 }

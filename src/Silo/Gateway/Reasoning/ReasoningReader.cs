@@ -1,0 +1,96 @@
+using System.Text;
+
+namespace Krewe.Silo.Gateway.Reasoning;
+
+/// <summary>
+/// Tells thoughts from the answer in text that arrives in pieces. White space around thoughts, and before the answer
+/// behind them, belongs to neither. Invariant: the two texts do not depend on where the pieces were cut.
+/// </summary>
+internal sealed class ReasoningReader(ReasoningUse use)
+{
+    // What was not let through: it may become a tag, or be white space before one.
+    private readonly StringBuilder _held = new();
+
+    private Place _place = use.BeginsInside ? Place.BeforeThoughts : Place.Start;
+
+    private enum Place
+    {
+        Start,
+        BeforeThoughts,
+        Thoughts,
+        BeforeAnswer,
+        Answer,
+    }
+
+    /// <summary>What a piece adds to thoughts and to the answer. Behind the last one nothing is held back.</summary>
+    public (string Thoughts, string Answer) Append(string piece, bool isLast)
+    {
+        if (_place == Place.Answer && _held.Length == 0) return ("", piece);
+        _held.Append(piece);
+        var (thoughts, answer) = ("", "");
+        if (_place == Place.Start) Begin(isLast);
+        if (_place == Place.BeforeThoughts) SkipSpaceTo(Place.Thoughts);
+        if (_place == Place.Thoughts) thoughts = Think(isLast);
+        if (_place == Place.BeforeAnswer) SkipSpaceTo(Place.Answer);
+        if (_place == Place.Answer) answer = Take(_held.Length);
+        return (use.IsShown ? thoughts : "", answer);
+    }
+
+    /// <summary>Thoughts open the output or there are none.</summary>
+    private void Begin(bool isLast)
+    {
+        var begun = _held.ToString().TrimStart();
+        if (begun.StartsWith(ReasoningUse.Opening, StringComparison.Ordinal))
+        {
+            Take(_held.Length - begun.Length + ReasoningUse.Opening.Length);
+            _place = Place.BeforeThoughts;
+        }
+        else if (isLast || !ReasoningUse.Opening.StartsWith(begun, StringComparison.Ordinal))
+        {
+            _place = Place.Answer;
+        }
+    }
+
+    private void SkipSpaceTo(Place next)
+    {
+        var text = _held.ToString();
+        Take(text.Length - text.TrimStart().Length);
+        if (_held.Length > 0) _place = next;
+    }
+
+    private string Think(bool isLast)
+    {
+        var text = _held.ToString();
+        var end = text.IndexOf(ReasoningUse.Closing, StringComparison.Ordinal);
+        if (end >= 0)
+        {
+            var thoughts = text[..end].TrimEnd();
+            Take(end + ReasoningUse.Closing.Length);
+            _place = Place.BeforeAnswer;
+            return thoughts;
+        }
+
+        var kept = isLast ? text.Length : text.Length - StartAtEnd(text);
+        var shown = text[..kept].TrimEnd();
+        Take(shown.Length);
+        return shown;
+    }
+
+    /// <summary>Characters at the end that may be the begin of the closing tag.</summary>
+    private static int StartAtEnd(string text)
+    {
+        for (var chars = Math.Min(ReasoningUse.Closing.Length - 1, text.Length); chars > 0; chars--)
+        {
+            if (text.EndsWith(ReasoningUse.Closing[..chars], StringComparison.Ordinal)) return chars;
+        }
+
+        return 0;
+    }
+
+    private string Take(int chars)
+    {
+        var text = _held.ToString(0, chars);
+        _held.Remove(0, chars);
+        return text;
+    }
+}

@@ -1,0 +1,153 @@
+using System.Text;
+using System.Text.Json;
+using Krewe.Abstractions;
+using Krewe.Silo.Gateway.Reasoning;
+using Krewe.Silo.Tests.Harness;
+
+namespace Krewe.Silo.Tests.Gateway;
+
+/// <summary>A model that thinks before it answers: its thoughts have a field of their own.</summary>
+public sealed class ReasoningTests
+{
+    private const string Chat = "/v1/chat/completions";
+    private const string Ask = "\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]";
+    private const string Thought = "<think>\nOne < two,\n\nso 2.\n</think>\n\nIt is 2.";
+
+    [Fact]
+    public async Task Thoughts_have_a_field_of_their_own()
+    {
+        await using var harness = await StartAsync(Thought);
+
+        var answer = await Json.OfAsync(await harness.PostAsync(Chat, $"{{{Ask}}}"));
+
+        Assert.Equal("It is 2.", answer.Text("choices.0.message.content"));
+        Assert.Equal("One < two,\n\nso 2.", answer.Text("choices.0.message.reasoning_content"));
+    }
+
+    [Fact]
+    public async Task A_stream_tells_the_same_in_pieces()
+    {
+        await using var harness = await StartAsync(Thought);
+
+        var (thoughts, content) = await StreamAsync(harness, $"{{{Ask},\"stream\":true}}");
+
+        Assert.Equal("One < two,\n\nso 2.", thoughts);
+        Assert.Equal("It is 2.", content);
+    }
+
+    [Fact]
+    public async Task Without_the_parser_or_without_thoughts_the_answer_is_the_text()
+    {
+        await using var off = await StartAsync(Thought, ReasoningParser.Auto);
+        var whole = await Json.OfAsync(await off.PostAsync(Chat, $"{{{Ask}}}"));
+        await using var harness = await StartAsync(" 1 <think> 2");
+        var plain = await Json.OfAsync(await harness.PostAsync(Chat, $"{{{Ask}}}"));
+
+        // The bundled model's template has no such tags.
+        Assert.Equal(Thought, whole.Text("choices.0.message.content"));
+        Assert.False(whole.At("choices.0.message").TryGetProperty("reasoning_content", out _));
+        Assert.Equal("1 <think> 2", plain.Text("choices.0.message.content")!.Trim());
+        Assert.False(plain.At("choices.0.message").TryGetProperty("reasoning_content", out _));
+    }
+
+    [Fact]
+    public async Task A_request_may_leave_thoughts_out_or_have_them_in_the_text()
+    {
+        await using var harness = await StartAsync(Thought);
+
+        var without = await Json.OfAsync(await harness.PostAsync(Chat, $"{{{Ask},\"include_reasoning\":false}}"));
+        var within = await Json.OfAsync(await harness.PostAsync(Chat, $"{{{Ask},\"separate_reasoning\":false}}"));
+
+        Assert.Equal("It is 2.", without.Text("choices.0.message.content"));
+        Assert.False(without.At("choices.0.message").TryGetProperty("reasoning_content", out _));
+        Assert.Equal(Thought, within.Text("choices.0.message.content"));
+    }
+
+    [Fact]
+    public async Task An_answer_that_is_cut_while_it_thinks_has_no_content()
+    {
+        await using var harness = await StartAsync(Thought);
+        var most = TestModel.Encode("<think>\nOne <").Length;
+
+        var answer = await Json.OfAsync(await harness.PostAsync(Chat, $"{{{Ask},\"max_tokens\":{most}}}"));
+
+        Assert.Equal("length", answer.Text("choices.0.finish_reason"));
+        Assert.Null(answer.Text("choices.0.message.content"));
+        Assert.StartsWith("O", answer.Text("choices.0.message.reasoning_content"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Calls_behind_thoughts_are_calls()
+    {
+        const string Call = "<tool_call>\n{\"name\": \"now\", \"arguments\": {}}\n</tool_call>";
+        await using var harness = await StartAsync("<think>\nMaybe <tool_call>?\n</think>\n\n" + Call);
+
+        var answer = await Json.OfAsync(await harness.PostAsync(
+            Chat, "{" + Ask + ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"now\"}}]}"));
+
+        Assert.Equal("Maybe <tool_call>?", answer.Text("choices.0.message.reasoning_content"));
+        Assert.Equal("now", answer.Text("choices.0.message.tool_calls.0.function.name"));
+        Assert.Equal("tool_calls", answer.Text("choices.0.finish_reason"));
+        Assert.Null(answer.Text("choices.0.message.content"));
+    }
+
+    [Fact]
+    public async Task Other_dialects_answer_without_thoughts()
+    {
+        await using var harness = await StartAsync(Thought);
+
+        var response = await Json.OfAsync(await harness.PostAsync("/v1/responses", "{\"input\":\"hello\"}"));
+        var message = await Json.OfAsync(await harness.PostAsync("/v1/messages", $"{{{Ask},\"max_tokens\":400}}"));
+
+        Assert.Equal("It is 2.", response.Text("output.0.content.0.text"));
+        Assert.Equal("It is 2.", message.Text("content.0.text"));
+    }
+
+    [Theory]
+    [InlineData(false, "<think>\n a </thin b \n</think>\n\n c <think> ", "a </thin b", "c <think> ")]
+    [InlineData(false, "\n<think></think>d", "", "d")]
+    [InlineData(false, "<thin", "", "<thin")]
+    [InlineData(false, "  e", "", "  e")]
+    [InlineData(true, "\nf\n</think>g", "f", "g")]
+    [InlineData(true, "h </thin", "h </thin", "")]
+    public void Where_the_text_is_cut_changes_nothing(bool inside, string text, string thoughts, string answer)
+    {
+        for (var size = 1; size <= text.Length; size++)
+        {
+            var reader = new ReasoningReader(new ReasoningUse(inside, IsShown: true));
+            var (read, said) = (new StringBuilder(), new StringBuilder());
+            for (var at = 0; at < text.Length; at += size)
+            {
+                var piece = text[at..Math.Min(text.Length, at + size)];
+                var (more, rest) = reader.Append(piece, isLast: at + size >= text.Length);
+                read.Append(more);
+                said.Append(rest);
+            }
+
+            Assert.Equal((size, thoughts, answer), (size, read.ToString(), said.ToString()));
+        }
+    }
+
+    private static async Task<(string Thoughts, string Content)> StreamAsync(SiloHarness harness, string body)
+    {
+        var (thoughts, content) = (new StringBuilder(), new StringBuilder());
+        using var stream = new EventStream(await harness.PostStreamAsync(Chat, body));
+        while (await stream.NextAsync() is { } data && data != "[DONE]")
+        {
+            using var document = JsonDocument.Parse(data);
+            var delta = document.RootElement.GetProperty("choices")[0].GetProperty("delta");
+            if (delta.TryGetProperty("reasoning_content", out var thought)) thoughts.Append(thought.GetString());
+            if (!delta.TryGetProperty("content", out var text)) continue;
+            content.Append(text.GetString());
+        }
+
+        return (thoughts.ToString(), content.ToString());
+    }
+
+    private static async Task<SiloHarness> StartAsync(string output, ReasoningParser parser = ReasoningParser.Think)
+    {
+        var harness = await SiloHarness.StartPairAsync(options => options with { ReasoningParser = parser });
+        harness.Script = start => SiloHarness.Limited(start, TestModel.Encode(output));
+        return harness;
+    }
+}
