@@ -129,7 +129,7 @@ const char* launch(Body body, const void* arguments, Dim grid, Dim block, int sh
     extern "C" int name##_argument_bytes() { return sizeof(Arguments); }                                              \
     static void name##_body(const Arguments& args)
 
-#define KREWE_EARLY_KERNEL KREWE_KERNEL
+#define KREWE_EARLY_KERNEL(name, Arguments, threads, blocks) KREWE_KERNEL(name, Arguments, threads)
 inline void wait_for_grid_before() {}
 
 #define KREWE_DYNAMIC_SHARED(name) unsigned char* name = simt::dynamic_shared

@@ -62,10 +62,10 @@ static __device__ __forceinline__ void wait_for_grid_before()
         name##_body(args);                                                                         \
     }                                                                                              \
     KREWE_DEVICE void name##_body(const Arguments& args)
-// One whose body waits itself, after it has asked for what no grid writes: weights.
-#define KREWE_EARLY_KERNEL(name, Arguments, threads)                                               \
+// One whose body waits itself, after it has asked for what no grid writes: weights. `blocks` of them fit a multiprocessor.
+#define KREWE_EARLY_KERNEL(name, Arguments, threads, blocks)                                       \
     KREWE_DEVICE void name##_body(const Arguments& args);                                          \
-    extern "C" __global__ void __launch_bounds__(threads, 1) name(const Arguments args)            \
+    extern "C" __global__ void __launch_bounds__(threads, blocks) name(const Arguments args)       \
     {                                                                                              \
         let_next_grid_come();                                                                      \
         name##_body(args);                                                                         \

@@ -68,8 +68,8 @@ KREWE_DEVICE void multiply_group(float* sum, const uint4& r, const uint4& s, con
 //
 // What a step of few rows waits for is the memory, and what keeps it busy is how much is under way: while AHEAD groups of
 // weights are multiplied the next AHEAD are on their way. An H100 needs about 20 KB under way on each multiprocessor; 8 warps
-// with 4 KB each are 32. With 64 rows a warp has two tiles of outputs, or inputs, which all warps read again, would be four
-// times the weights.
+// with 4 KB each are 32. Four thread blocks fit a multiprocessor, so that all of a large matrix run at once and none is a tail.
+// With 64 rows a warp has two tiles of outputs, or inputs, which all warps read again, would be four times the weights.
 template <int ROW_TILES, int WEIGHT_TILES, int AHEAD, bool INT8>
 struct LinearRows
 {
