@@ -3,8 +3,8 @@ using Krewe.Kernels.Cuda;
 namespace Krewe.Workers;
 
 /// <summary>
-/// Steps queued ahead of the tokens that they go on from, in the order of each GPU's compute stream. Of several GPUs the
-/// first draws tokens, and the others have them from it.
+/// Steps queued ahead of the tokens that they go on from, in the order of each GPU's compute stream. Of several GPUs
+/// the first draws tokens, and the others have them from it.
 /// </summary>
 internal sealed partial class CudaModelRunner
 {
