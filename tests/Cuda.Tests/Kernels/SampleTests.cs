@@ -8,7 +8,7 @@ namespace Krewe.Cuda.Tests.Kernels;
 [Collection(EmulatedGpuDefinition.Name)]
 public sealed class SampleTests : IDisposable
 {
-    private const int Vocabulary = 1500;
+    private const int Vocabulary = 5003;
 
     private readonly Gpu _gpu = new();
     private readonly Random _random = new(3);
@@ -22,6 +22,9 @@ public sealed class SampleTests : IDisposable
         var logits = RandomData.Floats(_random, Rows * Vocabulary, 4);
         // Equal logits: ties go to the lower id on both sides.
         for (var i = 0; i < logits.Length; i += 3) logits[i] = MathF.Round(logits[i]);
+        // Rows of few different ones, and rows of hardly any: the id decides among hundreds, and among thousands.
+        for (var i = 0; i < 16 * Vocabulary; i++) logits[i] = MathF.Round(logits[i]);
+        for (var i = 0; i < 8 * Vocabulary; i++) logits[i] = 8 * MathF.Round(logits[i] / 8);
         var settings = Enumerable.Range(0, Rows).Select(Settings).ToArray();
         var draws = Enumerable.Range(0, Rows).Select(row => SampleDraw.Of(settings[row], row * 7)!.Value).ToArray();
 

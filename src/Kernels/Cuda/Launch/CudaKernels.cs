@@ -19,6 +19,9 @@ public sealed partial class CudaKernels : IDisposable
     private const int RowThreads = 256;
     private const int NormThreads = 1024;
     private const int SampleThreads = 1024;
+
+    /// <summary>Token ids have 22 bits in <c>sample</c>'s order.</summary>
+    private const int VocabularyMax = 1 << 22;
     private const int TileOutputs = 128;
     private const int TileRows = 128;
 
@@ -212,7 +215,8 @@ public sealed partial class CudaKernels : IDisposable
     public void Sample(
         CudaStream stream, nint logits, int vocabulary, int stride, nint draws, nint tokens, nint count, int rows)
     {
-        Demand(rows > 0 && vocabulary > 0 && vocabulary <= stride, "sample", rows, vocabulary);
+        Demand(
+            rows > 0 && vocabulary is > 0 and <= VocabularyMax && vocabulary <= stride, "sample", rows, vocabulary);
         _module.Launch(
             "sample", new Extent(rows), new Extent(SampleThreads), 0, stream,
             new SampleArguments

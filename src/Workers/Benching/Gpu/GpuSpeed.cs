@@ -1,4 +1,5 @@
 using Krewe.Abstractions;
+using Krewe.Kernels;
 using Krewe.Kernels.Cuda;
 
 namespace Krewe.Workers.Benching.Gpu;
@@ -65,6 +66,9 @@ internal sealed class GpuSpeed(GpuBench gpu, GpuSizes sizes, CublasLt? library)
             foreach (var row in Products(rows)) yield return row;
         }
 
+        yield return Draw("plain", new SamplerSettings { Temperature = 0.8f });
+        yield return Draw("top_p 0.95", new SamplerSettings { Temperature = 0.8f, TopP = 0.95f });
+        yield return Draw("top_k 50, top_p 0.95", new SamplerSettings { Temperature = 0.8f, TopK = 50, TopP = 0.95f });
         yield return GatherScatter(scatter: false);
         yield return GatherScatter(scatter: true);
         var rate = 0.0;
@@ -156,6 +160,28 @@ internal sealed class GpuSpeed(GpuBench gpu, GpuSizes sizes, CublasLt? library)
             name, bytes / seconds, Bandwidth, "GB/s", 1e9, sequences > 1 ? AttentionBound : null,
             $"{sequences} sequences, {seconds * 1e6:0} us");
     }
+
+    /// <summary>Tokens of 64 sequences; logits are spread as those of a model that is not sure.</summary>
+    private GpuRow Draw(string what, SamplerSettings settings) => Try($"draw, {what}", () =>
+    {
+        const int Rows = 64;
+        var vocabulary = sizes.Judged ? 128_256 : 1000;
+        var random = new Random(5);
+        var logits = new float[Rows * vocabulary];
+        for (var i = 0; i < logits.Length; i++)
+            logits[i] = (float)(12 * (random.NextDouble() + random.NextDouble() + random.NextDouble()));
+        var draws = Enumerable.Range(0, Rows).Select(row => SampleDraw.Of(settings, row)!.Value).ToArray();
+        var (from, how, count) = (gpu.Upload(logits), gpu.Upload(draws), gpu.Upload(Rows));
+        var tokens = gpu.Room(Rows * sizeof(int));
+        var seconds = Time(
+            () => gpu.Kernels.Sample(gpu.Stream, from, vocabulary, vocabulary, how, tokens, count, Rows));
+        gpu.Clear();
+        return new GpuRow($"draw, {what}", null, $"{seconds * 1e6:0} us for {Rows} rows of {vocabulary} logits")
+        {
+            Value = seconds * 1e6,
+            Unit = "us",
+        };
+    });
 
     private GpuRow PrefillAttention(int tokens, double rate, CudaKernels kernels) =>
         Try($"prefill attention, {tokens} tokens, by {(kernels.UsesWgmma ? "wgmma" : "mma.sync")}", () =>
