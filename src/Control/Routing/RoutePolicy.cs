@@ -31,10 +31,8 @@ public abstract class RoutePolicy : IRoutingPolicy
         foreach (var worker in workers)
         {
             if (worker.State != WorkerState.Ready || (excludes && IsExcluded(request, worker))) continue;
-            if (worker.TakesPrefill && worker.Holds(request.PrefillTokens))
-                _prefills[prefills++] = worker;
-            if (worker.TakesDecode && worker.Holds(request.ContextTokens))
-                _decodes[decodes++] = worker;
+            if (worker.TakesPrefill && worker.Holds(request.PrefillTokens)) Put(_prefills, prefills++, worker);
+            if (worker.TakesDecode && worker.Holds(request.ContextTokens)) Put(_decodes, decodes++, worker);
         }
 
         // With no prefill worker left, decode workers that can compute whole requests stand in.
@@ -42,7 +40,7 @@ public abstract class RoutePolicy : IRoutingPolicy
         {
             foreach (var worker in _decodes.AsSpan(0, decodes))
             {
-                if (worker.TakesWhole) _prefills[prefills++] = worker;
+                if (worker.TakesWhole) Put(_prefills, prefills++, worker);
             }
         }
 
@@ -60,6 +58,12 @@ public abstract class RoutePolicy : IRoutingPolicy
 
     /// <summary>Chooses among workers that all can; neither list is empty.</summary>
     protected abstract RouteChoice Pick(RouteRequest request, RouteCandidates candidates);
+
+    // Hardly ever another one than at the last decision; a write of a reference costs several times a read.
+    private static void Put(RouteWorker[] workers, int place, RouteWorker worker)
+    {
+        if (workers[place] != worker) workers[place] = worker;
+    }
 
     private static bool IsExcluded(RouteRequest request, RouteWorker worker)
     {

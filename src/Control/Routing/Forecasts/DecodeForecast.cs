@@ -33,15 +33,15 @@ internal static class DecodeForecast
     public static double BurdenMs(RouteRequest request, RouteWorker worker) =>
         worker.Costs.DecodeSequenceMs + (request.MeanContextTokens * worker.Costs.DecodeContextMs);
 
-    /// <summary>The delay that it adds to itself and to the others there: steps, wait and burden.</summary>
-    public static double CostMs(RouteRequest request, RouteWorker worker, int tokens)
+    /// <summary>The delay that it adds to itself and to the others there by its steps and its burden.</summary>
+    public static double StepsCostMs(RouteRequest request, RouteWorker worker, int tokens)
     {
         ref readonly var costs = ref worker.Costs;
         var sequences = worker.DecodingSequences;
         var context = request.MeanContextTokens;
         var stepMs = costs.DecodeMs(sequences + 1, worker.DecodingContextTokens + context);
         var burdenMs = costs.DecodeSequenceMs + (context * costs.DecodeContextMs);
-        return (tokens * (stepMs + (burdenMs * sequences))) + WaitMs(request, worker);
+        return tokens * (stepMs + (burdenMs * sequences));
     }
 
     /// <summary>

@@ -94,9 +94,12 @@ public sealed class KrewePolicy : RoutePolicy
         // Most workers of a large cell lose by their queue and the tokens they have not.
         var known = prefill.PullsPrefixes ? request.Hits.BestTokens : request.Hits[prefill.Slot].Total;
         var leastWorkMs = (request.PrefillTokens - known) * prefill.Costs.PrefillTokenMs;
-        var least = (terms.First * (request.WaitedMs + prefill.QueueMs(request.NowUs) + leastWorkMs))
+        var soonestMs = prefill.QueueMs(request.NowUs) + leastWorkMs;
+        var least = (terms.First * (request.WaitedMs + soonestMs + (leastWorkMs * terms.RequestsPerMs * soonestMs)))
             + (terms.Further * ((side.Tokens * side.StepMs) + side.OthersMs));
-        if (!best.Misses && least >= best.Choice.Cost) return;
+        if (best.Choice.Prefill is not null && least >= best.Choice.Cost
+            && (!best.Misses || request.WaitedMs + ((1 + Margin) * soonestMs) > request.TtftSloMs))
+            return;
         var plan = PrefillForecast.Of(request, prefill, terms.TokensPerMs);
         var ttft = request.WaitedMs + plan.TtftMs;
         var decode = side.Worker;
@@ -130,7 +133,10 @@ public sealed class KrewePolicy : RoutePolicy
         var (best, bestMs) = (workers[0], double.PositiveInfinity);
         foreach (var worker in workers)
         {
-            var costMs = DecodeForecast.CostMs(request, worker, tokens);
+            // Most lose without a look at their room.
+            var costMs = DecodeForecast.StepsCostMs(request, worker, tokens);
+            if (costMs >= bestMs) continue;
+            costMs += DecodeForecast.WaitMs(request, worker);
             if (costMs < bestMs) (best, bestMs) = (worker, costMs);
         }
 

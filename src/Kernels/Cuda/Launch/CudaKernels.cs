@@ -20,8 +20,8 @@ public sealed partial class CudaKernels : IDisposable
     private const int NormThreads = 1024;
     private const int SampleThreads = 1024;
 
-    /// <summary>Token ids have 22 bits in <c>sample</c>'s order.</summary>
-    private const int VocabularyMax = 1 << 22;
+    /// <summary>So many weights of 2^45 fit into 64 bits, and so many ids into 22, as <c>sample</c> wants.</summary>
+    private const int VocabularyMax = (1 << 19) - 1;
     private const int TileOutputs = 128;
     private const int TileRows = 128;
 

@@ -1,7 +1,7 @@
 // Draws one token a row from its logits, as the CPU's Sampler does: temperature, then min_p and top_k, then top_p over what
 // they left; Philox4x32-10 keyed by seed, choice and position (Salmon et al. 2011). Without a filter tokens are walked in
 // order of their ids, with one in order of falling logits, then ids. Weights are summed as whole multiples of 2^-45, so that
-// no sum depends on an order; the CPU adds doubles one by one, so that a draw may differ where it falls within 1e-9 of a
+// no sum depends on an order; the CPU adds doubles one by one, so that a draw may differ where it falls within 1e-8 of a
 // bound. One pass sums the weights in 2,048 bins; the token at a bound is then looked for in one bin.
 // One thread block a row.
 #include "krewe.cuh"
