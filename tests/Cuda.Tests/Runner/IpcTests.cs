@@ -165,6 +165,23 @@ public sealed class IpcTests : IDisposable
         Assert.Equal("", reason);
     }
 
+    [EmulatedFact]
+    public void Memory_that_the_driver_does_not_take_back_keeps_none_of_the_rest()
+    {
+        _it.Emulator.Set(devices: 2);
+        _it.Emulator.AllowOwnHandles();
+        var options = Options with { KvMemory = CudaKvMemory.Plain };
+        var source = _it.Create(options with { Devices = [0, 1] }, shareKv: true);
+        var target = _it.Create(options, shareKv: true);
+        var peer = OpenPeer(target, source, out var reason);
+        Assert.Equal("", reason);
+        _it.Emulator.Forget();
+        _it.Emulator.Fail("cuIpcCloseMemHandle", 0, 1);
+        // A timer calls this: an error would end the process.
+        peer!.Dispose();
+        Assert.Equal(2, _it.Emulator.Calls().Count(call => call == "cuIpcCloseMemHandle"));
+    }
+
     private static SharedOffer Offer(CudaModelRunner holder, Action<DevicePart>? change = null)
     {
         var offer = new SharedOffer();
