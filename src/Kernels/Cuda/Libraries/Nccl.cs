@@ -83,7 +83,7 @@ public sealed unsafe class Nccl
 /// <summary>One GPU's place among those that compute a model together.</summary>
 public sealed class NcclRank(Nccl library, nint communicator, int rank, int ranks) : IDisposable
 {
-    /// <summary>Longer than queueing takes; a call that does not return before is stuck, and an abort frees it.</summary>
+    /// <summary>Longer than queueing takes: a call that is not back before is stuck, and an abort frees it.</summary>
     private static readonly TimeSpan QueueingMax = TimeSpan.FromMilliseconds(100);
 
     private nint _communicator = communicator;

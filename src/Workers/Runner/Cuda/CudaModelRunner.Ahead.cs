@@ -106,8 +106,8 @@ internal sealed partial class CudaModelRunner
         }
     }
 
-    /// <summary>Each rank waits on a thread of its own: who waits for a GPU that is in an exchange learns nothing of the
-    /// one that died, and does not come back before somebody tells the ranks to end.</summary>
+    /// <summary>Each rank waits on a thread of its own: who waits for a GPU that is in an exchange learns nothing of
+    /// the one that died, and does not come back before somebody tells the ranks to end.</summary>
     private void OnAll(Action<CudaRank> wait)
     {
         if (_threads is null) wait(_ranks[0]);

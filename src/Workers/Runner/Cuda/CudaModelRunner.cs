@@ -230,7 +230,7 @@ internal sealed partial class CudaModelRunner : IAheadRunner
     }
 
     /// <summary>
-    /// Has all ranks prepare and, when all of them could, queue or wait. What fails then, but for a gate or an observer,
+    /// Has all ranks prepare and, when all of them could, queue or wait. What fails then, but for a gate or observer,
     /// leaves them apart: one would wait in an exchange for the other for ever. So they are told to end, and the worker
     /// does.
     /// </summary>
