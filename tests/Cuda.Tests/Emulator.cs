@@ -50,6 +50,10 @@ internal sealed unsafe class Emulator
         fixed (byte* name = Encoding.UTF8.GetBytes(call + '\0')) _fail(name, after, status);
     }
 
+    /// <summary>The GPU dies of <paramref name="status"/> after so many pieces of work more, and the others live
+    /// on.</summary>
+    public void Die(int device, int after, int status) => Fail($"run {device}", after, status);
+
     /// <summary>What is out: device memory, pinned memory, streams, events, modules, graphs, others' memory, memory
     /// pinned for others, virtual memory, reserved addresses, what cuFile knows.</summary>
     public string Live() =>

@@ -101,6 +101,8 @@ std::vector<std::string> record;
 struct Failure { std::string call; int after; int status; };
 std::vector<Failure> failures;
 int sticky = Success;
+// Devices that died, each with the error that its calls have from then on.
+std::map<int, int> lost;
 
 // A failure that a process of its own is started with: EMULATED_FAIL=CALL,AFTER,STATUS.
 struct StartedWith
@@ -140,8 +142,27 @@ int enter(const char* call)
     return sticky;
 }
 
+// Work of a device that is to die meanwhile ("run DEVICE"); it runs nothing any more.
+int died(int device)
+{
+    std::string name = "run " + std::to_string(device);
+    for (size_t i = 0; i < failures.size() && !lost.count(device); i++)
+    {
+        if (failures[i].call != name || failures[i].after-- > 0) continue;
+        lost[device] = failures[i].status;
+        failures.erase(failures.begin() + i--);
+    }
+    auto found = lost.find(device);
+    return found == lost.end() ? (int)Success : found->second;
+}
+
 // A call that needs a context, of a thread that has none or one that ended.
-int without_context() { return current_device < 0 || current_life != lives[current_device] ? 201 : Success; }
+int without_context()
+{
+    if (current_device < 0 || current_life != lives[current_device]) return 201;
+    auto found = lost.find(current_device);
+    return found == lost.end() ? (int)Success : found->second;
+}
 
 // What may not be called by a thread that records: it ends the recording.
 int while_recording()
@@ -189,6 +210,7 @@ int run_one(Stream* stream)
     // Another thread is in the middle of its head, which waits for another rank: what lies behind waits too.
     while (stream->busy) emulated_outside([] { usleep(100); });
     if (stream->queue.empty()) return Success;
+    if (int status = died(stream->device)) return status;
     Operation operation = stream->queue.front();
     if (operation.waits_for)
     {
@@ -883,6 +905,7 @@ EXPORT emulated_settings(int fiber_order, int run_at_once, int device_count, int
     compute_minor = compute % 10;
     memory_bytes = bytes;
     sticky = Success;
+    lost.clear();
     own_handles = false;
     has_virtual = has_rdma = peers = true;
     failures.clear();
@@ -920,7 +943,9 @@ bool emulated_help(void* waiting)
     Hold held;
     for (Stream* stream : streams)
     {
-        if (stream->device == ((Stream*)waiting)->device || stream->busy || stream->queue.empty()) continue;
+        if (stream->device == ((Stream*)waiting)->device || stream->busy || stream->queue.empty()
+            || lost.count(stream->device))
+            continue;
         run_one(stream);
         return true;
     }

@@ -135,6 +135,41 @@ public sealed class AheadTests : IDisposable
         Assert.Throws<DeviceLostException>(decode.Finish);
     }
 
+    /// <summary>The other GPU waits in an exchange then: whoever waits for it first would wait for ever.</summary>
+    [EmulatedTheory]
+    [InlineData(0, 0)]
+    [InlineData(1, 0)]
+    [InlineData(1, 30)]
+    public async Task A_GPU_that_dies_under_way_ends_the_worker_and_leaves_nobody_waiting(int device, int after)
+    {
+        _it.Emulator.Set(devices: 2);
+        var runner = _it.Create(Options with { Devices = [0, 1] });
+        var decode = new Decode(runner, _prompt, Blocks(runner, 1));
+        Assert.True(decode.TryQueue());
+        Assert.True(decode.TryQueue());
+        _it.Emulator.Die(device, after, 719);
+        var lost = await Assert.ThrowsAsync<DeviceLostException>(
+            () => Task.Run(decode.Finish).WaitAsync(TimeSpan.FromSeconds(60)));
+        Assert.Contains($"a step on GPU {device}", lost.Message);
+        Assert.Equal(2, _it.Emulator.Calls().Count(made => made == "ncclCommAbort"));
+        // And none of them fails one sequence after the other.
+        await Task.Run(runner.Abandon).WaitAsync(TimeSpan.FromSeconds(60));
+        Assert.Throws<DeviceLostException>(() => decode.TryQueue());
+        Assert.Throws<DeviceLostException>(() => runner.Run(new StepBatch()));
+    }
+
+    [EmulatedFact]
+    public async Task Steps_that_are_given_up_leave_nobody_waiting_for_a_GPU_that_died()
+    {
+        _it.Emulator.Set(devices: 2);
+        var runner = _it.Create(Options with { Devices = [0, 1] });
+        var decode = new Decode(runner, _prompt, Blocks(runner, 1));
+        Assert.True(decode.TryQueue());
+        _it.Emulator.Die(1, 20, 719);
+        await Task.Run(runner.Abandon).WaitAsync(TimeSpan.FromSeconds(60));
+        Assert.Throws<DeviceLostException>(() => decode.TryQueue());
+    }
+
     [EmulatedFact]
     public async Task The_engine_gives_the_CPUs_answers_while_it_is_a_step_ahead()
     {

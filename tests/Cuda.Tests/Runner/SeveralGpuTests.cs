@@ -103,11 +103,44 @@ public sealed class SeveralGpuTests : IDisposable
         Assert.Equal(expected, Bits(new Sequence(gpu, _prompt, Blocks(gpu, 3)).Prefill()));
     }
 
-    private sealed class ClosedGate : ILayerGate
+    /// <summary>The gate's error came first, but one GPU is not where the other is.</summary>
+    [EmulatedFact]
+    public async Task A_GPU_that_dies_while_a_gate_fails_ends_the_worker_and_leaves_nobody_waiting()
+    {
+        var gpu = _it.Create(Options with { Devices = [0, 1] });
+        new Sequence(gpu, _prompt, Blocks(gpu, 1)).Prefill();
+        var batch = new StepBatch { Gate = new ClosedGate(before: () => _it.Emulator.Die(1, 4, 719)) };
+        new Sequence(gpu, _prompt, Blocks(gpu, 2)).AddTo(batch);
+        var step = Task.Run(() => gpu.Run(batch));
+        await Assert.ThrowsAsync<DeviceLostException>(() => step.WaitAsync(TimeSpan.FromSeconds(60)));
+        Assert.Equal(2, _it.Emulator.Calls().Count(made => made == "ncclCommAbort"));
+    }
+
+    [EmulatedFact]
+    public void What_fails_after_a_gate_failed_parts_the_ranks_unless_the_gate_stopped_it()
+    {
+        using var meeting = new RankMeeting(1);
+        var (closed, call) = (new IOException("closed"), new CudaException("cuLaunchKernel", 1, "", ""));
+        Assert.Same(closed, Assert.Throws<IOException>(() => meeting.Gate(new ClosedGate(closed), 0).WaitForLayer(2)));
+        meeting.Fail(closed);
+        Assert.Null(meeting.WhatParts(closed));
+        Assert.Null(meeting.WhatParts(new OperationCanceledException()));
+        Assert.Same(call, meeting.WhatParts(call));
+
+        using var other = new RankMeeting(1);
+        var any = new InvalidOperationException("no gate's");
+        other.Fail(any);
+        Assert.Same(any, other.WhatParts(any));
+        Assert.Same(any, other.WhatParts(new OperationCanceledException()));
+    }
+
+    private sealed class ClosedGate(Exception? error = null, Action? before = null) : ILayerGate
     {
         public void WaitForLayer(int layer)
         {
-            if (layer == 2) throw new IOException("closed");
+            if (layer != 2) return;
+            before?.Invoke();
+            throw error ?? new IOException("closed");
         }
     }
 

@@ -83,7 +83,11 @@ public sealed unsafe class Nccl
 /// <summary>One GPU's place among those that compute a model together.</summary>
 public sealed class NcclRank(Nccl library, nint communicator, int rank, int ranks) : IDisposable
 {
+    /// <summary>Longer than queueing takes; a call that does not return before is stuck, and an abort frees it.</summary>
+    private static readonly TimeSpan QueueingMax = TimeSpan.FromMilliseconds(100);
+
     private nint _communicator = communicator;
+    private int _inside;
 
     public int Rank { get; } = rank;
 
@@ -92,9 +96,18 @@ public sealed class NcclRank(Nccl library, nint communicator, int rank, int rank
     /// <summary>target = the source of rank 0, of rank 1 ..., <paramref name="floats"/> each, on every rank.</summary>
     public void AllGather(CudaStream stream, nint source, nint target, long floats)
     {
-        var communicator = Volatile.Read(ref _communicator);
-        ObjectDisposedException.ThrowIf(communicator == 0, this);
-        library.AllGather(communicator, source, target, floats, stream);
+        // First: whoever takes the communicator away sees either this, or is seen here.
+        Interlocked.Increment(ref _inside);
+        try
+        {
+            var communicator = Volatile.Read(ref _communicator);
+            ObjectDisposedException.ThrowIf(communicator == 0, this);
+            library.AllGather(communicator, source, target, floats, stream);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _inside);
+        }
     }
 
     /// <summary>
@@ -102,7 +115,9 @@ public sealed class NcclRank(Nccl library, nint communicator, int rank, int rank
     /// </summary>
     public void Abort()
     {
-        if (Interlocked.Exchange(ref _communicator, 0) is not 0 and var communicator) library.Abort(communicator);
+        if (Interlocked.Exchange(ref _communicator, 0) is not (not 0 and var communicator)) return;
+        SpinWait.SpinUntil(() => Volatile.Read(ref _inside) == 0, QueueingMax);
+        library.Abort(communicator);
     }
 
     public void Dispose()

@@ -64,8 +64,14 @@ internal sealed class PeerMemories : IDisposable
             foreach (var (nonce, entry) in _entries.Where(pair => condition(pair.Value)).ToArray())
             {
                 _entries.Remove(nonce);
-                entry.Device?.Dispose();
-                entry.Memory.Dispose();
+                try
+                {
+                    entry.Device?.Dispose();
+                }
+                finally
+                {
+                    entry.Memory.Dispose();
+                }
             }
         }
     }
@@ -87,14 +93,21 @@ internal sealed class PeerMemories : IDisposable
             }
         }
 
-        using (files)
+        Entry? opened = null;
+        try
         {
-            if (offer.Devices.Count == 0) return new Entry(memory!, null);
-            if (OpenDevices(offer, files, out reason) is { } device) return new Entry(memory!, device);
+            using (files)
+            {
+                if (offer.Devices.Count == 0) opened = new Entry(memory!, null);
+                else if (OpenDevices(offer, files, out reason) is { } device) opened = new Entry(memory!, device);
+            }
+        }
+        finally
+        {
+            if (opened is null) memory!.Dispose();
         }
 
-        memory!.Dispose();
-        return null;
+        return opened;
     }
 
     private IPeerDevice? OpenDevices(SharedOffer offer, FetchedFiles? files, out string reason)

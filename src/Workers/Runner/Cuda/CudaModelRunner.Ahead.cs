@@ -1,4 +1,4 @@
-using Krewe.Kernels.Cuda;
+using System.Diagnostics.CodeAnalysis;
 
 namespace Krewe.Workers;
 
@@ -16,6 +16,7 @@ internal sealed partial class CudaModelRunner
     public bool TryQueue(StepBatch batch)
     {
         ArgumentNullException.ThrowIfNull(batch);
+        DemandTogether();
         if (_underWay.Count == CudaStepMemory.Turns) return false;
         if (batch.WantsLogits || batch.Gate is not null || batch.Observer is not null)
             throw new ArgumentException("A step ahead has draws alone, no gate and no observer.", nameof(batch));
@@ -25,11 +26,11 @@ internal sealed partial class CudaModelRunner
         {
             if (!TryQueueOnAll(batch, isFirst: _underWay.Count == 0)) return false;
         }
-        catch (CudaException error)
+        catch (Exception error)
         {
             // Half a step may be queued: it must have run before its numbers are written again.
             AbandonAll();
-            if (error.IsContextLost || _areApart) throw Lost(error);
+            if (IsLost(error)) throw Lost(error);
             throw;
         }
 
@@ -41,15 +42,16 @@ internal sealed partial class CudaModelRunner
     {
         var isOlder = _underWay.Count == CudaStepMemory.Turns;
         var batch = _underWay.Dequeue();
+        DemandTogether();
         try
         {
-            foreach (var rank in _ranks)
+            OnAll(rank =>
             {
                 if (isOlder) rank.WaitForOlder();
                 else rank.Wait();
-            }
+            });
         }
-        catch (CudaException error) when (error.IsContextLost)
+        catch (Exception error) when (IsLost(error))
         {
             throw Lost(error);
         }
@@ -89,8 +91,26 @@ internal sealed partial class CudaModelRunner
         return fits;
     }
 
+    [SuppressMessage("Design", "CA1031", Justification = "A GPU that is lost is told of by the next step.")]
     private void AbandonAll()
     {
-        foreach (var rank in _ranks) Abandon(rank);
+        // Disposed: its threads have ended.
+        if (_owned.Count == 0) return;
+        try
+        {
+            OnAll(rank => rank.Abandon());
+        }
+        catch (Exception e)
+        {
+            _ = e;
+        }
+    }
+
+    /// <summary>Each rank waits on a thread of its own: who waits for a GPU that is in an exchange learns nothing of the
+    /// one that died, and does not come back before somebody tells the ranks to end.</summary>
+    private void OnAll(Action<CudaRank> wait)
+    {
+        if (_threads is null) wait(_ranks[0]);
+        else RunRanks(static _ => { }, (rank, _, _) => wait(rank));
     }
 }

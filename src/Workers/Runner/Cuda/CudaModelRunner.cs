@@ -17,7 +17,10 @@ internal sealed partial class CudaModelRunner : IAheadRunner
     private readonly List<CudaRank> _ranks = [];
     private readonly List<IDisposable> _owned = [];
     private readonly ComputeThreads? _threads;
-    private volatile bool _areApart;
+
+    /// <summary>What left one rank with work queued that others have not; from then on there is nothing to be had of
+    /// them. Null: they are together.</summary>
+    private Exception? _apart;
 
     private CudaModelRunner(
         ModelFolder model, KvGeometry geometry, long kvMemoryBytes, ServedWeights form, CudaOptions options,
@@ -145,6 +148,7 @@ internal sealed partial class CudaModelRunner : IAheadRunner
 
     public void Run(StepBatch batch)
     {
+        DemandTogether();
         if (_underWay.Count > 0) throw new InvalidOperationException("A step while others are under way.");
         StepChecks.Demand(batch, VocabularySize, MaxContextTokens, Kv);
         if (batch.RowCount == 0) return;
@@ -155,7 +159,7 @@ internal sealed partial class CudaModelRunner : IAheadRunner
             else RunRanks(batch, wantsLogits);
             TakeResults(batch, wantsLogits);
         }
-        catch (CudaException error) when (error.IsContextLost || _areApart)
+        catch (Exception error) when (IsLost(error))
         {
             throw Lost(error);
         }
@@ -171,8 +175,16 @@ internal sealed partial class CudaModelRunner : IAheadRunner
             : "";
     }
 
-    private DeviceLostException Lost(CudaException error) =>
-        new($"{(_areApart ? "The worker's GPUs are out of step" : "A GPU is lost")}: {error.Message}", error);
+    private bool IsLost(Exception error) => _apart is not null || error is CudaException { IsContextLost: true };
+
+    private DeviceLostException Lost(Exception error) => _apart is { } first
+        ? new($"The worker's GPUs are out of step: {first.Message}", first)
+        : new($"A GPU is lost: {error.Message}", error);
+
+    private void DemandTogether()
+    {
+        if (_apart is { } first) throw Lost(first);
+    }
 
     private static void Step(CudaRank rank, StepBatch batch, bool wantsLogits)
     {
@@ -190,15 +202,16 @@ internal sealed partial class CudaModelRunner : IAheadRunner
     }
 
     [SuppressMessage("Design", "CA1031", Justification = "The step's own error is on its way and says more.")]
-    private static void Abandon(CudaRank rank)
+    private static Exception? Abandon(CudaRank rank)
     {
         try
         {
             rank.Abandon();
+            return null;
         }
         catch (Exception e)
         {
-            _ = e;
+            return e;
         }
     }
 
@@ -217,7 +230,7 @@ internal sealed partial class CudaModelRunner : IAheadRunner
     }
 
     /// <summary>
-    /// Has all ranks prepare and, when all of them could, queue. A call of the driver that fails while they queue
+    /// Has all ranks prepare and, when all of them could, queue or wait. What fails then, but for a gate or an observer,
     /// leaves them apart: one would wait in an exchange for the other for ever. So they are told to end, and the worker
     /// does.
     /// </summary>
@@ -243,16 +256,16 @@ internal sealed partial class CudaModelRunner : IAheadRunner
             catch (Exception error)
             {
                 meeting.Fail(error);
-                // Gates and observers fail where all ranks have queued the same.
-                if (meeting.Failure is CudaException)
-                {
-                    _areApart = true;
-                    foreach (var rank in _ranks) rank.LeaveOthers();
-                }
-
-                Abandon(_ranks[index]);
+                if (meeting.WhatParts(error) is { } cause) Part(cause);
+                if (Abandon(_ranks[index]) is { } later) Part(later);
                 throw;
             }
+        }
+
+        void Part(Exception cause)
+        {
+            Interlocked.CompareExchange(ref _apart, cause, null);
+            foreach (var rank in _ranks) rank.LeaveOthers();
         }
     }
 

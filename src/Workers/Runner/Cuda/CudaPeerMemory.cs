@@ -41,9 +41,21 @@ internal sealed class CudaPeerMemory(
             System.Runtime.InteropServices.CollectionsMarshal.AsSpan(list);
     }
 
+    /// <summary>Lets all go that can be: what the driver does not take back ends with the process, and nobody could do
+    /// more.</summary>
     public void Dispose()
     {
-        foreach (var memory in open) memory?.Dispose();
+        foreach (var memory in open)
+        {
+            try
+            {
+                memory?.Dispose();
+            }
+            catch (CudaException e)
+            {
+                _ = e;
+            }
+        }
     }
 
     /// <summary>Cuts a run of whole blocks into runs that one rank has there and one has here; neighbours on both sides

@@ -1,3 +1,5 @@
+using Krewe.Kernels.Cuda;
+
 namespace Krewe.Workers;
 
 /// <summary>
@@ -8,6 +10,7 @@ internal sealed class RankMeeting(int ranks) : IDisposable
 {
     private readonly Barrier _barrier = new(ranks);
     private readonly CancellationTokenSource _failed = new();
+    private volatile bool _failedAtDoor;
 
     /// <summary>What failed first; what fails after it does so because of it.</summary>
     public Exception? Failure { get; private set; }
@@ -16,6 +19,17 @@ internal sealed class RankMeeting(int ranks) : IDisposable
     {
         lock (_failed) Failure ??= failure;
         _failed.Cancel();
+    }
+
+    /// <summary>
+    /// Why the ranks have not all queued the same, seen by one that has <see cref="Fail">failed</see>; null: they have,
+    /// as a gate or an observer failed, which is told or asked where all have come.
+    /// </summary>
+    public Exception? WhatParts(Exception failure)
+    {
+        var first = Failure ?? failure;
+        if (!_failedAtDoor || first is CudaException) return first;
+        return ReferenceEquals(failure, first) || failure is OperationCanceledException ? null : failure;
     }
 
     public ILayerGate Gate(ILayerGate own, int rank) => new Door(this, rank, own.WaitForLayer);
@@ -31,8 +45,21 @@ internal sealed class RankMeeting(int ranks) : IDisposable
     private void Meet(int rank, Action<int> act, int layer)
     {
         _barrier.SignalAndWait(_failed.Token);
-        if (rank == 0) act(layer);
+        if (rank == 0) Act(act, layer);
         _barrier.SignalAndWait(_failed.Token);
+    }
+
+    private void Act(Action<int> act, int layer)
+    {
+        try
+        {
+            act(layer);
+        }
+        catch
+        {
+            _failedAtDoor = true;
+            throw;
+        }
     }
 
     private sealed class Door(RankMeeting meeting, int rank, Action<int> act) : ILayerGate, ILayerObserver
