@@ -86,6 +86,8 @@ internal sealed class MeetingSocket : IDisposable
         {
             if (!IsName(System.IO.Path.GetFileName(path))) continue;
             using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            // Anybody can put a socket there whose queue is full: then a blocking connect never returns.
+            socket.Blocking = false;
             try
             {
                 socket.Connect(new UnixDomainSocketEndPoint(path));
@@ -96,7 +98,7 @@ internal sealed class MeetingSocket : IDisposable
             }
             catch (SocketException)
             {
-                // Somebody else's, or gone meanwhile.
+                // Somebody else's, alive and busy, or gone meanwhile.
             }
         }
     }
