@@ -183,6 +183,12 @@ public sealed class MeetingSocketTests : IDisposable
             File.Move(dead + ".new", dead);
         }
 
+        // Died before it listened, and one that is just being opened.
+        var fallen = Path.Combine(_folder, "krewe-kv-00000000000000bb.sock.new");
+        File.WriteAllText(fallen, "");
+        File.SetLastWriteTimeUtc(fallen, TimeProvider.System.GetUtcNow().UtcDateTime.AddMinutes(-2));
+        var early = Path.Combine(_folder, "krewe-kv-00000000000000cc.sock.new");
+        File.WriteAllText(early, "");
         var other = Path.Combine(_folder, "krewe-kv-notes.sock");
         File.WriteAllText(other, "");
         using var first = SharedMemory.TryCreate(0)!;
@@ -191,6 +197,7 @@ public sealed class MeetingSocketTests : IDisposable
         using (var living = MeetingSocket.Open(_folder, first.Nonce, [], TimeProvider.System))
         {
             Assert.False(File.Exists(dead));
+            Assert.False(File.Exists(fallen));
             using var late = MeetingSocket.Open(_folder, second.Nonce, [], TimeProvider.System);
             path = living.Path;
             Assert.True(File.Exists(path));
@@ -198,7 +205,23 @@ public sealed class MeetingSocketTests : IDisposable
         }
 
         Assert.False(File.Exists(path));
-        Assert.Equal([other], Directory.GetFiles(_folder));
+        Assert.Equal([early, other], Directory.GetFiles(_folder).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void A_holders_file_is_its_own_when_the_memory_ends_first_and_its_name_shows_no_nonce()
+    {
+        var arena = new FakeArena(1, shared: true);
+        using var holder = SharedHolder.Open(arena, _folder, TimeProvider.System)!;
+        var offer = Foreign(holder.Offer(arena.Shared!.RaiseFence()!));
+        var nonce = Convert.ToHexStringLower(offer.Nonce.Span[..8]);
+        Assert.DoesNotContain(nonce, offer.Meeting, StringComparison.Ordinal);
+        arena.Dispose();
+        // Where the memory's number was another file is now, as a busy process would have it.
+        using var another = File.OpenHandle("/dev/null");
+        using var memories = new PeerMemories(TimeProvider.System, folder: _folder);
+        using var hold = memories.TryHold(offer, out var reason);
+        Assert.True(hold is not null, reason);
     }
 
     [Fact]
