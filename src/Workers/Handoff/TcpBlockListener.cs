@@ -26,9 +26,9 @@ internal sealed class TcpBlockListener : IBlockListener
     {
         (_arena, _choice, _shared, _tls, _limits) = (arena, choice, shared, tls, limits);
         var address = IPAddress.TryParse(host, out var parsed) ? parsed : IPAddress.Any;
-        _socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         try
         {
+            _socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
             _socket.Bind(new IPEndPoint(address, port));
             _socket.Listen();
         }
@@ -55,7 +55,7 @@ internal sealed class TcpBlockListener : IBlockListener
 
     public void Dispose()
     {
-        _socket.Dispose();
+        _socket?.Dispose();
         _shared?.Dispose();
     }
 

@@ -10,6 +10,8 @@ namespace Krewe.Workers.Tests;
 /// <summary>Memory of workers that do not see each other's processes: its files go over a socket in a folder.</summary>
 public sealed class MeetingSocketTests : IDisposable
 {
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
+
     private readonly string _folder = Directory.CreateTempSubdirectory("krewe-meet-").FullName;
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
@@ -38,7 +40,8 @@ public sealed class MeetingSocketTests : IDisposable
         Assert.Contains("cannot be opened; ", why, StringComparison.Ordinal);
         Assert.Contains(elsewhere, why, StringComparison.Ordinal);
         using var none = SharedHolder.Open(arena, folder: null, TimeProvider.System)!;
-        Assert.Null(lost.TryHold(Foreign(none.Offer(arena.Shared!.RaiseFence()!)), out why));
+        using var again = new PeerMemories(TimeProvider.System, folder: elsewhere);
+        Assert.Null(again.TryHold(Foreign(none.Offer(arena.Shared!.RaiseFence()!)), out why));
         Assert.Contains("handed out nowhere", why, StringComparison.Ordinal);
     }
 
@@ -59,6 +62,87 @@ public sealed class MeetingSocketTests : IDisposable
         Assert.True(files is not null, reason);
         if (OperatingSystem.IsWindows()) return;
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(offer.Meeting));
+    }
+
+    [Fact]
+    public async Task A_holder_that_hangs_holds_up_nobody_elses_links()
+    {
+        using var arena = new FakeArena(1, shared: true);
+        using var holder = SharedHolder.Open(arena, _folder, TimeProvider.System)!;
+        // After the other's start, which would knock here.
+        using var hung = Planted("krewe-kv-00000000000000aa.sock", backlog: 8);
+        // It is waited for until the test ends it, however slow the machine is.
+        using var memories = new PeerMemories(
+            TimeProvider.System, folder: _folder, patience: TimeSpan.FromMinutes(10));
+        var waiting = Task.Run(() => memories.TryHold(Silent(), out _));
+        var second = Task.Run(() => memories.TryHold(Silent(), out _));
+        using (await hung.AcceptAsync().WaitAsync(Limit))
+        {
+            var offer = Foreign(holder.Offer(arena.Shared!.RaiseFence()!));
+            using var hold = await Task.Run(() => memories.TryHold(offer, out _)).WaitAsync(Limit);
+            Assert.NotNull(hold);
+            Assert.False(waiting.IsCompleted);
+            Assert.False(second.IsCompleted);
+        }
+
+        // The second link of the hung one heard what the first one did, and did not ask again.
+        Assert.Null(await waiting.WaitAsync(Limit));
+        Assert.Null(await second.WaitAsync(Limit));
+        Assert.False(hung.Poll(0, SelectMode.SelectRead));
+    }
+
+    [Fact]
+    public async Task A_holder_that_refused_is_asked_again_after_a_while_only()
+    {
+        using var holder = Planted("krewe-kv-00000000000000aa.sock", backlog: 8);
+        var time = new ManualTime();
+        using var memories = new PeerMemories(time, folder: _folder);
+        Assert.Contains("0 files came", await RefusedAsync(), StringComparison.Ordinal);
+        time.Advance(TimeSpan.FromSeconds(29));
+        Assert.Null(memories.TryHold(Silent(), out var reason));
+        Assert.Contains("0 files came", reason, StringComparison.Ordinal);
+        Assert.False(holder.Poll(0, SelectMode.SelectRead));
+        time.Advance(TimeSpan.FromSeconds(2));
+        Assert.Contains("0 files came", await RefusedAsync(), StringComparison.Ordinal);
+
+        async Task<string> RefusedAsync()
+        {
+            var why = "";
+            var asking = Task.Run(() => memories.TryHold(Silent(), out why));
+            using (var peer = await holder.AcceptAsync().WaitAsync(Limit))
+            {
+                // All of it read: closed on unread bytes the peer would see a broken link.
+                await peer.ReceiveAsync(new byte[16]).WaitAsync(Limit);
+            }
+
+            Assert.Null(await asking.WaitAsync(Limit));
+            return why;
+        }
+    }
+
+    [Fact]
+    public async Task A_socket_whose_queue_is_full_is_waited_for_by_no_start_and_no_link()
+    {
+        using var full = Planted("krewe-kv-00000000000000aa.sock", backlog: 0);
+        using var filling = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        filling.Connect(full.LocalEndPoint!);
+        var reason = "";
+        Assert.Null(await Task.Run(() => FetchedFiles.TryFetch(Silent(), _folder, out reason)).WaitAsync(Limit));
+        Assert.Contains("temporarily unavailable", reason, StringComparison.Ordinal);
+        using var memory = SharedMemory.TryCreate(0)!;
+        using var started = await Task.Run(() => MeetingSocket.Open(_folder, memory.Nonce, [], TimeProvider.System))
+            .WaitAsync(Limit);
+        Assert.True(File.Exists(Path.Combine(_folder, "krewe-kv-00000000000000aa.sock")));
+    }
+
+    [Fact]
+    public void Only_this_users_process_is_told_the_nonce()
+    {
+        using var listening = Planted("krewe-kv-00000000000000aa.sock", backlog: 8);
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        socket.Connect(listening.LocalEndPoint!);
+        Assert.True(FetchedFiles.IsOfUser(socket, FetchedFiles.EffectiveUser()));
+        Assert.False(FetchedFiles.IsOfUser(socket, FetchedFiles.EffectiveUser() + 1));
     }
 
     [Theory]
@@ -99,6 +183,12 @@ public sealed class MeetingSocketTests : IDisposable
             File.Move(dead + ".new", dead);
         }
 
+        // Died before it listened, and one that is just being opened.
+        var fallen = Path.Combine(_folder, "krewe-kv-00000000000000bb.sock.new");
+        File.WriteAllText(fallen, "");
+        File.SetLastWriteTimeUtc(fallen, TimeProvider.System.GetUtcNow().UtcDateTime.AddMinutes(-2));
+        var early = Path.Combine(_folder, "krewe-kv-00000000000000cc.sock.new");
+        File.WriteAllText(early, "");
         var other = Path.Combine(_folder, "krewe-kv-notes.sock");
         File.WriteAllText(other, "");
         using var first = SharedMemory.TryCreate(0)!;
@@ -107,6 +197,7 @@ public sealed class MeetingSocketTests : IDisposable
         using (var living = MeetingSocket.Open(_folder, first.Nonce, [], TimeProvider.System))
         {
             Assert.False(File.Exists(dead));
+            Assert.False(File.Exists(fallen));
             using var late = MeetingSocket.Open(_folder, second.Nonce, [], TimeProvider.System);
             path = living.Path;
             Assert.True(File.Exists(path));
@@ -114,7 +205,23 @@ public sealed class MeetingSocketTests : IDisposable
         }
 
         Assert.False(File.Exists(path));
-        Assert.Equal([other], Directory.GetFiles(_folder));
+        Assert.Equal([early, other], Directory.GetFiles(_folder).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void A_holders_file_is_its_own_when_the_memory_ends_first_and_its_name_shows_no_nonce()
+    {
+        var arena = new FakeArena(1, shared: true);
+        using var holder = SharedHolder.Open(arena, _folder, TimeProvider.System)!;
+        var offer = Foreign(holder.Offer(arena.Shared!.RaiseFence()!));
+        var nonce = Convert.ToHexStringLower(offer.Nonce.Span[..8]);
+        Assert.DoesNotContain(nonce, offer.Meeting, StringComparison.Ordinal);
+        arena.Dispose();
+        // Where the memory's number was another file is now, as a busy process would have it.
+        using var another = File.OpenHandle("/dev/null");
+        using var memories = new PeerMemories(TimeProvider.System, folder: _folder);
+        using var hold = memories.TryHold(offer, out var reason);
+        Assert.True(hold is not null, reason);
     }
 
     [Fact]
@@ -130,6 +237,21 @@ public sealed class MeetingSocketTests : IDisposable
         Assert.Contains(folder, refused.Message, StringComparison.Ordinal);
         Assert.Contains("--kv-share-folder", refused.Message, StringComparison.Ordinal);
     }
+
+    private Socket Planted(string name, int backlog)
+    {
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        socket.Bind(new UnixDomainSocketEndPoint(Path.Combine(_folder, name)));
+        socket.Listen(backlog);
+        return socket;
+    }
+
+    /// <summary>Of the holder that <see cref="Planted"/> stands for.</summary>
+    private SharedOffer Silent() => Foreign(new SharedOffer
+    {
+        Nonce = ByteString.CopyFrom(new byte[16]),
+        Meeting = Path.Combine(_folder, "krewe-kv-00000000000000aa.sock"),
+    });
 
     /// <summary>As a worker of another process namespace reads it: the number means another process, or none.</summary>
     private static SharedOffer Foreign(SharedOffer offer)

@@ -92,6 +92,22 @@ public sealed class SharedMemoryTests
         Assert.Null(memories.TryHold(offer, out _));
     }
 
+    [Fact]
+    public void A_later_link_too_is_held_to_the_fences_that_there_are()
+    {
+        using var memory = SharedMemory.TryCreate(4096)!;
+        using var memories = new PeerMemories(TimeProvider.System);
+        using var first = memories.TryHold(Offer(memory, offer => offer.FenceSlot = SharedMemory.FencesMax - 1), out _);
+        Assert.NotNull(first);
+        Assert.Null(memories.TryHold(Offer(memory, offer => offer.FenceSlot = SharedMemory.FencesMax), out var reason));
+        Assert.Contains("no fence 4096", reason, StringComparison.Ordinal);
+        Assert.Null(memories.TryHold(Offer(memory, offer => offer.FenceSlot = uint.MaxValue), out _));
+
+        // That greeting is refused, not the memory.
+        using var next = memories.TryHold(Offer(memory), out reason);
+        Assert.True(next is not null, reason);
+    }
+
     [Theory]
     [InlineData(KvTransport.Auto, KvTransport.Auto, "shared memory")]
     [InlineData(KvTransport.Shared, KvTransport.Auto, "shared memory")]

@@ -91,15 +91,14 @@ public sealed class KrewePolicy : RoutePolicy
     private static void Consider(
         ref Offer best, RouteRequest request, RouteWorker prefill, in DecodeSide side, in Terms terms)
     {
-        // Most workers of a large cell lose by their queue and the tokens they have not.
+        // Most workers of a large cell lose by their queue and the tokens they have not, most others by the work itself.
         var known = prefill.PullsPrefixes ? request.Hits.BestTokens : request.Hits[prefill.Slot].Total;
-        var leastWorkMs = (request.PrefillTokens - known) * prefill.Costs.PrefillTokenMs;
-        var soonestMs = prefill.QueueMs(request.NowUs) + leastWorkMs;
-        var least = (terms.First * (request.WaitedMs + soonestMs + (leastWorkMs * terms.RequestsPerMs * soonestMs)))
-            + (terms.Further * ((side.Tokens * side.StepMs) + side.OthersMs));
-        if (best.Choice.Prefill is not null && least >= best.Choice.Cost
-            && (!best.Misses || request.WaitedMs + ((1 + Margin) * soonestMs) > request.TtftSloMs))
-            return;
+        known = Math.Min(known, request.PrefillTokens - 1);
+        var tokens = request.PrefillTokens - known;
+        var queueMs = prefill.QueueMs(request.NowUs);
+        if (Loses(best, request, side, terms, queueMs, tokens * prefill.Costs.PrefillTokenMs)) return;
+        var leastMs = prefill.Costs.PrefillMs(tokens, known, prefill.StepBudgetTokens);
+        if (Loses(best, request, side, terms, queueMs, leastMs)) return;
         var plan = PrefillForecast.Of(request, prefill, terms.TokensPerMs);
         var ttft = request.WaitedMs + plan.TtftMs;
         var decode = side.Worker;
@@ -125,6 +124,17 @@ public sealed class KrewePolicy : RoutePolicy
             Cost = cost,
             Rule = misses ? "least delay added, but outside the SLO" : "least delay added within the SLO",
         });
+    }
+
+    /// <summary>Cannot be better than the best so far, with at least so much work behind this queue.</summary>
+    private static bool Loses(
+        in Offer best, RouteRequest request, in DecodeSide side, in Terms terms, double queueMs, double workMs)
+    {
+        var ttft = request.WaitedMs + queueMs + workMs;
+        var cost = (terms.First * (ttft + (workMs * terms.RequestsPerMs * (queueMs + workMs))))
+            + (terms.Further * ((side.Tokens * side.StepMs) + side.OthersMs));
+        return best.Choice.Prefill is not null && cost >= best.Choice.Cost
+            && (!best.Misses || ttft + (Margin * (queueMs + workMs)) > request.TtftSloMs);
     }
 
     private static DecodeSide BestDecode(RouteRequest request, ReadOnlySpan<RouteWorker> workers)

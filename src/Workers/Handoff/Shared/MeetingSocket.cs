@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Net.Sockets;
+using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
 
 namespace Krewe.Workers;
@@ -16,6 +17,13 @@ internal sealed class MeetingSocket : IDisposable
 
     private const string Prefix = "krewe-kv-";
     private const string Suffix = ".sock";
+    private const string EarlySuffix = ".new";
+
+    /// <summary>Older, a socket that does not listen yet is that of a worker which died there.</summary>
+    private static readonly TimeSpan EarlyMax = TimeSpan.FromMinutes(1);
+
+    /// <summary>Before the next try when a peer could not be let in: without descriptors each fails at once.</summary>
+    private static readonly TimeSpan AcceptPause = TimeSpan.FromMilliseconds(100);
 
     private static readonly SearchValues<char> Digits = SearchValues.Create("0123456789abcdef");
 
@@ -28,7 +36,8 @@ internal sealed class MeetingSocket : IDisposable
     private MeetingSocket(Socket socket, string path, byte[] nonce, SafeFileHandle[] files, TimeProvider time)
     {
         (_socket, Path, _nonce, _files, _time) = (socket, path, nonce, files, time);
-        _ = AcceptAsync();
+        // Elsewhere: while it fails at once it would not come back to the constructor.
+        _ = Task.Run(AcceptAsync);
     }
 
     /// <summary>The socket's place, as this process sees it.</summary>
@@ -43,18 +52,19 @@ internal sealed class MeetingSocket : IDisposable
     public static MeetingSocket Open(string folder, byte[] nonce, SafeFileHandle[] files, TimeProvider time)
     {
         folder = System.IO.Path.GetFullPath(folder);
-        var path = System.IO.Path.Combine(folder, Prefix + Convert.ToHexStringLower(nonce.AsSpan(0, 8)) + Suffix);
+        var path = System.IO.Path.Combine(folder, Prefix + RandomNumberGenerator.GetHexString(16, lowercase: true) + Suffix);
         // Under its own name only when it listens: a neighbour that sweeps would take it for a dead one's.
-        var early = path + ".new";
+        var early = path + EarlySuffix;
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
-            Sweep(folder);
+            Sweep(folder, time);
             socket.Bind(new UnixDomainSocketEndPoint(early));
             if (!OperatingSystem.IsWindows())
                 File.SetUnixFileMode(early, UnixFileMode.UserRead | UnixFileMode.UserWrite);
             socket.Listen();
-            File.Move(early, path);
+            // Overwriting is renaming; otherwise it is linking, which not every folder can, and then copying.
+            File.Move(early, path, overwrite: true);
             return new MeetingSocket(socket, path, nonce, files, time);
         }
         catch (Exception e) when (e is SocketException or ArgumentException or IOException
@@ -80,12 +90,14 @@ internal sealed class MeetingSocket : IDisposable
         TryDelete(Path);
     }
 
-    private static void Sweep(string folder)
+    private static void Sweep(string folder, TimeProvider time)
     {
         foreach (var path in Directory.EnumerateFileSystemEntries(folder, Prefix + "*" + Suffix))
         {
             if (!IsName(System.IO.Path.GetFileName(path))) continue;
             using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            // Anybody can put a socket there whose queue is full: then a blocking connect never returns.
+            socket.Blocking = false;
             try
             {
                 socket.Connect(new UnixDomainSocketEndPoint(path));
@@ -96,7 +108,16 @@ internal sealed class MeetingSocket : IDisposable
             }
             catch (SocketException)
             {
-                // Somebody else's, or gone meanwhile.
+                // Somebody else's, alive and busy, or gone meanwhile.
+            }
+        }
+
+        foreach (var path in Directory.EnumerateFileSystemEntries(folder, Prefix + "*" + Suffix + EarlySuffix))
+        {
+            if (IsName(System.IO.Path.GetFileNameWithoutExtension(path))
+                && time.GetUtcNow() - File.GetLastWriteTimeUtc(path) > EarlyMax)
+            {
+                TryDelete(path);
             }
         }
     }
@@ -127,7 +148,8 @@ internal sealed class MeetingSocket : IDisposable
             }
             catch (SocketException)
             {
-                // A peer that went while it was let in.
+                // A peer that went while it was let in, or no descriptor for it.
+                await Task.Delay(AcceptPause, _time, _ended.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
     }

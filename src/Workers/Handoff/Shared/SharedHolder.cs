@@ -10,10 +10,13 @@ internal sealed class SharedHolder : IDisposable
 {
     private readonly SharedOffer _offer;
     private readonly MeetingSocket? _meeting;
+    private readonly SafeFileHandle? _head;
 
-    private SharedHolder(SharedMemory memory, MeetingSocket? meeting, IReadOnlyList<DevicePart> devices)
+    /// <param name="head">Ends with this.</param>
+    private SharedHolder(
+        SharedMemory memory, MeetingSocket? meeting, SafeFileHandle? head, IReadOnlyList<DevicePart> devices)
     {
-        (Memory, _meeting) = (memory, meeting);
+        (Memory, _meeting, _head) = (memory, meeting, head);
         _offer = new SharedOffer
         {
             Pid = (uint)Environment.ProcessId,
@@ -37,14 +40,20 @@ internal sealed class SharedHolder : IDisposable
         if (arena is not ISharedKvArena { Shared: { } memory }) return null;
         var device = arena as IDeviceKvArena;
         if (folder is null && device is not { Files.Count: > 0 })
-            return new SharedHolder(memory, null, device?.Offered ?? []);
-        SafeFileHandle[] files =
-        [
-            new SafeFileHandle(memory.Descriptor, ownsHandle: false), .. device?.Files ?? [],
-        ];
-        return new SharedHolder(
-            memory, MeetingSocket.Open(folder ?? MeetingSocket.UsualFolder, memory.Nonce, files, time),
-            device?.Offered ?? []);
+            return new SharedHolder(memory, null, null, device?.Offered ?? []);
+        // A copy: an answer may be under way when the memory ends, and its number may be another file's by then.
+        var head = memory.Duplicate();
+        try
+        {
+            SafeFileHandle[] files = [head, .. device?.Files ?? []];
+            var meeting = MeetingSocket.Open(folder ?? MeetingSocket.UsualFolder, memory.Nonce, files, time);
+            return new SharedHolder(memory, meeting, head, device?.Offered ?? []);
+        }
+        catch
+        {
+            head.Dispose();
+            throw;
+        }
     }
 
     /// <summary>For one link.</summary>
@@ -55,5 +64,9 @@ internal sealed class SharedHolder : IDisposable
         return offer;
     }
 
-    public void Dispose() => _meeting?.Dispose();
+    public void Dispose()
+    {
+        _meeting?.Dispose();
+        _head?.Dispose();
+    }
 }

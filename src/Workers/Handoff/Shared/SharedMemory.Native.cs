@@ -8,6 +8,9 @@ internal sealed unsafe partial class SharedMemory
     private const uint CloseOnExecAllowSealing = 0x1 | 0x2;
     private const int AddSeals = 1033;
 
+    /// <summary>F_DUPFD_CLOEXEC.</summary>
+    private const int DuplicateCloseOnExec = 1030;
+
     /// <summary>F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW: the size is final.</summary>
     private const int SealsOfFixedSize = 0x1 | 0x2 | 0x4;
 

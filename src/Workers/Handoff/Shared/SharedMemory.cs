@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
+using Microsoft.Win32.SafeHandles;
 
 namespace Krewe.Workers;
 
@@ -79,6 +80,16 @@ internal sealed unsafe partial class SharedMemory : IDisposable
 
         _ = Close(descriptor);
         return null;
+    }
+
+    /// <summary>The file under a number of its own, which stays it until the handle ends.</summary>
+    /// <exception cref="IOException">There is no number left.</exception>
+    public SafeFileHandle Duplicate()
+    {
+        var copy = Control(_descriptor, DuplicateCloseOnExec, 0);
+        return copy >= 0
+            ? new SafeFileHandle(copy, ownsHandle: true)
+            : throw new IOException(Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError()));
     }
 
     /// <summary>A fence that stands; null when all are in use.</summary>
