@@ -52,7 +52,9 @@ internal sealed class MeetingSocket : IDisposable
     public static MeetingSocket Open(string folder, byte[] nonce, SafeFileHandle[] files, TimeProvider time)
     {
         folder = System.IO.Path.GetFullPath(folder);
-        var path = System.IO.Path.Combine(folder, Prefix + RandomNumberGenerator.GetHexString(16, lowercase: true) + Suffix);
+        // Not of the nonce's digits: everybody may list the folder.
+        var name = Prefix + RandomNumberGenerator.GetHexString(16, lowercase: true) + Suffix;
+        var path = System.IO.Path.Combine(folder, name);
         // Under its own name only when it listens: a neighbour that sweeps would take it for a dead one's.
         var early = path + EarlySuffix;
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
@@ -149,7 +151,8 @@ internal sealed class MeetingSocket : IDisposable
             catch (SocketException)
             {
                 // A peer that went while it was let in, or no descriptor for it.
-                await Task.Delay(AcceptPause, _time, _ended.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                await Task.Delay(AcceptPause, _time, _ended.Token)
+                    .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
     }
