@@ -91,7 +91,7 @@ public sealed class KrewePolicy : RoutePolicy
     private static void Consider(
         ref Offer best, RouteRequest request, RouteWorker prefill, in DecodeSide side, in Terms terms)
     {
-        // Most workers of a large cell lose by their queue and the tokens they have not, most others by the work itself.
+        // Most workers of a large cell lose by their queue and the tokens they have not, most others by the work.
         var known = prefill.PullsPrefixes ? request.Hits.BestTokens : request.Hits[prefill.Slot].Total;
         known = Math.Min(known, request.PrefillTokens - 1);
         var tokens = request.PrefillTokens - known;
