@@ -107,9 +107,14 @@ internal sealed class TopClient(HttpClient http, Uri silo, string? key)
     {
         var path = $"requests/{Uri.EscapeDataString(id)}";
         var own = await AskAsync($"v1/{path}", cancellationToken);
-        var text = own.Status == HttpStatusCode.Forbidden
-            ? await GetAsync($"v1/cluster/{path}", cancellationToken)
-            : Demand(own);
+        if (own.Status is HttpStatusCode.Forbidden or HttpStatusCode.NotFound)
+        {
+            // Of another tenant: an operator's key finds it by ID~TENANT.
+            var any = await AskAsync($"v1/cluster/{path}", cancellationToken);
+            if (own.Status == HttpStatusCode.Forbidden || any.Status == HttpStatusCode.OK) own = any;
+        }
+
+        var text = Demand(own);
         return JsonSerializer.Deserialize(text, TopJson.Default.RequestLife)!;
     }
 

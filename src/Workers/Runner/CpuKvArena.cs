@@ -24,11 +24,10 @@ internal sealed unsafe class CpuKvArena : ISharedKvArena
         }
 
         // The system would promise it, and end the process when it is used.
-        var machineBytes = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
-        if (memoryBytes > machineBytes)
+        if (MachineMemory.TotalBytes() is { } machineBytes && memoryBytes > machineBytes)
         {
             throw new KreweException(
-                ErrorCode.InvalidOptions, $"--kv-memory is {memoryBytes >> 20} MiB, and this process may have "
+                ErrorCode.InvalidOptions, $"--kv-memory is {memoryBytes >> 20} MiB, and this machine or container has "
                     + $"{machineBytes >> 20} MiB in all, weights included: lower --kv-memory.");
         }
 

@@ -76,16 +76,18 @@ public sealed class ReasoningTests
         Assert.StartsWith("O", answer.Text("choices.0.message.reasoning_content"), StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task Calls_behind_thoughts_are_calls()
+    [Theory]
+    [InlineData("<think>\nMaybe?\n</think>\n\n")]
+    [InlineData("<think>\nMaybe?\n")] // a call that opens in thoughts is all that workers let follow
+    public async Task Calls_behind_thoughts_are_calls(string between)
     {
         const string Call = "<tool_call>\n{\"name\": \"now\", \"arguments\": {}}\n</tool_call>";
-        await using var harness = await StartAsync("<think>\nMaybe <tool_call>?\n</think>\n\n" + Call);
+        await using var harness = await StartAsync(between + Call);
 
         var answer = await Json.OfAsync(await harness.PostAsync(
             Chat, "{" + Ask + ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"now\"}}]}"));
 
-        Assert.Equal("Maybe <tool_call>?", answer.Text("choices.0.message.reasoning_content"));
+        Assert.Equal("Maybe?", answer.Text("choices.0.message.reasoning_content"));
         Assert.Equal("now", answer.Text("choices.0.message.tool_calls.0.function.name"));
         Assert.Equal("tool_calls", answer.Text("choices.0.finish_reason"));
         Assert.Null(answer.Text("choices.0.message.content"));

@@ -51,7 +51,7 @@ public sealed class CpuKvArenaTests
     public void Memory_that_the_machine_does_not_have_is_refused()
     {
         var large = new KvGeometry(Layers: 32, KvHeads: 8, HeadDim: 128, BlockTokens: 16, KvFormat.F16);
-        var more = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes + (2L * large.BlockBytes);
+        var more = MachineMemory.TotalBytes()!.Value + (2L * large.BlockBytes);
 
         var error = Assert.Throws<KreweException>(() => new CpuKvArena(large, more));
 

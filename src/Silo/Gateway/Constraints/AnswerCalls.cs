@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
+using Krewe.Models;
 using Krewe.Silo.Gateway.Answers;
 using Krewe.Silo.Gateway.Reasoning;
 using Krewe.Silo.Gateway.Requests;
@@ -23,7 +24,7 @@ internal sealed class AnswerCalls(GenerationRequest request)
 
     private readonly ReasoningReader?[] _thoughts =
     [
-        .. request.Specs.Select(_ => request.Reasoning is { } use ? new ReasoningReader(use) : null),
+        .. request.Specs.Select(_ => request.Reasoning is { } use ? new ReasoningReader(use, Opening(request)) : null),
     ];
 
     /// <summary>What a delta adds, thoughts and calls told apart from text.</summary>
@@ -61,6 +62,11 @@ internal sealed class AnswerCalls(GenerationRequest request)
         var hash = SHA256.HashData(Encoding.UTF8.GetBytes(name));
         return prefix + Convert.ToHexStringLower(hash.AsSpan(0, IdBytes));
     }
+
+    private static string? Opening(GenerationRequest request) =>
+        request.Tools is { } tools && ToolCallText.Of(tools.Spec.Style) is { OnlyAtStart: false } text
+            ? text.Opening
+            : null;
 
     private ToolDelta Append(int sequence, string piece, bool isLast)
     {

@@ -52,7 +52,12 @@ internal sealed record OutputForm(string Constraint, ToolUse? Tools)
             ContinuesText = continuesText,
         };
         checks.Demand(whole, tenant, e => Refusal(e, "tools", tools.Places));
-        return new OutputForm(whole.Write(), tools) { BeginsFree = tools.Spec.MayAnswer && asked is null };
+        // Where a call counts at the output's start alone, text behind thoughts must not be taken for one.
+        var callsAnywhere = !ToolCallText.Of(tools.Spec.Style).OnlyAtStart;
+        return new OutputForm(whole.Write(), tools)
+        {
+            BeginsFree = tools.Spec.MayAnswer && asked is null && callsAnywhere,
+        };
     }
 
     /// <summary>What a constrained output is says where it ends: other fields must not say otherwise.</summary>

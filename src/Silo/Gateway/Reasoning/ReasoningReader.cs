@@ -6,7 +6,11 @@ namespace Krewe.Silo.Gateway.Reasoning;
 /// Tells thoughts from the answer in text that arrives in pieces. White space around thoughts, and before the answer
 /// behind them, belongs to neither. Invariant: the two texts do not depend on where the pieces were cut.
 /// </summary>
-internal sealed class ReasoningReader(ReasoningUse use)
+/// <param name="call">
+/// What opens a call wherever it stands: it ends thoughts that nothing has closed, for the workers let nothing but the call
+/// follow. Null: nothing does.
+/// </param>
+internal sealed class ReasoningReader(ReasoningUse use, string? call = null)
 {
     // What was not let through: it may become a tag, or be white space before one.
     private readonly StringBuilder _held = new();
@@ -62,6 +66,14 @@ internal sealed class ReasoningReader(ReasoningUse use)
     {
         var text = _held.ToString();
         var end = text.IndexOf(ReasoningUse.Closing, StringComparison.Ordinal);
+        var opened = call is null ? -1 : text.IndexOf(call, StringComparison.Ordinal);
+        if (opened >= 0 && (end < 0 || opened < end))
+        {
+            Take(opened);
+            _place = Place.Answer;
+            return text[..opened].TrimEnd();
+        }
+
         if (end >= 0)
         {
             var thoughts = text[..end].TrimEnd();
@@ -70,18 +82,18 @@ internal sealed class ReasoningReader(ReasoningUse use)
             return thoughts;
         }
 
-        var kept = isLast ? text.Length : text.Length - StartAtEnd(text);
+        var kept = isLast ? text.Length : text.Length - Math.Max(StartAtEnd(text, ReasoningUse.Closing), StartAtEnd(text, call ?? ""));
         var shown = text[..kept].TrimEnd();
         Take(shown.Length);
         return shown;
     }
 
-    /// <summary>Characters at the end that may be the begin of the closing tag.</summary>
-    private static int StartAtEnd(string text)
+    /// <summary>Characters at the end that may be the begin of the tag.</summary>
+    private static int StartAtEnd(string text, string tag)
     {
-        for (var chars = Math.Min(ReasoningUse.Closing.Length - 1, text.Length); chars > 0; chars--)
+        for (var chars = Math.Min(tag.Length - 1, text.Length); chars > 0; chars--)
         {
-            if (text.EndsWith(ReasoningUse.Closing[..chars], StringComparison.Ordinal)) return chars;
+            if (text.EndsWith(tag[..chars], StringComparison.Ordinal)) return chars;
         }
 
         return 0;
