@@ -7,8 +7,8 @@ namespace Krewe.Silo.Gateway.Reasoning;
 /// behind them, belongs to neither. Invariant: the two texts do not depend on where the pieces were cut.
 /// </summary>
 /// <param name="call">
-/// What opens a call wherever it stands: it ends thoughts that nothing has closed, for the workers let nothing but the call
-/// follow. Null: nothing does.
+/// What opens a call wherever it stands: it ends thoughts that nothing has closed, for the workers let nothing but the
+/// call follow. Null: nothing does.
 /// </param>
 internal sealed class ReasoningReader(ReasoningUse use, string? call = null)
 {
@@ -82,7 +82,8 @@ internal sealed class ReasoningReader(ReasoningUse use, string? call = null)
             return thoughts;
         }
 
-        var kept = isLast ? text.Length : text.Length - Math.Max(StartAtEnd(text, ReasoningUse.Closing), StartAtEnd(text, call ?? ""));
+        var begun = Math.Max(StartAtEnd(text, ReasoningUse.Closing), StartAtEnd(text, call ?? ""));
+        var kept = isLast ? text.Length : text.Length - begun;
         var shown = text[..kept].TrimEnd();
         Take(shown.Length);
         return shown;
