@@ -24,7 +24,7 @@ internal sealed class FusedProgram(int threads) : IStepProgram
     private static int Lanes => Vector512.IsHardwareAccelerated ? Vector512<float>.Count
         : Vector256.IsHardwareAccelerated ? Vector256<float>.Count : Vector128<float>.Count;
 
-    public void RunPhase(int phase, int thread) => _results[thread] =
+    public void RunPhase(int phase, int share) => _results[share] =
         Vector512.IsHardwareAccelerated ? Spin<Fused512, Vector512<float>>()
         : Vector256.IsHardwareAccelerated ? Spin<Fused256, Vector256<float>>()
         : Spin<Fused128, Vector128<float>>();

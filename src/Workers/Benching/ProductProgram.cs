@@ -44,20 +44,20 @@ internal sealed unsafe class ProductProgram : IStepProgram, IDisposable
     public void Prepare(IReadOnlyList<StepProduct> products, StepShape shape) =>
         (_products, _shape) = (products, shape);
 
-    public void RunPhase(int phase, int thread)
+    public void RunPhase(int phase, int share)
     {
         var product = _products[phase];
         var (weights, rows) = (product.Weights, product.RowsOf(_shape));
         var unit = weights.PanelCount >= StripPanels * _threads ? StripPanels : 1;
         var units = (weights.PanelCount + unit - 1) / unit;
-        var end = Math.Min((int)((long)units * (thread + 1) / _threads) * unit, weights.PanelCount);
-        for (var panel = (int)((long)units * thread / _threads) * unit; panel < end; panel += StripPanels)
+        var end = Math.Min((int)((long)units * (share + 1) / _threads) * unit, weights.PanelCount);
+        for (var panel = (int)((long)units * share / _threads) * unit; panel < end; panel += StripPanels)
         {
             for (var row = 0; row < rows; row += TileRows)
             {
                 _kernels.Multiply(
                     _input.Data + ((long)row * _inputStride), _inputStride, Math.Min(TileRows, rows - row), weights,
-                    panel, Math.Min(StripPanels, end - panel), _scratch[thread].Data,
+                    panel, Math.Min(StripPanels, end - panel), _scratch[share].Data,
                     StripPanels * weights.PanelOutputs, accumulate: false);
             }
         }

@@ -46,11 +46,11 @@ internal sealed unsafe class ReadProgram : IStepProgram
 
     public void Advance() => _runs++;
 
-    public void RunPhase(int phase, int thread)
+    public void RunPhase(int phase, int share)
     {
-        var start = _buffer.Data + (_runs % Slices * Bytes) + (thread * _streams * _streamBytes);
+        var start = _buffer.Data + (_runs % Slices * Bytes) + (share * _streams * _streamBytes);
         // Kept, so that the compiler cannot find the reads to be of no use.
-        _sums[thread] = _streams == 1 ? ReadOne(start, _streamBytes) : ReadFour(start, _streamBytes);
+        _sums[share] = _streams == 1 ? ReadOne(start, _streamBytes) : ReadFour(start, _streamBytes);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -57,21 +57,21 @@ internal sealed unsafe class CpuStep : IStepProgram, IDisposable
         _logitRows.PlanLogitRows(batch);
     }
 
-    public void RunPhase(int phase, int thread)
+    public void RunPhase(int phase, int share)
     {
         if (phase == 0)
         {
-            Embed(thread);
+            Embed(share);
             return;
         }
 
         var (layer, part) = Math.DivRem(phase - 1, PhasesPerLayer);
         if (layer < _config.Layers)
-            RunLayer(layer, part, thread);
+            RunLayer(layer, part, share);
         else if (part == 0)
-            NormalizeRows(_weights.FinalNorm, _batch.LogitRowCount, thread);
+            NormalizeRows(_weights.FinalNorm, _batch.LogitRowCount, share);
         else
-            ComputeLogits(thread);
+            ComputeLogits(share);
     }
 
     public void Dispose()
@@ -81,7 +81,7 @@ internal sealed unsafe class CpuStep : IStepProgram, IDisposable
             scratch.Dispose();
     }
 
-    private void RunLayer(int layer, int part, int thread)
+    private void RunLayer(int layer, int part, int share)
     {
         var weights = _weights.Layers[layer];
         var last = layer == _config.Layers - 1;
@@ -89,45 +89,45 @@ internal sealed unsafe class CpuStep : IStepProgram, IDisposable
         switch (part)
         {
             case 0:
-                NormalizeRows(weights.AttentionNorm, _batch.RowCount, thread);
+                NormalizeRows(weights.AttentionNorm, _batch.RowCount, share);
                 break;
             case 1:
                 Multiply(
                     weights.QueryKeyValue, _buffers.Normed, _buffers.HiddenStride, _batch.RowCount,
-                    _buffers.QueryKeyValue, _buffers.QueryStride, accumulate: false, thread);
+                    _buffers.QueryKeyValue, _buffers.QueryStride, accumulate: false, share);
                 break;
             case 2:
-                StoreKeysAndValues(weights, layer, thread);
-                if (thread == 0) _batch.Gate?.WaitForLayer(layer);
+                StoreKeysAndValues(weights, layer, share);
+                if (share == 0) _batch.Gate?.WaitForLayer(layer);
                 break;
             case 3:
-                if (thread == 0) _batch.Observer?.LayerStored(layer);
-                if (last && thread == 0) KeepLogitRows();
-                Attend(layer, last ? _logitRows : _allRows, thread);
+                if (share == 0) _batch.Observer?.LayerStored(layer);
+                if (last && share == 0) KeepLogitRows();
+                Attend(layer, last ? _logitRows : _allRows, share);
                 break;
             case 4:
                 Multiply(
                     weights.AttentionOutput, _buffers.Attention, _buffers.AttentionStride, rows, _buffers.Hidden,
-                    _buffers.HiddenStride, accumulate: true, thread);
+                    _buffers.HiddenStride, accumulate: true, share);
                 break;
             case 5:
-                NormalizeRows(weights.FeedForwardNorm, rows, thread);
+                NormalizeRows(weights.FeedForwardNorm, rows, share);
                 break;
             case 6:
-                Gate(weights.GateUp, rows, thread);
+                Gate(weights.GateUp, rows, share);
                 break;
             default:
                 Multiply(
                     weights.Down, _buffers.FeedForward, _buffers.FeedForwardStride, rows, _buffers.Hidden,
-                    _buffers.HiddenStride, accumulate: true, thread);
+                    _buffers.HiddenStride, accumulate: true, share);
                 break;
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Embed(int thread)
+    private void Embed(int share)
     {
-        var (start, end) = Share(_batch.RowCount, thread);
+        var (start, end) = RangeOf(_batch.RowCount, share);
         for (var row = start; row < end; row++)
         {
             var target = new Span<float>(_buffers.Hidden + ((long)row * _buffers.HiddenStride), _buffers.HiddenStride);
@@ -140,9 +140,9 @@ internal sealed unsafe class CpuStep : IStepProgram, IDisposable
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void NormalizeRows(NativeArray<float> weight, int rows, int thread)
+    private void NormalizeRows(NativeArray<float> weight, int rows, int share)
     {
-        var (start, end) = Share(rows, thread);
+        var (start, end) = RangeOf(rows, share);
         for (var row = start; row < end; row++)
         {
             var offset = (long)row * _buffers.HiddenStride;
@@ -154,12 +154,12 @@ internal sealed unsafe class CpuStep : IStepProgram, IDisposable
 
     private void Multiply(
         PackedMatrix weights, float* input, int inputStride, int rows, float* output, int outputStride, bool accumulate,
-        int thread)
+        int share)
     {
         if (rows == 0) return;
         // Four panels are one strip of the kernels; single panels where there are too few to go round.
         var unit = weights.PanelCount >= StripPanels * _threads ? StripPanels : 1;
-        var (start, end) = Share((weights.PanelCount + unit - 1) / unit, thread);
+        var (start, end) = RangeOf((weights.PanelCount + unit - 1) / unit, share);
         var first = start * unit;
         var count = Math.Min(end * unit, weights.PanelCount) - first;
         if (count <= 0) return;
@@ -169,10 +169,10 @@ internal sealed unsafe class CpuStep : IStepProgram, IDisposable
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void StoreKeysAndValues(CpuLayer weights, int layer, int thread)
+    private void StoreKeysAndValues(CpuLayer weights, int layer, int share)
     {
         var (dims, geometry) = (_config.HeadDim, _arena.Geometry);
-        var (start, end) = Share(_batch.RowCount, thread);
+        var (start, end) = RangeOf(_batch.RowCount, share);
         for (var row = start; row < end; row++)
         {
             var queries = _buffers.QueryKeyValue + ((long)row * _buffers.QueryStride);
@@ -208,11 +208,11 @@ internal sealed unsafe class CpuStep : IStepProgram, IDisposable
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Attend(int layer, AttentionPlan plan, int thread)
+    private void Attend(int layer, AttentionPlan plan, int share)
     {
         fixed (int* blockTables = _batch.BlockTables)
         {
-            foreach (var piece in plan.Of(thread))
+            foreach (var piece in plan.Of(share))
             {
                 var column = (long)piece.FirstHead * _config.HeadDim;
                 _kernels.Attend(new AttentionWork
@@ -230,20 +230,20 @@ internal sealed unsafe class CpuStep : IStepProgram, IDisposable
                     Geometry = _arena.Geometry,
                     Layer = layer,
                     KvHead = piece.FirstHead / (_config.Heads / _config.KvHeads),
-                    Scratch = _scratch[thread].Data,
+                    Scratch = _scratch[share].Data,
                 });
             }
         }
     }
 
-    /// <summary>Gate and up of a strip of columns go through the thread's scratch straight into the gated
+    /// <summary>Gate and up of a strip of columns go through the share's scratch straight into the gated
     /// layer.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Gate(PackedMatrix weights, int rows, int thread)
+    private void Gate(PackedMatrix weights, int rows, int share)
     {
         var width = weights.PanelOutputs;
-        var strip = _scratch[thread].Data;
-        var (start, end) = Share(weights.PanelCount / 2, thread);
+        var strip = _scratch[share].Data;
+        var (start, end) = RangeOf(weights.PanelCount / 2, share);
         for (var pair = start; pair < end; pair += StripPanels / 2)
         {
             var pairs = Math.Min(StripPanels / 2, end - pair);
@@ -264,15 +264,15 @@ internal sealed unsafe class CpuStep : IStepProgram, IDisposable
         }
     }
 
-    /// <summary>Logits of a strip of tokens go through the thread's scratch, because their rows are not whole panels.
+    /// <summary>Logits of a strip of tokens go through the share's scratch, because their rows are not whole panels.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void ComputeLogits(int thread)
+    private void ComputeLogits(int share)
     {
         var head = _weights.Head;
         var stride = StripPanels * head.PanelOutputs;
-        var strip = _scratch[thread].Data;
-        var (start, end) = Share((head.PanelCount + StripPanels - 1) / StripPanels, thread);
+        var strip = _scratch[share].Data;
+        var (start, end) = RangeOf((head.PanelCount + StripPanels - 1) / StripPanels, share);
         var last = Math.Min(end * StripPanels, head.PanelCount);
         for (var first = start * StripPanels; first < last; first += StripPanels)
         {
@@ -294,6 +294,6 @@ internal sealed unsafe class CpuStep : IStepProgram, IDisposable
         }
     }
 
-    private (int Start, int End) Share(int count, int thread) =>
-        ((int)((long)count * thread / _threads), (int)((long)count * (thread + 1) / _threads));
+    private (int Start, int End) RangeOf(int count, int share) =>
+        ((int)((long)count * share / _threads), (int)((long)count * (share + 1) / _threads));
 }

@@ -49,7 +49,7 @@ public sealed class CpuStepAllocationTests
         Assert.All(measured.Allocated, bytes => Assert.True(bytes > 0));
     }
 
-    /// <summary>Counts what each thread allocates inside the phases of another program.</summary>
+    /// <summary>Counts what is allocated inside the phases of another program.</summary>
     private sealed class MeasuredProgram(IStepProgram inner) : IStepProgram
     {
         public long[] Allocated { get; } = new long[Threads];
@@ -58,11 +58,11 @@ public sealed class CpuStepAllocationTests
 
         public void Reset() => Array.Clear(Allocated);
 
-        public void RunPhase(int phase, int thread)
+        public void RunPhase(int phase, int share)
         {
             var before = GC.GetAllocatedBytesForCurrentThread();
-            inner.RunPhase(phase, thread);
-            Allocated[thread] += GC.GetAllocatedBytesForCurrentThread() - before;
+            inner.RunPhase(phase, share);
+            Allocated[share] += GC.GetAllocatedBytesForCurrentThread() - before;
         }
     }
 
@@ -72,6 +72,6 @@ public sealed class CpuStepAllocationTests
 
         public int PhaseCount => 1;
 
-        public void RunPhase(int phase, int thread) => _kept[thread] = new object();
+        public void RunPhase(int phase, int share) => _kept[share] = new object();
     }
 }

@@ -20,7 +20,7 @@ public sealed class ThreadAffinityTests
         // A thread of its own: the caller is bound as well and would stay so.
         var caller = new Thread(() =>
         {
-            using var crew = new ComputeThreads(cores.Length, cores);
+            using var crew = new ComputeThreads(cores.Length, cores, ownSharesOnly: true);
             crew.Run(program);
         });
         caller.Start();
@@ -43,6 +43,6 @@ public sealed class ThreadAffinityTests
 
         public int PhaseCount => 1;
 
-        public void RunPhase(int phase, int thread) => Seen[thread] = ThreadAffinity.AllowedCores();
+        public void RunPhase(int phase, int share) => Seen[share] = ThreadAffinity.AllowedCores();
     }
 }

@@ -37,7 +37,7 @@ internal sealed partial class CudaModelRunner : IAheadRunner
             var cache = new KernelCache(options.CacheDirectory ?? KernelCache.UsualDirectory());
             var collectives = ranks > 1 ? Nccl.Load(libraries) : null;
             var id = collectives?.CreateId() ?? [];
-            if (ranks > 1) _threads = Own(new ComputeThreads(ranks));
+            if (ranks > 1) _threads = Own(new ComputeThreads(ranks, ownSharesOnly: true));
             var places = new Place[ranks];
             for (var rank = 0; rank < ranks; rank++)
             {
@@ -319,6 +319,6 @@ internal sealed partial class CudaModelRunner : IAheadRunner
     {
         public int PhaseCount => phases.Length;
 
-        public void RunPhase(int phase, int thread) => phases[phase](thread);
+        public void RunPhase(int phase, int share) => phases[phase](share);
     }
 }
