@@ -17,4 +17,7 @@ internal static class ExitCode
 
     /// <summary>A GPU was asked for, and it or one of NVIDIA's libraries is missing.</summary>
     public const int NoDevice = 5;
+
+    /// <summary>The GPU is there, but another process has it or its memory: a later start may do.</summary>
+    public const int DeviceBusy = 6;
 }

@@ -31,6 +31,7 @@ internal static class FailureReport
         ErrorCode.InvalidOptions => ExitCode.Usage,
         ErrorCode.PortInUse => ExitCode.PortInUse,
         ErrorCode.DeviceUnavailable => ExitCode.NoDevice,
+        ErrorCode.DeviceBusy => ExitCode.DeviceBusy,
         ErrorCode.InvalidModel or ErrorCode.ProtocolMismatch or ErrorCode.ModelMismatch
             or ErrorCode.NumericsMismatch or ErrorCode.KvGeometryMismatch => ExitCode.Refused,
         _ => ExitCode.Failure,

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Diagnostics.CodeAnalysis;
 
 namespace Krewe.Cli;
@@ -14,6 +15,10 @@ internal static class KreweCommand
 
     internal static readonly UsualOption<LogFormat> Format = Setting.Choice(
         "--log-format", "How lines of the log are written.", LogFormat.Text);
+
+    /// <summary>A word that begins with @ is a word, not a file of options: <see cref="ConfigFile"/> is for those.
+    /// </summary>
+    private static readonly ParserConfiguration AsWritten = new() { ResponseFileTokenReplacer = null };
 
     static KreweCommand() => Format.Option.Recursive = true;
 
@@ -38,6 +43,7 @@ internal static class KreweCommand
         new GpuCheckCommand(terminal),
         new KeysCommand(terminal),
         new ReplayCommand(terminal),
+        new CompletionCommand(terminal),
     };
 
     /// <summary>Runs one command line; returns its <see cref="ExitCode"/>.</summary>
@@ -46,12 +52,11 @@ internal static class KreweCommand
     public static async Task<int> RunAsync(string[] args, Terminal terminal, CancellationToken cancellationToken)
     {
         // Nothing asked for: what there is to ask for.
-        var result = Build(terminal).Parse(args.Length == 0 ? ["--help"] : args);
-        if (result.Errors.Count > 0)
-        {
-            var command = result.CommandResult.Command;
-            return terminal.RefuseUsage(UsageErrors.Of(result), command is RootCommand ? "" : command.Name);
-        }
+        IReadOnlyList<string> words = args.Length == 0 ? ["--help"] : args;
+        var root = Build(terminal);
+        var result = ConfigFile.Read(Parse(words), words, Parse, out var wrong);
+        if (wrong.Concat(UsageErrors.Of(result, words)).ToArray() is { Length: > 0 } errors)
+            return terminal.RefuseUsage(errors, PathOf(result.CommandResult));
 
         terminal.SaysJson = Format.Read(result) == LogFormat.Json;
         var configuration = new InvocationConfiguration
@@ -74,5 +79,12 @@ internal static class KreweCommand
         {
             return FailureReport.Print(e, terminal, result.GetValue(Verbose));
         }
+
+        ParseResult Parse(IReadOnlyList<string> all) => root.Parse(all, AsWritten);
     }
+
+    /// <summary>A command's name behind those of its groups.</summary>
+    private static string PathOf(CommandResult command) => command.Parent is CommandResult group
+        ? $"{PathOf(group)} {command.Command.Name}".TrimStart()
+        : "";
 }

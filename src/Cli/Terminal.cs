@@ -6,6 +6,9 @@ namespace Krewe.Cli;
 /// <summary>Where a command reads and writes: results to Out, everything said about them to Error.</summary>
 internal sealed record Terminal(TextReader In, TextWriter Out, TextWriter Error)
 {
+    /// <summary>What each line said begins with.</summary>
+    public const string Prefix = "krewe: ";
+
     private const int FileWidth = 160;
 
     public static Terminal Standard() => new(Console.In, Console.Out, Console.Error);
@@ -36,7 +39,7 @@ internal sealed record Terminal(TextReader In, TextWriter Out, TextWriter Error)
     /// <summary>One line on Error with the command's name in front.</summary>
     public void Say(string line) => Error.WriteLine(SaysJson
         ? JsonLine.Write(TimeProvider.System.GetUtcNow(), LogLevel.Information, "Krewe.Cli", line)
-        : $"krewe: {line}");
+        : Prefix + line);
 
     /// <summary>Says every error, so that all can be mended at once.</summary>
     public int RefuseUsage(IEnumerable<string> errors, string command)

@@ -9,6 +9,7 @@ public sealed class FailureReportTests
     [InlineData(ErrorCode.InvalidOptions, ExitCode.Usage)]
     [InlineData(ErrorCode.PortInUse, ExitCode.PortInUse)]
     [InlineData(ErrorCode.DeviceUnavailable, ExitCode.NoDevice)]
+    [InlineData(ErrorCode.DeviceBusy, ExitCode.DeviceBusy)]
     [InlineData(ErrorCode.ModelMismatch, ExitCode.Refused)]
     [InlineData(ErrorCode.KvGeometryMismatch, ExitCode.Refused)]
     [InlineData(ErrorCode.EngineFault, ExitCode.Failure)]

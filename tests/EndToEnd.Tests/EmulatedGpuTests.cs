@@ -88,6 +88,48 @@ public sealed class EmulatedGpuTests
         Assert.Contains("CUDA_ERROR_NO_DEVICE", none.Log);
     }
 
+    /// <summary>Each start finds a GPU without room for its context; a driver without a GPU is the control.</summary>
+    [EmulatedFact]
+    public async Task Serve_waits_for_a_GPU_that_is_full_and_ends_where_there_is_none()
+    {
+        await using var full = StartServe("EMULATED_FAIL=cuDevicePrimaryCtxRetain,0,2");
+        var waits = new[] { "0.1 s", "0.2 s", "0.4 s" };
+        foreach (var pause in waits)
+        {
+            await full.WaitForLineAsync(
+                line => line.Contains("waits for its GPU", StringComparison.Ordinal)
+                    && line.Contains("CUDA_ERROR_OUT_OF_MEMORY", StringComparison.Ordinal)
+                    && line.EndsWith($"trying again in {pause}.", StringComparison.Ordinal));
+        }
+
+        await using var none = StartServe("EMULATED_FAIL=cuInit,0,100");
+        Assert.Equal(5, await none.WaitForExitAsync());
+        Assert.Contains("CUDA_ERROR_NO_DEVICE", none.Log);
+        Assert.False(full.HasExited, full.Log);
+    }
+
+    /// <summary>Memory is full as long as the file is there.</summary>
+    [LongEmulatedFact]
+    public async Task A_GPU_that_was_full_at_the_start_serves_when_it_has_room()
+    {
+        var file = Path.GetTempFileName();
+        await using var serve = StartServe($"EMULATED_FULL={file}");
+        await serve.WaitForLineAsync(line => line.Contains("waits for its GPU", StringComparison.Ordinal));
+        Assert.DoesNotContain("Krewe is ready", serve.Log);
+
+        File.Delete(file);
+
+        await serve.WaitForLineAsync(line => line.StartsWith("Krewe is ready", StringComparison.Ordinal));
+    }
+
+    private static KreweProcess StartServe(string variable) => KreweProcess.StartProgram(
+        "env",
+        [
+            variable, "dotnet", Path.Combine(AppContext.BaseDirectory, "krewe.dll"), "serve", "--port", "0", "--mixed",
+            "1", "--device", "cuda", "--kv-memory", "4MiB", "--cuda-attention", "mma", "--cuda-libraries",
+            EmulatedLibraries.Directory, "--cuda-cache", EmulatedLibraries.CacheDirectory,
+        ]);
+
     private static KreweProcess StartCheck(string variable, params string[] more) => KreweProcess.StartProgram(
         "env",
         [

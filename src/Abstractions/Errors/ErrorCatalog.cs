@@ -55,6 +55,7 @@ public static class ErrorCatalog
         ErrorCode.InvalidOptions => new(500, Server, "invalid_options", false),
         ErrorCode.InvalidModel => new(500, Server, "invalid_model", false),
         ErrorCode.DeviceUnavailable => new(500, Server, "device_unavailable", false),
+        ErrorCode.DeviceBusy => new(503, Server, "device_busy", true),
         ErrorCode.PortInUse => new(500, Server, "port_in_use", false),
         ErrorCode.AlreadyLinked => new(500, Server, "already_linked", true),
         ErrorCode.StateUnavailable => new(503, Server, "state_unavailable", true),

@@ -60,4 +60,5 @@ public enum ErrorCode
     AlreadyLinked,
     StateUnavailable,
     DeviceUnavailable,
+    DeviceBusy,
 }

@@ -14,6 +14,7 @@ internal static class CoreList
     {
         Description = description,
         HelpName = "0-3,6",
+        Arity = ArgumentArity.ExactlyOne,
         CustomParser = result => Parse(result, name),
     };
 

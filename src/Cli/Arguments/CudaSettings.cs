@@ -17,6 +17,7 @@ internal sealed class CudaSettings
     {
         Description = "GPUs of a worker, by the driver's numbers; several compute a model together. Default 0.",
         HelpName = "N,N",
+        Arity = ArgumentArity.ExactlyOne,
         CustomParser = result =>
         {
             var numbers = new List<int>();
@@ -58,11 +59,16 @@ internal sealed class CudaSettings
 
     public void AddTo(Command command)
     {
-        Option[] all =
-        [
-            _libraries, _devices, _products, _attention, _cache, _directStorage, _kvMemory, _noGraphs, _overlap,
-        ];
-        foreach (var option in all) command.Add(option);
+        foreach (var option in (Option[])[
+            _libraries, _devices, _products, _attention, _cache, _noGraphs, _overlap])
+            command.Add(option);
+    }
+
+    /// <summary>Those of KV that comes from disk and goes to other workers.</summary>
+    public void AddLinkedTo(Command command)
+    {
+        command.Add(_directStorage);
+        command.Add(_kvMemory);
     }
 
     public CudaOptions Read(ParseResult result) => new()

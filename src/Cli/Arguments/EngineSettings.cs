@@ -96,13 +96,22 @@ internal sealed class EngineSettings
 
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[_device, _threads, _pin, _weights, _kvMemory, _kvFormat, _stepTokens, _sloItl,
-            _maxRunning, _eviction, _noPrefixCache, _kvTransport, _kvShareFolder, _dataLinkMbit, _dataConnections,
-            _drainGrace, _metrics, _blockingMigration, _holdFile, _dataProxy, _rowMicroseconds])
+        AddLocalTo(command);
+        foreach (var option in (Option[])[_sloItl, _maxRunning, _kvTransport, _kvShareFolder, _dataLinkMbit,
+            _dataConnections, _drainGrace, _metrics, _blockingMigration, _holdFile, _dataProxy, _rowMicroseconds])
             command.Add(option);
         _dataProxy.Hidden = true;
-        _cuda.AddTo(command);
+        _cuda.AddLinkedTo(command);
         _tiers.AddTo(command);
+    }
+
+    /// <summary>Those that mean something to an engine without links and tiers.</summary>
+    public void AddLocalTo(Command command)
+    {
+        foreach (var option in (Option[])[_device, _threads, _pin, _weights, _kvMemory, _kvFormat, _stepTokens,
+            _eviction, _noPrefixCache])
+            command.Add(option);
+        _cuda.AddTo(command);
     }
 
     /// <summary><paramref name="basis"/> with what the command line says; <paramref name="usualThreads"/> when it says

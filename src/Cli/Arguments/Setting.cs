@@ -82,7 +82,7 @@ internal static class Setting
         where T : struct, Enum
     {
         var names = Enum.GetValues<T>().Select(Name).ToArray();
-        return new Option<T?>(name)
+        var option = new Option<T?>(name)
         {
             Description = description,
             HelpName = string.Join('|', names),
@@ -90,8 +90,86 @@ internal static class Setting
                 result,
                 text => names.Contains(text, StringComparer.OrdinalIgnoreCase) ? Enum.Parse<T>(text, true) : null,
                 name,
-                $"it must be one of {string.Join(", ", names)}."),
+                $"it must be one of {List(names)}."),
         };
+        Complete(option, names);
+        return option;
+    }
+
+    /// <summary>One of some names, as they are spelled here; null when not given.</summary>
+    public static Option<string?> OneOf(
+        string name, string helpName, string description, params IEnumerable<string> names)
+    {
+        var known = names.ToArray();
+        var option = new Option<string?>(name)
+        {
+            Description = description,
+            HelpName = helpName,
+            CustomParser = result =>
+            {
+                var text = result.Tokens[0].Value;
+                var meant = known.FirstOrDefault(one => one.Equals(text, StringComparison.OrdinalIgnoreCase));
+                if (meant is null) result.AddError($"{name} is '{text}'; it must be one of {List(known)}.");
+                return meant;
+            },
+        };
+        Complete(option, known);
+        return option;
+    }
+
+    /// <summary>Some of some names, each as an argument of its own; empty when not given.</summary>
+    public static Option<string[]> SomeOf(
+        string name, string helpName, string description, params IEnumerable<string> names)
+    {
+        var known = names.ToArray();
+        var option = new Option<string[]>(name)
+        {
+            Description = description,
+            HelpName = helpName,
+            CustomParser = result =>
+            {
+                var given = result.Tokens.Select(token => token.Value).ToArray();
+                foreach (var text in given.Except(known))
+                    result.AddError($"{name} is '{text}'; it must be one of {List(known)}.");
+                return given;
+            },
+        };
+        Complete(option, known);
+        return option;
+    }
+
+    /// <summary>A file that is to be read, and must be there; null when not given.</summary>
+    public static Option<string?> InputFile(string name, string helpName, string description) => new(name)
+    {
+        Description = description,
+        HelpName = helpName,
+        CustomParser = result =>
+        {
+            var path = result.Tokens[0].Value;
+            if (!File.Exists(path)) result.AddError($"{name} is '{path}'; it must be a file, and it does not exist.");
+            return path;
+        },
+    };
+
+    /// <summary>Any whole number of 64 bits; null when not given.</summary>
+    public static Option<long?> OptionalLong(string name, string description) => new(name)
+    {
+        Description = description,
+        HelpName = "N",
+        CustomParser = result => Parse<long>(
+            result,
+            text => long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value)
+                ? value
+                : null,
+            name,
+            "it must be a whole number of 64 bits."),
+    };
+
+    /// <summary>What a shell offers behind the option, in place of the type's own names.</summary>
+    public static void Complete(Option option, params string[] names)
+    {
+        option.CompletionSources.Clear();
+        option.CompletionSources.Add(names);
     }
 
     /// <summary>IP:PORT, or a port of this machine alone; null when not given.</summary>
@@ -112,19 +190,9 @@ internal static class Setting
     public static Option<string?> Text(string name, string helpName, string description) =>
         new(name) { Description = description, HelpName = helpName };
 
-    /// <summary>An argument that may be left out. A misspelt option would land here: it is refused by name.</summary>
+    /// <summary>An argument that may be left out.</summary>
     public static Argument<string?> OptionalArgument(string name, string description) =>
-        new(name)
-        {
-            Description = description,
-            Arity = ArgumentArity.ZeroOrOne,
-            CustomParser = result =>
-            {
-                var text = result.Tokens[0].Value;
-                if (text.StartsWith('-')) result.AddError($"Unknown option '{text}'.");
-                return text;
-            },
-        };
+        new(name) { Description = description, Arity = ArgumentArity.ZeroOrOne };
 
     /// <summary>An http or https address; null when not given.</summary>
     /// <param name="name">With its dashes.</param>
@@ -147,6 +215,8 @@ internal static class Setting
     /// <summary>How <see cref="Choice{T}"/> spells an enum's value.</summary>
     public static string Name<T>(T value)
         where T : struct, Enum => value.ToString().ToLowerInvariant();
+
+    private static string List(IEnumerable<string> names) => string.Join(", ", names);
 
     private static int? ParseCount(ArgumentResult result, string name, int min, int max) => Parse<int>(
         result,

@@ -8,31 +8,128 @@ internal static class UsageErrors
 {
     private const string NoCommand = "Required command was not provided.";
 
-    public static IEnumerable<string> Of(ParseResult result)
+    /// <summary>Empty when the command can run, or only help was asked for.</summary>
+    /// <param name="words">The command line that was parsed.</param>
+    public static IEnumerable<string> Of(ParseResult result, IReadOnlyList<string> words)
     {
-        var command = result.CommandResult.Command;
-        var unknown = result.UnmatchedTokens;
-        for (var i = 0; i < unknown.Count; i++)
+        if (result.Errors.Count == 0 && result.Action != result.CommandResult.Command.Action) yield break;
+        var told = new List<string>();
+        foreach (var (option, text) in Misused(result, words))
         {
-            // Behind an unknown option: its value.
-            if (i > 0 && !IsOption(unknown[i]) && IsOption(unknown[i - 1])) continue;
-            yield return $"Unrecognized command or argument '{unknown[i]}'.{Meant(unknown[i], result.CommandResult)}";
+            told.Add(option);
+            yield return text;
         }
 
-        foreach (var error in result.Errors.Select(error => error.Message).Distinct())
+        var strays = Strays(result, told.Count == 0 ? [] : words).ToArray();
+        foreach (var stray in strays)
+            yield return $"Unrecognized command or argument '{stray}'.{Meant(stray, result.CommandResult)}";
+        foreach (var error in result.Errors.Select(error => TextOf(error, result)).Distinct())
         {
-            if (unknown.Any(token => error.Contains($"'{token}'", StringComparison.Ordinal))) continue;
+            if (error.StartsWith("Unrecognized command or argument", StringComparison.Ordinal)) continue;
+            if (told.Any(option => error.StartsWith($"{option} ", StringComparison.Ordinal))) continue;
             if (error != NoCommand) yield return error;
-            else if (unknown.Count == 0) yield return $"Which of them? {List(command.Subcommands)}.";
+            else if (strays.Length == 0)
+                yield return $"Which of them? {List(result.CommandResult.Command.Subcommands)}.";
         }
     }
 
+    /// <summary>
+    /// What the parser does not call wrong: an option that took another one's name for its value, and a switch with a
+    /// value.
+    /// </summary>
+    private static IEnumerable<(string Option, string Text)> Misused(ParseResult result, IReadOnlyList<string> words)
+    {
+        var known = Options(result.CommandResult).ToArray();
+        foreach (var option in known)
+        {
+            if (result.GetResult(option) is { Implicit: false, Tokens: [var token, ..] }
+                && known.Any(other => other.Name == token.Value) && !words.Contains($"{option.Name}={token.Value}"))
+                yield return (option.Name, Missing(option));
+        }
+
+        foreach (var word in words.Where(word => word.StartsWith("--", StringComparison.Ordinal)))
+        {
+            if (word.Split('=', 2) is [var name, var value] && !bool.TryParse(value, out _)
+                && known.OfType<Option<bool>>().FirstOrDefault(option => option.Name == name) is { } flag)
+                yield return (name, Misread(flag, value));
+        }
+    }
+
+    /// <summary>Words that nothing takes, and options where an argument should be. What stands directly behind an
+    /// unknown option is its value, and goes with it.</summary>
+    /// <param name="words">With switches whose value was told already; may be empty.</param>
+    private static IEnumerable<string> Strays(ParseResult result, IReadOnlyList<string> words)
+    {
+        var unmatched = new Queue<string>(result.UnmatchedTokens);
+        List<string> misplaced =
+        [
+            .. result.CommandResult.Children.OfType<ArgumentResult>().SelectMany(argument => argument.Tokens)
+                .Select(token => token.Value).Where(value => IsOption(value) && !IsEscaped(result, value)),
+        ];
+        var option = -2;
+        for (var at = 0; at < result.Tokens.Count; at++)
+        {
+            var value = result.Tokens[at].Value;
+            if (unmatched.TryPeek(out var next) && next == value) unmatched.Dequeue();
+            else if (!misplaced.Remove(value)) continue;
+            if (!IsOption(value) && at == option + 1) continue;
+            if (words.Any(word => IsOption(word) && word.EndsWith($"={value}", StringComparison.Ordinal))) continue;
+            if (IsOption(value) && !value.Contains('=', StringComparison.Ordinal)) option = at;
+            yield return value;
+        }
+    }
+
+    /// <summary>Behind a -- everything is an argument.</summary>
+    private static bool IsEscaped(ParseResult result, string value) => result.Tokens
+        .SkipWhile(token => token.Type != TokenType.DoubleDash).Any(token => token.Value == value);
+
+    private static string Missing(Option option) =>
+        $"{option.Name} needs a value, {option.HelpName}: {option.Description}";
+
+    /// <summary>The parser's own words name the option, but not what it takes.</summary>
+    private static string TextOf(ParseError error, ParseResult result)
+    {
+        switch (error.SymbolResult)
+        {
+            case OptionResult { Option: not Option<bool> } given when IsMissing(error) || given.Tokens.Count == 0:
+                return Missing(given.Option);
+            case ArgumentResult { Parent: OptionResult given } when IsMissing(error) || given.Tokens.Count == 0:
+                return Missing(given.Option);
+            case OptionResult { Tokens: [var token, ..] } given when IsParsers(error):
+                return Misread(given.Option, token.Value);
+            case ArgumentResult { Parent: OptionResult { Tokens: [var token, ..] } given } when IsParsers(error):
+                return Misread(given.Option, token.Value);
+            case ArgumentResult { Parent: CommandResult, Tokens.Count: 0, Argument: var argument }:
+                return $"<{argument.Name}> is missing: {argument.Description}";
+        }
+
+        var left = result.CommandResult.Command.Options.FirstOrDefault(
+            option => option.Required && result.GetResult(option) is not { Implicit: false }
+                && error.Message.Contains($"'{option.Name}'", StringComparison.Ordinal));
+        return left is null ? error.Message : $"{left.Name} {left.HelpName} is missing: {left.Description}";
+    }
+
+    private static bool IsMissing(ParseError error) =>
+        error.Message.StartsWith("Required argument missing", StringComparison.Ordinal);
+
+    private static bool IsParsers(ParseError error) =>
+        error.Message.StartsWith("Cannot parse argument", StringComparison.Ordinal);
+
+    private static string Misread(Option option, string value) =>
+        $"{option.Name} is '{value}'; it takes {(option is Option<bool> ? "no value" : option.HelpName)}: "
+        + option.Description;
+
     private static bool IsOption(string token) => token.StartsWith('-');
 
-    private static string Meant(string token, CommandResult at)
+    private static string Meant(string token, CommandResult at) => Nearest(
+        token.Split('=')[0],
+        IsOption(token)
+            ? Options(at).Where(option => !option.Hidden).Select(option => option.Name)
+            : at.Command.Subcommands.Select(one => one.Name));
+
+    /// <summary>A question in a sentence of its own; empty where nothing is near.</summary>
+    public static string Nearest(string name, IEnumerable<string> known)
     {
-        var known = IsOption(token) ? Options(at) : at.Command.Subcommands.Select(one => one.Name);
-        var name = token.Split('=')[0];
         var nearest = known.Select(one => (Name: one, Distance: Distance(name, one))).OrderBy(one => one.Distance)
             .FirstOrDefault((Name: "", Distance: int.MaxValue));
         return nearest.Distance <= Math.Max(1, name.TrimStart('-').Length / 3)
@@ -40,12 +137,13 @@ internal static class UsageErrors
             : "";
     }
 
-    private static IEnumerable<string> Options(CommandResult at)
+    /// <summary>A command's own and those of the commands above it that count here too.</summary>
+    public static IEnumerable<Option> Options(CommandResult at)
     {
-        var own = at.Command.Options.Where(option => !option.Hidden);
+        IEnumerable<Option> all = at.Command.Options;
         for (var above = at.Parent; above is CommandResult parent; above = parent.Parent)
-            own = own.Concat(parent.Command.Options.Where(option => option.Recursive));
-        return own.Select(option => option.Name);
+            all = all.Concat(parent.Command.Options.Where(option => option.Recursive));
+        return all;
     }
 
     private static string List(IEnumerable<Command> commands) =>

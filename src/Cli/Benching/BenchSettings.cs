@@ -26,6 +26,7 @@ internal sealed class BenchSettings
     {
         Description = "Sequences at once, one measurement each. Default 1,8,32.",
         HelpName = "N,N,...",
+        Arity = ArgumentArity.ExactlyOne,
         CustomParser = ParseConcurrency,
     };
 

@@ -22,12 +22,8 @@ internal sealed class BenchPrefixCommand : Command
 
     private static readonly int[] UsualBlocks = [1000, 3000, 10_000, 30_000, 100_000];
 
-    private readonly Option<string> _trace = new("--trace")
-    {
-        Description = "Trace with hash_ids, one JSON object a line, as published with Mooncake; .gz is unpacked.",
-        HelpName = "FILE",
-        Required = true,
-    };
+    private readonly Option<string?> _trace = Setting.InputFile(
+        "--trace", "FILE", "Trace with hash_ids, one JSON object a line, as published with Mooncake; .gz is unpacked.");
 
     private readonly Option<int[]?> _blocks = new("--blocks")
     {
@@ -46,6 +42,7 @@ internal sealed class BenchPrefixCommand : Command
         : base("prefix", "Replay a trace's prompts on the prefix cache: hits and saved prefill by size and eviction.")
     {
         _terminal = terminal;
+        _trace.Required = true;
         foreach (var option in (Option[])[_trace, _blocks, _blockTokens, _json]) Add(option);
         SetAction(Run);
     }
@@ -53,7 +50,6 @@ internal sealed class BenchPrefixCommand : Command
     private int Run(ParseResult result)
     {
         var file = result.GetValue(_trace)!;
-        if (!File.Exists(file)) return _terminal.RefuseUsage([$"--trace '{file}' does not exist."], "bench prefix");
         var trace = Read(file);
         var blockTokens = _blockTokens.Read(result);
         List<PrefixFigures> figures = [];

@@ -32,11 +32,8 @@ internal sealed class GenerateCommand : Command
     private readonly Option<int?> _topK = Setting.OptionalCount(
         "--top-k", "Sample from this many of the likeliest tokens. Default: the model's, or all.", 1);
 
-    private readonly Option<long?> _seed = new("--seed")
-    {
-        Description = "Seed of the sampling. Default: drawn, and printed.",
-        HelpName = "N",
-    };
+    private readonly Option<long?> _seed = Setting.OptionalLong(
+        "--seed", "Seed of the sampling. Default: drawn, and printed.");
 
     private readonly Option<bool> _ignoreEos = new("--ignore-eos") { Description = "Go on behind the model's end." };
     private readonly Option<bool> _json = new("--json") { Description = "Print one JSON object a line." };
@@ -49,12 +46,18 @@ internal sealed class GenerateCommand : Command
         _prompts.AddTo(this);
         foreach (var option in (Option[])[_model, _maxTokens, _temperature, _topP, _topK, _seed, _ignoreEos, _json])
             Add(option);
-        _engine.AddTo(this);
+        _engine.AddLocalTo(this);
         SetAction(RunAsync);
     }
 
     private async Task<int> RunAsync(ParseResult result, CancellationToken cancellationToken)
     {
+        if (_prompts.IsEmpty(result))
+        {
+            return _terminal.RefuseUsage(
+                ["Nothing to do: give --prompt TEXT, --chat TEXT or --prompt-ids 1,2,3."], Name);
+        }
+
         var time = TimeProvider.System;
         using var model = ModelFolder.Open(result.GetValue(_model) ?? BundledModel.Find());
         var prompts = _prompts.Read(result, model, time);

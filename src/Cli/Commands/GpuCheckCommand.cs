@@ -36,6 +36,7 @@ internal sealed class GpuCheckCommand : Command
     {
         Description = $"These areas alone: {string.Join(", ", Enum.GetValues<GpuArea>().Select(Setting.Name))}.",
         HelpName = "AREA,AREA",
+        Arity = ArgumentArity.ExactlyOne,
         CustomParser = result =>
         {
             var areas = new List<GpuArea>();
@@ -87,6 +88,7 @@ internal sealed class GpuCheckCommand : Command
             _kvMemory, _hold, _area])
             Add(option);
         _cuda.AddTo(this);
+        _cuda.AddLinkedTo(this);
         SetAction(RunAsync);
     }
 

@@ -27,11 +27,9 @@ internal sealed class KeysCommand : Command
     {
         var name = Setting.Text("--name", "NAME", "Name in logs and in the audit trail. Default: key-1.");
         var tenant = Setting.Text("--tenant", "NAME", "Whose key it is. Default: default.");
-        var roles = new Option<string[]>("--role")
-        {
-            Description = "inference, operator or admin; may be given more than once. Default: inference.",
-            HelpName = "ROLE",
-        };
+        var roles = Setting.SomeOf(
+            "--role", "ROLE", "inference, operator or admin; may be given more than once. Default: inference.",
+            "inference", "operator", "admin");
         var file = Setting.Text("--file", "FILE", "Key file to add it to, made when there is none. Default: print it.");
         var command = new Command("make", "Make a random key. It is printed once; only its hash is kept.")
         {

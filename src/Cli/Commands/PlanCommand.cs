@@ -28,8 +28,10 @@ internal sealed class PlanCommand : Command
     private readonly Option<float?> _price = Setting.OptionalNumber(
         "--gpu-hour", "Dollars a GPU hour. Default: a usual rental price of the GPU.", 0, 1e6f);
 
-    private readonly Option<string?> _policy = Setting.Text(
-        "--policy", "P", $"Routing of the check. Default {RoutingPolicies.Default}.");
+    private readonly Option<string?> _policy = Setting.OneOf(
+        "--policy", "P",
+        $"Routing of the check: one of {string.Join(", ", RoutingPolicies.Names)}. Default {RoutingPolicies.Default}.",
+        RoutingPolicies.Names);
 
     private readonly UsualOption<int> _block = Setting.Count("--block-tokens", "Tokens of a KV block.", 16, 1, 4096);
     private readonly Option<string?> _json = Setting.Text("--json", "OUT", "Write the plan as JSON.");
@@ -42,7 +44,7 @@ internal sealed class PlanCommand : Command
         : base("plan", "Plan the GPUs that a workload needs, and check the plan in the simulator.")
     {
         _terminal = terminal;
-        foreach (var option in _shared.All) Add(option);
+        _shared.AddTo(this);
         foreach (var option in new Option[]
         {
             _attainment, _target, _affinity, _nodes, _stages, _perNode, _price, _policy, _block, _json, _helm,
@@ -56,6 +58,7 @@ internal sealed class PlanCommand : Command
 
     private int Run(ParseResult result, CancellationToken cancellation)
     {
+        if (_shared.Mistake(result) is { } mistake) return _terminal.RefuseUsage([mistake], Name);
         var trace = _shared.Trace(result);
         if (result.GetValue(_target) is { } rate) trace = AtRate(trace, rate);
         var options = new PlanOptions

@@ -15,8 +15,9 @@ internal sealed class RoutingBenchCommand : Command
         "--blocks", "Blocks of the prefix index.", 10_000_000, 1000, 30_000_000);
 
     private readonly UsualOption<int> _decisions = Setting.Count("--decisions", "Decisions a policy.", 20_000, 100);
-    private readonly Option<string?> _policies = Setting.Text(
-        "--policy", "NAME[,NAME...]", "Policies to time, or all. Default all.");
+    private readonly Option<string[]?> _policies = NameList.Option(
+        "--policy", $"Policies to time: all, or some of {string.Join(", ", RoutingPolicies.Names)}. Default all.",
+        RoutingPolicies.Names);
 
     private readonly Option<bool> _json = new("--json") { Description = "Print one JSON object instead of a table." };
 
@@ -30,15 +31,7 @@ internal sealed class RoutingBenchCommand : Command
 
     private int Run(ParseResult result, CancellationToken cancellationToken)
     {
-        var names = result.GetValue(_policies) is { } text and not "all" ? text.Split(',') : [.. RoutingPolicies.Names];
-        foreach (var name in names)
-        {
-            if (RoutingPolicies.Names.Contains(name)) continue;
-            _terminal.Error.WriteLine(
-                $"No routing policy '{name}'; --policy takes {string.Join(", ", RoutingPolicies.Names)}, or all.");
-            return ExitCode.Usage;
-        }
-
+        var names = result.GetValue(_policies) is { Length: > 0 } named ? named : [.. RoutingPolicies.Names];
         var bench = new RoutingBench(
             TimeProvider.System, _workers.Read(result), _blocks.Read(result), _decisions.Read(result));
         var report = bench.Run(names, cancellationToken);

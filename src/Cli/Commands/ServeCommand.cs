@@ -36,6 +36,7 @@ internal sealed class ServeCommand : Command
         _silo.AddTo(this);
         _engine.AddTo(this);
         _telemetry.AddTo(this);
+        Add(ConfigFile.Option());
         SetAction(RunAsync);
     }
 

@@ -19,6 +19,7 @@ internal sealed class SiloCommand : Command
         _terminal = terminal;
         _silo.AddTo(this);
         _telemetry.AddTo(this);
+        Add(ConfigFile.Option());
         SetAction(RunAsync);
     }
 

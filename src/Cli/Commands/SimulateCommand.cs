@@ -18,12 +18,13 @@ internal sealed class SimulateCommand : Command
     private readonly UsualOption<int> _decode = Setting.Count(
         "--decode", "Decode workers; without roles all workers do both.", 1, 0);
 
-    private readonly Option<string?> _policy = Setting.Text(
-        "--policy", "P[,P...]",
-        $"Routing: all, or some of {string.Join(", ", RoutingPolicies.Names)}. Default {RoutingPolicies.Default}.");
+    private readonly Option<string[]?> _policy = NameList.Option(
+        "--policy",
+        $"Routing: all, or some of {string.Join(", ", RoutingPolicies.Names)}. Default {RoutingPolicies.Default}.",
+        RoutingPolicies.Names);
 
-    private readonly Option<string?> _rateScale = Setting.Text(
-        "--rate-scale", "X[,X...]", "Arrivals so many times as fast; several give a curve. Default 1.");
+    private readonly Option<double[]?> _rateScale = SimulateOptions.Rates(
+        "--rate-scale", "Arrivals so many times as fast; several give a curve. Default 1.");
 
     private readonly UsualOption<int> _block = Setting.Count("--block-tokens", "Tokens of a KV block.", 16, 1, 4096);
     private readonly UsualOption<int> _budget = Setting.Count(
@@ -41,7 +42,7 @@ internal sealed class SimulateCommand : Command
     private readonly Option<float?> _share = Setting.OptionalNumber(
         "--prefill-share", "Share of the GPU for prefill in mode split. Default 0.6.", 0.01f, 0.99f);
 
-    private readonly Option<string?> _outages = Setting.Text(
+    private readonly Option<string?> _outages = Setting.InputFile(
         "--outages", "FILE", "Workers that go and come: CSV t_ms,event,node with events add and remove.");
 
     private readonly Option<float?> _outageSpeed = Setting.OptionalNumber(
@@ -58,7 +59,7 @@ internal sealed class SimulateCommand : Command
         : base("simulate", "Simulate a cell of workers on a trace, in virtual time.")
     {
         _terminal = terminal;
-        foreach (var option in _shared.All) Add(option);
+        _shared.AddTo(this);
         foreach (var option in new Option[]
         {
             _mode, _prefill, _decode, _policy, _rateScale, _block, _budget, _prefillBudget, _capacity, _network, _share,
@@ -77,10 +78,12 @@ internal sealed class SimulateCommand : Command
 
     private int Run(ParseResult result, CancellationToken cancellation)
     {
-        var trace = _shared.Trace(result);
         var options = Cell(result);
-        var policies = Policies(result.GetValue(_policy) ?? RoutingPolicies.Default);
-        var scales = SimulateOptions.Rates(result.GetValue(_rateScale) ?? "1");
+        var policies = result.GetValue(_policy) is { Length: > 0 } named ? named : [RoutingPolicies.Default];
+        var scales = result.GetValue(_rateScale) is { Length: > 0 } given ? given : [1];
+        var mistakes = Mistakes(result, options, policies.Length * scales.Length).ToArray();
+        if (mistakes.Length > 0) return _terminal.RefuseUsage(mistakes, Name);
+        var trace = _shared.Trace(result);
         var runs = (
             from scale in scales
             let scaled = scale == 1 ? trace : trace.Faster(scale)
@@ -93,6 +96,18 @@ internal sealed class SimulateCommand : Command
         if (result.GetValue(_csv) is { } csv) SimulateFiles.WriteCsv(csv, runs);
         if (result.GetValue(_svg) is { } svg) SimulateFiles.WriteChart(svg, runs);
         return ExitCode.Success;
+    }
+
+    /// <summary>What no trace can mend.</summary>
+    private IEnumerable<string> Mistakes(ParseResult result, CellOptions options, int runs)
+    {
+        if (options is { Mode: CellMode.Disagg, PrefillWorkers: 0 } or { Mode: CellMode.Disagg, DecodeWorkers: 0 })
+            yield return "--mode disagg needs --prefill 1 and --decode 1, or more.";
+        else if (options.Workers == 0)
+            yield return "The cell has no worker: give --prefill 1 or --decode 1, or more.";
+        if (runs > 1 && result.GetResult(_csv) is not null)
+            yield return $"--csv takes one --policy and one --rate-scale; here are {runs} runs.";
+        if (_shared.Mistake(result) is { } mistake) yield return mistake;
     }
 
     private CellOptions Cell(ParseResult result) => new()
@@ -113,15 +128,4 @@ internal sealed class SimulateCommand : Command
             ? OutageReader.Read(file, _prefill.Read(result) + _decode.Read(result), result.GetValue(_outageSpeed) ?? 1)
             : [],
     };
-
-    private static string[] Policies(string text)
-    {
-        if (text.Equals("all", StringComparison.OrdinalIgnoreCase)) return [.. RoutingPolicies.Names];
-        var names = text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
-        var unknown = names.Except(RoutingPolicies.Names).ToArray();
-        return unknown.Length == 0 && names.Length > 0
-            ? names
-            : throw new SimulationException(
-                $"No policy '{string.Join("', '", unknown)}'; there are: {string.Join(", ", RoutingPolicies.Names)}.");
-    }
 }

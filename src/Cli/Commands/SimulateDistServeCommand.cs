@@ -10,11 +10,14 @@ namespace Krewe.Cli;
 /// </summary>
 internal sealed class SimulateDistServeCommand : Command
 {
-    private readonly Option<string?> _engine = Setting.Text(
-        "--engine", "distserve|vllm", "Prefill and decode apart, or both in each instance.");
+    private readonly Option<string?> _engine = Setting.OneOf(
+        "--engine", "distserve|vllm", "Prefill and decode apart, or both in each instance. Default distserve.",
+        "distserve", "vllm");
 
-    private readonly Option<string?> _model = Setting.Text("--model", "13b|66b", "OPT size. Default 13b.");
-    private readonly Option<string?> _workload = Setting.Text(
+    private readonly Option<string?> _model = Setting.OneOf(
+        "--model", "13b|66b", "OPT size. Default 13b.", "13b", "66b");
+
+    private readonly Option<string?> _workload = Setting.InputFile(
         "--workload", "FILE", "JSON array of { start_time (s), prompt_len, output_len }.");
 
     private readonly UsualOption<int> _tpPrefill = Setting.Count("--tp-prefill", "Tensor parallel, prefill.", 1, 1);

@@ -46,7 +46,7 @@ internal sealed class StoreBenchCommand : Command
         if (bytes is < step or > 64 << 20 || bytes % step != 0)
         {
             return _terminal.RefuseUsage(
-                [$"--object-bytes is {bytes}; it must be 32KiB, 64KiB, ... up to 64MiB."], Name);
+                [$"--object-bytes is {bytes}; it must be 32KiB, 64KiB, ... up to 64MiB."], "bench store");
         }
 
 

@@ -57,6 +57,7 @@ internal sealed class WorkerCommand : Command
         _linkTls.AddTo(this);
         _engine.AddTo(this);
         _telemetry.AddTo(this);
+        Add(ConfigFile.Option());
         SetAction(RunAsync);
     }
 

@@ -22,12 +22,10 @@ internal sealed class PromptList
     public void AddTo(Command command)
     {
         foreach (var option in (Option[])[_texts, _chats, _ids]) command.Add(option);
-        command.Validators.Add(result =>
-        {
-            if (((Option[])[_texts, _chats, _ids]).All(option => result.GetResult(option) is null))
-                result.AddError("Nothing to do: give --prompt TEXT, --chat TEXT or --prompt-ids 1,2,3.");
-        });
     }
+
+    public bool IsEmpty(ParseResult result) =>
+        ((Option[])[_texts, _chats, _ids]).All(option => result.GetResult(option) is null);
 
     /// <summary>All prompts as token ids, texts first, then chats, then ids.</summary>
     public IReadOnlyList<int[]> Read(ParseResult result, ModelFolder model, TimeProvider time)

@@ -59,7 +59,8 @@ internal sealed class ChildWorkerLauncher(Terminal terminal, IReadOnlyList<strin
         private void PassOn(string? line)
         {
             if (string.IsNullOrEmpty(line)) return;
-            LastWords = line;
+            var isSaid = line.StartsWith(Terminal.Prefix, StringComparison.Ordinal);
+            LastWords = isSaid ? line[Terminal.Prefix.Length..] : line;
             // A line of JSON names its process itself.
             _terminal.Error.WriteLine(_terminal.SaysJson && line[0] == '{' ? line : $"[{_workerId}] {line}");
         }

@@ -44,9 +44,14 @@ internal sealed class WorkerSupervisor(IWorkerLauncher launcher, Terminal termin
             if (code is ExitCode.Refused or ExitCode.Usage || (code == ExitCode.NoDevice && isFirst))
                 return new PermanentFailure(worker.WorkerId, code, process.LastWords ?? "it gave no reason");
             isFirst = false;
-            var wait = delay.After(lived);
-            terminal.Say($"worker {worker.WorkerId} exited with code {code} after {lived.TotalSeconds:0.0} s; "
-                + $"starting it again in {wait.TotalSeconds:0.0} s.");
+            // Loading a large model may take minutes before its GPU turns out to be full: that was no settled life.
+            var isBusy = code == ExitCode.DeviceBusy;
+            var wait = delay.After(isBusy ? TimeSpan.Zero : lived);
+            terminal.Say(isBusy
+                ? $"worker {worker.WorkerId} waits for its GPU, which others use ({process.LastWords}); trying again "
+                    + $"in {wait.TotalSeconds:0.0} s."
+                : $"worker {worker.WorkerId} exited with code {code} after {lived.TotalSeconds:0.0} s; "
+                    + $"starting it again in {wait.TotalSeconds:0.0} s.");
             await Task.Delay(wait, time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 

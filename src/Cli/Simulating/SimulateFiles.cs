@@ -19,9 +19,7 @@ internal static class SimulateFiles
     /// <summary>One line a request: as DistServe's simulator writes them.</summary>
     public static void WriteCsv(string path, IReadOnlyList<SimulatedRun> runs)
     {
-        if (runs.Count != 1)
-            throw new SimulationException($"--csv takes the requests of one run; there are {runs.Count}.");
-        File.WriteAllLines(path, runs[0].Report.Outcomes
+        File.WriteAllLines(path, runs.Single().Report.Outcomes
             .Select((o, i) => string.Create(CultureInfo.InvariantCulture,
                 $"{i},{o.TtftNs / 1e6:0.######},{1000 * o.TpotSeconds:0.######},{o.TotalNs / 1e6:0.######}"))
             .Prepend("req_id,first_token_latency,tpot,total_latency"));

@@ -59,7 +59,8 @@ public static class DirectFile
     /// <summary>
     /// Real blocks where the file system can reserve, else a sparse file: then a full disk shows at the write.
     /// </summary>
-    private static void Reserve(SafeFileHandle handle, string path, long lengthBytes)
+    /// <exception cref="BlockIoException">There is no room.</exception>
+    internal static void Reserve(SafeFileHandle handle, string path, long lengthBytes)
     {
         // Asked first, since a file system may hand out all that it has before it finds that this is not enough.
         var wanted = lengthBytes - RandomAccess.GetLength(handle);

@@ -1,3 +1,5 @@
+using Krewe.KvStore.Devices;
+
 namespace Krewe.KvStore.Disk;
 
 /// <summary>
@@ -30,7 +32,7 @@ internal sealed class DirectoryLock : IDisposable
                     directory,
                     innerException: error);
             }
-            catch (IOException error)
+            catch (IOException error) when (IsHeld(error))
             {
                 Dispose();
                 throw new KvStoreException(
@@ -40,8 +42,22 @@ internal sealed class DirectoryLock : IDisposable
                     directory,
                     innerException: error);
             }
+            catch (IOException error)
+            {
+                Dispose();
+                var fault = BlockIoErrors.FromErrno(error.HResult, $"'{directory}' cannot be opened");
+                throw new KvStoreException(
+                    fault.Fault == BlockIoFault.DiskFull ? KvStoreError.DiskFull : KvStoreError.InvalidOptions,
+                    $"The KV store in '{directory}' cannot be opened: {error.Message} Name a directory that can be "
+                    + "written to.",
+                    directory,
+                    innerException: error);
+            }
         }
     }
+
+    /// <summary>By its lock: EAGAIN of Linux and of others, and the sharing violation of Windows.</summary>
+    private static bool IsHeld(IOException error) => error.HResult is 11 or 35 or unchecked((int)0x80070020);
 
     public void Dispose()
     {

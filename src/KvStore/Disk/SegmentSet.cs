@@ -21,13 +21,16 @@ internal sealed class SegmentSet : IAsyncDisposable
     {
         var set = new SegmentSet(new SegmentLayout(options));
         var complete = false;
+        var made = new List<string>();
         try
         {
             RefuseStrangers(options, device, set.Layout.Segments);
+            DemandRoom(options, set.Layout);
             using var page = new NativeBuffer(Page.Bytes);
             for (var segment = 0; segment < set.Layout.Segments; segment++)
             {
                 var path = PathOf(options, segment);
+                if (!System.IO.File.Exists(path)) made.Add(path);
                 set._files.Add(await set.OpenOneAsync(path, segment, options, device, page, cancellationToken));
             }
 
@@ -36,12 +39,14 @@ internal sealed class SegmentSet : IAsyncDisposable
         }
         catch (BlockIoException error)
         {
-            var kind = error.Fault == BlockIoFault.DiskFull ? KvStoreError.DiskFull : KvStoreError.WriteFailed;
-            throw new KvStoreException(
-                kind,
+            var isFull = error.Fault == BlockIoFault.DiskFull;
+            var failure = new KvStoreException(
+                isFull ? KvStoreError.DiskFull : KvStoreError.WriteFailed,
                 $"The KV store's segments cannot be made ({set._files.Count} of {set.Layout.Segments} are): "
                 + $"{error.Message} Lower CapacityBytes, free space or name another directory.",
                 innerException: error);
+            if (isFull) await set.GiveBackAsync(device, made);
+            throw failure;
         }
         finally
         {
@@ -93,6 +98,37 @@ internal sealed class SegmentSet : IAsyncDisposable
                 throw Mismatch(path, "is not part of this store: capacity or order of directories has changed");
             device.DeleteSegment(path);
         }
+    }
+
+    /// <summary>
+    /// Before anything is reserved: a store that is too large would else take all that others on the disk need before
+    /// it finds that this is not enough.
+    /// </summary>
+    private static void DemandRoom(SsdStoreOptions options, SegmentLayout layout)
+    {
+        var directories = options.Directories.Count;
+        for (var directory = 0; directory < directories; directory++)
+        {
+            var wanted = 0L;
+            for (var segment = directory; segment < layout.Segments; segment += directories)
+            {
+                var file = new FileInfo(PathOf(options, segment));
+                wanted += Math.Max(0, layout.FileBytes - (file.Exists ? file.Length : 0));
+            }
+
+            var available = new DriveInfo(options.Directories[directory]).AvailableFreeSpace;
+            if (available >= wanted) continue;
+            throw new BlockIoException(
+                BlockIoFault.DiskFull,
+                $"'{options.Directories[directory]}' takes {wanted:N0} bytes more and {available:N0} are free.");
+        }
+    }
+
+    /// <summary>What was reserved in vain is not kept from others.</summary>
+    private async ValueTask GiveBackAsync(IBlockDevice device, List<string> made)
+    {
+        await DisposeAsync();
+        foreach (var path in made) device.DeleteSegment(path);
     }
 
     private static KvStoreException Mismatch(string path, string what) => new(

@@ -1,5 +1,6 @@
 using System.IO.MemoryMappedFiles;
 using System.Security.Cryptography;
+using Krewe.KvStore.Devices;
 
 namespace Krewe.KvStore.Sharing;
 
@@ -28,10 +29,13 @@ internal sealed unsafe class PartJournal : IDisposable
 
     private PartJournal(string path, bool write)
     {
+        var file = new FileStream(
+            path, write ? FileMode.OpenOrCreate : FileMode.Open, write ? FileAccess.ReadWrite : FileAccess.Read,
+            FileShare.ReadWrite | FileShare.Delete);
+        // Without blocks of its own a page written on a full disk would end the process: SIGBUS.
+        if (write && OperatingSystem.IsLinux()) Reserve(file, path);
         _file = MemoryMappedFile.CreateFromFile(
-            new FileStream(
-                path, write ? FileMode.OpenOrCreate : FileMode.Open, write ? FileAccess.ReadWrite : FileAccess.Read,
-                FileShare.ReadWrite | FileShare.Delete),
+            file,
             mapName: null, write ? FileBytes : 0,
             write ? MemoryMappedFileAccess.ReadWrite : MemoryMappedFileAccess.Read, HandleInheritability.None,
             leaveOpen: false);
@@ -47,6 +51,7 @@ internal sealed unsafe class PartJournal : IDisposable
     public ulong Head => Volatile.Read(ref *(ulong*)(_data + 16));
 
     /// <summary>Begins a new epoch. The caller holds the part's lock.</summary>
+    /// <exception cref="BlockIoException">The disk has no room for it.</exception>
     public static PartJournal Create(string path)
     {
         var journal = new PartJournal(path, write: true);
@@ -97,6 +102,19 @@ internal sealed unsafe class PartJournal : IDisposable
         _view.SafeMemoryMappedViewHandle.ReleasePointer();
         _view.Dispose();
         _file.Dispose();
+    }
+
+    private static void Reserve(FileStream file, string path)
+    {
+        try
+        {
+            DirectFile.Reserve(file.SafeFileHandle, path, FileBytes);
+        }
+        catch (BlockIoException)
+        {
+            file.Dispose();
+            throw;
+        }
     }
 
     private void Add(BlockKey key, long slot)

@@ -49,6 +49,12 @@ public sealed class SharedDirectory
             var neighbours = await Neighbours.OpenAsync(directory, store, reading, time, cancellationToken);
             return new Opened(store, neighbours, reclaimed);
         }
+        catch (BlockIoException error) when (error.Fault == BlockIoFault.DiskFull)
+        {
+            await store.DisposeAsync();
+            throw new KvStoreException(
+                KvStoreError.DiskFull, $"{error.Message} Free space or name another directory.", innerException: error);
+        }
         catch
         {
             await store.DisposeAsync();

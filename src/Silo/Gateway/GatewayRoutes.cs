@@ -1,5 +1,6 @@
 using Krewe.Control.Access;
 using Krewe.Silo.Access;
+using Krewe.Silo.Gateway.Json;
 using Krewe.Silo.Gateway.Requests;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -18,8 +19,11 @@ internal static class GatewayRoutes
         var clients = routes.MapGroup("").RequireRole(AccessRoles.Inference);
         var operators = routes.MapGroup("").RequireRole(AccessRoles.Operator);
         var actions = routes.MapGroup("").RequireRoleForAction(AccessRoles.Operator);
-        clients.MapPost("/v1/chat/completions", generate.Of(AnswerKind.Chat));
-        clients.MapPost("/v1/completions", generate.Of(AnswerKind.Text));
+        var json = GatewayJson.Instance;
+        clients.MapPost("/v1/chat/completions", generate.Of(AnswerKind.Chat))
+            .Answers(json.ChatCompletion, events: json.ChatChunk);
+        clients.MapPost("/v1/completions", generate.Of(AnswerKind.Text))
+            .Answers(json.TextCompletion, events: json.TextCompletion);
         clients.MapPost("/v1/responses", generate.Of(AnswerKind.Response));
         clients.MapGet("/v1/responses/{id}", (RequestDelegate)ServerEndpoints.ResponseAsync);
         clients.MapDelete("/v1/responses/{id}", (RequestDelegate)ServerEndpoints.ResponseAsync);
@@ -32,21 +36,27 @@ internal static class GatewayRoutes
         open.MapGet("/version", (RequestDelegate)ServerEndpoints.VersionAsync);
         clients.MapGet("/load", (RequestDelegate)server.LoadAsync);
         open.MapGet("/openapi.json", context => ServerEndpoints.OpenApiAsync(context, routes.DataSources));
-        clients.MapGet("/v1/models", (RequestDelegate)info.ModelsAsync);
+        clients.MapGet("/v1/models", (RequestDelegate)info.ModelsAsync).Answers(json.ModelList);
         // Model names may contain slashes.
-        clients.MapGet("/v1/models/{**id}", (RequestDelegate)info.ModelAsync);
+        clients.MapGet("/v1/models/{**id}", (RequestDelegate)info.ModelAsync).Answers(json.ModelObject);
         clients.MapGet("/v1/requests/{id}/stream", (RequestDelegate)resume.ResumeAsync);
-        clients.MapGet("/v1/requests/{id}", (RequestDelegate)info.RequestAsync);
-        operators.MapGet("/v1/cluster", (RequestDelegate)info.ClusterAsync);
-        operators.MapGet("/v1/cluster/requests/{id}", (RequestDelegate)info.AnyRequestAsync);
-        actions.MapPost("/v1/cluster/requests/{id}/migrate", (RequestDelegate)cluster.MigrateAsync);
-        actions.MapPost("/v1/cluster/requests/{id}/recompute", (RequestDelegate)cluster.RecomputeAsync);
-        actions.MapPost("/v1/cluster/workers/{id}/{action}", (RequestDelegate)cluster.ActOnWorkerAsync);
+        clients.MapGet("/v1/requests/{id}", (RequestDelegate)info.RequestAsync).Answers(json.RequestObject);
+        operators.MapGet("/v1/cluster", (RequestDelegate)info.ClusterAsync).Answers(json.ClusterObject);
+        operators.MapGet("/v1/cluster/requests/{id}", (RequestDelegate)info.AnyRequestAsync)
+            .Answers(json.RequestObject);
+        foreach (var (path, act) in (ReadOnlySpan<(string, RequestDelegate)>)[
+            ("requests/{id}/migrate", cluster.MigrateAsync), ("requests/{id}/recompute", cluster.RecomputeAsync),
+            ("workers/{id}/{action}", cluster.ActOnWorkerAsync)])
+        {
+            actions.MapPost($"/v1/cluster/{path}", act)
+                .Answers(json.ClusterActionObject, takes: json.ClusterActionRequest);
+        }
+
         // Balancers and monitors ask with HEAD.
         open.MapMethods("/ping", ["GET", "HEAD", "POST"], (RequestDelegate)InfoEndpoints.LiveAsync);
         foreach (var path in (string[])["/health", "/health/live"])
-            open.MapMethods(path, ["GET", "HEAD"], (RequestDelegate)InfoEndpoints.LiveAsync);
+            open.MapMethods(path, ["GET", "HEAD"], (RequestDelegate)InfoEndpoints.LiveAsync).Answers(json.HealthObject);
         foreach (var path in (string[])["/ready", "/health/ready"])
-            open.MapMethods(path, ["GET", "HEAD"], (RequestDelegate)info.ReadyAsync);
+            open.MapMethods(path, ["GET", "HEAD"], (RequestDelegate)info.ReadyAsync).Answers(json.HealthObject);
     }
 }

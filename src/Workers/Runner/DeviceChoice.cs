@@ -30,6 +30,11 @@ public readonly record struct DeviceChoice(WorkerDevice Device, string? Reason)
 
             return new DeviceChoice(WorkerDevice.Cuda, null);
         }
+        catch (CudaException busy) when (busy.IsPassing)
+        {
+            // It is there. On a CPU this worker would be another than its neighbours, and slow, for good.
+            return new DeviceChoice(WorkerDevice.Cuda, null);
+        }
         catch (CudaException error)
         {
             return new DeviceChoice(WorkerDevice.Cpu, error.Message);

@@ -35,8 +35,8 @@ public sealed class SimulateCommandTests
     {
         var run = await Run.Krewe("simulate", "distserve", "--workload", "no-such-file");
 
-        Assert.Equal(ExitCode.Failure, run.ExitCode);
-        Assert.Contains("'no-such-file' does not exist", run.Error);
+        Assert.Equal(ExitCode.Usage, run.ExitCode);
+        Assert.Contains("--workload is 'no-such-file'; it must be a file, and it does not exist.", run.Error);
     }
 
     [Fact]
@@ -72,18 +72,34 @@ public sealed class SimulateCommandTests
     }
 
     [Theory]
-    [InlineData("arrival_ms,input_tokens\n0,1", "least-loaded", "trace.csv:1: no column 'output_tokens'")]
-    [InlineData("arrival_ms,input_tokens,output_tokens\n0,1,1", "fastest", "No policy 'fastest'; there are:")]
-    public async Task What_is_wrong_is_said_in_one_line(string trace, string policy, string expected)
+    [InlineData("input_tokens", ExitCode.Failure, "trace.csv:1: no column 'output_tokens'")]
+    [InlineData("", ExitCode.Usage, "--policy is 'fastest'; it must be all, or some of ", "--policy", "fastest")]
+    [InlineData("", ExitCode.Usage, "--csv takes one --policy", "--csv", "out", "--policy", "all")]
+    [InlineData("", ExitCode.Usage, "--mode disagg needs --prefill 1", "--prefill", "0")]
+    [InlineData("", ExitCode.Usage, "The cell has no worker", "--mode", "chunked", "--prefill", "0", "--decode", "0")]
+    [InlineData("", ExitCode.Usage, "--rate-scale is '1,x'", "--rate-scale", "1,x")]
+    [InlineData("", ExitCode.Usage, "--format servegen needs --lengths FILE", "--format", "servegen")]
+    public async Task What_is_wrong_is_said_in_one_line(string columns, int code, string expected, params string[] more)
     {
         using var folder = new Folder();
-        await File.WriteAllTextAsync(folder.At("trace.csv"), trace);
+        await File.WriteAllTextAsync(folder.At("trace.csv"), $"arrival_ms,{columns}\n0,1");
+        string[] format = more.Contains("--format") ? [] : ["--format", "azure"];
 
-        var run = await Run.Krewe(
-            "simulate", "--trace", folder.At("trace.csv"), "--format", "azure", "--policy", policy);
+        var run = await Run.Krewe(["simulate", "--trace", folder.At("trace.csv"), .. format, .. more]);
 
-        Assert.Equal(ExitCode.Failure, run.ExitCode);
+        Assert.Equal(code, run.ExitCode);
         Assert.Contains(expected, run.Error);
+    }
+
+    [Theory]
+    [InlineData("simulate")]
+    [InlineData("plan")]
+    public async Task Without_a_workload_there_is_nothing_to_run(string command)
+    {
+        var run = await Run.Krewe(command);
+
+        Assert.Equal(ExitCode.Usage, run.ExitCode);
+        Assert.Contains("Which workload? Give --trace FILE", run.Error);
     }
 
     [Fact]

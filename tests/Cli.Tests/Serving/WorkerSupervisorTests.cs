@@ -67,6 +67,29 @@ public sealed class WorkerSupervisorTests : IDisposable
         await StopAsync(running);
     }
 
+    /// <summary>However long a start took before it failed, the pauses grow.</summary>
+    [Fact]
+    public async Task A_GPU_that_others_use_is_waited_for_with_longer_and_longer_pauses()
+    {
+        var running = Start("decode-0");
+        foreach (var pause in (double[])[0.1, 0.2, 0.4])
+        {
+            var worker = await _launcher.NextAsync();
+            worker.LastWords = "cuMemAlloc failed; 12 are free";
+            _time.Advance(TimeSpan.FromSeconds(40));
+            worker.Exit(ExitCode.DeviceBusy);
+            await _time.WhenSomebodyWaitsAsync();
+            Assert.Contains(
+                "worker decode-0 waits for its GPU, which others use (cuMemAlloc failed; 12 are free); trying again "
+                + $"in {pause:0.0} s.", _error.ToString());
+            _time.Advance(TimeSpan.FromSeconds(pause));
+        }
+
+        await _launcher.NextAsync();
+        Assert.False(running.IsCompleted);
+        await StopAsync(running);
+    }
+
     [Fact]
     public async Task Stopping_asks_and_then_kills_who_does_not_obey()
     {

@@ -67,7 +67,7 @@ public sealed class CudaFaultTests : IDisposable
             }
             catch (KreweException refused)
             {
-                Assert.Equal(ErrorCode.DeviceUnavailable, refused.Code);
+                Assert.Equal(ErrorCode.DeviceBusy, refused.Code);
                 Assert.Contains("CUDA_ERROR_OUT_OF_MEMORY", refused.Message);
                 Assert.Matches("[0-9]+ bytes for .*; [0-9]+ are free", refused.Message);
                 Assert.Contains("--kv-memory", refused.Message);
@@ -78,6 +78,54 @@ public sealed class CudaFaultTests : IDisposable
         }
 
         Assert.Equal(live, _it.Emulator.Live());
+    }
+
+    /// <summary>The emulated GPU has 2 GiB.</summary>
+    [EmulatedFact]
+    public void More_than_the_whole_GPU_is_not_waited_for_and_neither_is_a_GPU_that_is_not_there()
+    {
+        var tooLarge = Assert.Throws<KreweException>(() => Create(3L << 30, Options));
+        var notThere = Assert.Throws<KreweException>(() => Create(1 << 20, Options with { Devices = [7] }));
+
+        Assert.Equal(ErrorCode.DeviceUnavailable, tooLarge.Code);
+        Assert.Contains("--kv-memory", tooLarge.Message);
+        Assert.Equal(ErrorCode.DeviceUnavailable, notThere.Code);
+
+        IModelRunner Create(long bytes, CudaOptions options) =>
+            ModelRunners.Create(_it.Model, WorkerDevice.Cuda, null, 16, bytes, 1, cuda: options);
+    }
+
+    [EmulatedTheory]
+    [InlineData("cuInit", 100, ErrorCode.DeviceUnavailable)]
+    [InlineData("cuDevicePrimaryCtxRetain", 46, ErrorCode.DeviceBusy)]
+    [InlineData("cuDevicePrimaryCtxRetain", 2, ErrorCode.DeviceBusy)]
+    [InlineData("cuInit", 802, ErrorCode.DeviceBusy)]
+    public void What_others_have_for_now_is_told_from_what_is_missing(string call, int status, ErrorCode code)
+    {
+        _it.Emulator.Fail(call, 0, status);
+
+        Assert.Equal(code, Assert.Throws<KreweException>(() => _it.Create()).Code);
+        _it.Create();
+    }
+
+    /// <summary>On the CPU it would be another worker than its neighbours, for good.</summary>
+    [EmulatedTheory]
+    [InlineData(46, WorkerDevice.Cuda)]
+    [InlineData(101, WorkerDevice.Cpu)]
+    public void By_itself_a_GPU_that_others_have_for_now_is_waited_for(int status, WorkerDevice device)
+    {
+        _it.Emulator.Fail("cuDevicePrimaryCtxRetain", 0, status);
+        var options = new WorkerOptions
+        {
+            WorkerId = "x",
+            Role = WorkerRole.Mixed,
+            ModelDirectory = "",
+            Silos = [],
+            Device = WorkerDevice.Auto,
+            Cuda = Options,
+        };
+
+        Assert.Equal(device, DeviceChoice.For(_it.Model.Config, options).Device);
     }
 
     [EmulatedFact]

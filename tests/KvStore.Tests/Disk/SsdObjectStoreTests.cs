@@ -1,6 +1,7 @@
 using Krewe.KvStore.Devices;
 using Krewe.KvStore.Disk;
 using Krewe.KvStore.Memory;
+using Krewe.KvStore.Tests.Fakes;
 
 namespace Krewe.KvStore.Tests.Disk;
 
@@ -238,6 +239,53 @@ public sealed class SsdObjectStoreTests : IDisposable
 
         Assert.Equal(KvStoreError.DiskFull, error.Error);
         Assert.Contains("Lower CapacityBytes", error.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>Each segment alone would fit: the first ones must not fill the disk that others write to.</summary>
+    [Fact]
+    public async Task A_store_that_is_too_large_reserves_nothing()
+    {
+        var options = Blocks.Options(_directory.Path, Blocks.Aligned) with
+        {
+            CapacityBytes = 1L << 44,
+            SegmentBytes = 1L << 30,
+        };
+        var error = await Assert.ThrowsAsync<KvStoreException>(() => OpenAsync(options).AsTask());
+
+        Assert.Equal(KvStoreError.DiskFull, error.Error);
+        Assert.Matches("takes 17,[0-9,]+ bytes more and [0-9,]+ are free", error.Message);
+        Assert.Empty(Directory.GetFiles(_directory.Path, "segment-*"));
+    }
+
+    [Fact]
+    public async Task A_device_that_is_full_in_the_middle_gets_back_what_was_reserved()
+    {
+        var one = Blocks.Options(_directory.Path, Blocks.Aligned);
+        var options = one with { SegmentBytes = one.CapacityBytes, CapacityBytes = 4 * one.CapacityBytes };
+        var device = new FaultyBlockDevice(await BlockDevice.OpenAsync(new BlockDeviceOptions(), [_directory.Path]));
+        var made = 0;
+        device.Before = io => io.IsWrite && ++made == 3
+            ? throw new BlockIoException(BlockIoFault.DiskFull, "no space left")
+            : ValueTask.CompletedTask;
+
+        var error = await Assert.ThrowsAsync<KvStoreException>(
+            () => SsdObjectStore.OpenAsync(options, device, TimeProvider.System).AsTask());
+
+        Assert.Equal(KvStoreError.DiskFull, error.Error);
+        Assert.Contains("(2 of 4 are)", error.Message, StringComparison.Ordinal);
+        Assert.Empty(Directory.GetFiles(_directory.Path, "segment-*"));
+    }
+
+    [Fact]
+    public async Task A_name_that_is_no_directory_is_not_taken_for_another_workers()
+    {
+        var file = Path.Combine(_directory.Path, "file");
+        await File.WriteAllTextAsync(file, "");
+        var error = await Assert.ThrowsAsync<KvStoreException>(
+            () => OpenAsync(Blocks.Options(file, Blocks.Odd)).AsTask());
+
+        Assert.Equal(KvStoreError.InvalidOptions, error.Error);
+        Assert.Contains(file, error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -22,8 +22,7 @@ public sealed unsafe partial class CudaDevice
             "cuMemGetAllocationGranularity");
         var whole = ((nuint)bytes + unit - 1) / unit * unit;
         ulong handle;
-        var status = Api.MemCreate(&handle, whole, &properties, 0);
-        if (status != 0) Api.Check(status, "cuMemCreate", $"{whole} bytes for {purpose}; {FreeBytes()} are free");
+        DemandRoom(Api.MemCreate(&handle, whole, &properties, 0), "cuMemCreate", (long)whole, purpose);
         var range = VirtualRange.Map(this, handle, whole);
         Remember((long)whole);
         return new DeviceMemory(this, range, bytes);

@@ -51,8 +51,7 @@ public sealed unsafe partial class CudaDevice : IDisposable
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(bytes);
         MakeCurrent();
         nint address;
-        var status = Api.MemAlloc(&address, (nuint)bytes);
-        if (status != 0) Api.Check(status, "cuMemAlloc", $"{bytes} bytes for {purpose}; {FreeBytes()} are free");
+        DemandRoom(Api.MemAlloc(&address, (nuint)bytes), "cuMemAlloc", bytes, purpose);
         Remember(bytes);
         return new DeviceMemory(this, address, bytes);
     }
@@ -128,6 +127,14 @@ public sealed unsafe partial class CudaDevice : IDisposable
         if (_current == this) return;
         Api.Check(Api.ContextSetCurrent(_context), "cuCtxSetCurrent");
         _current = this;
+    }
+
+    private void DemandRoom(int status, string call, long bytes, string purpose)
+    {
+        if (status == 0) return;
+        throw Api.Failure(
+            status, call, $"{bytes} bytes for {purpose}; {FreeBytes()} are free",
+            isTooLarge: MemoryBytes + bytes > Info.MemoryBytes);
     }
 
     private void Remember(long bytes)

@@ -228,12 +228,18 @@ internal sealed unsafe class DriverApi
         return true;
     }
 
-    private CudaException Failure(int status, string call, string what)
+    /// <summary>A status that is not success, in the driver's words.</summary>
+    public CudaException Failure(int status, string call, string what, bool isTooLarge = false)
     {
         byte* name;
         byte* text;
-        if (GetErrorName(status, &name) != 0) return new CudaException(call, status, "an unknown status", what);
-        var words = GetErrorString(status, &text) == 0 ? $", {Marshal.PtrToStringUTF8((nint)text)}" : "";
-        return new CudaException(call, status, Marshal.PtrToStringUTF8((nint)name) + words, what);
+        var words = "an unknown status";
+        if (GetErrorName(status, &name) == 0)
+        {
+            words = Marshal.PtrToStringUTF8((nint)name)
+                + (GetErrorString(status, &text) == 0 ? $", {Marshal.PtrToStringUTF8((nint)text)}" : "");
+        }
+
+        return new CudaException(call, status, words, what) { IsTooLarge = isTooLarge };
     }
 }

@@ -103,7 +103,8 @@ internal sealed partial class CudaModelRunner : IAheadRunner
     /// <summary>Recorded graphs of the first GPU.</summary>
     internal int GraphCount => _ranks[0].GraphCount;
 
-    /// <exception cref="KreweException">A GPU or library is missing, or an option does not fit the model.</exception>
+    /// <exception cref="KreweException">A GPU or library is missing or, DeviceBusy, not to be had for now; or an option
+    /// does not fit the model.</exception>
     public static CudaModelRunner Create(
         ModelFolder model, KvGeometry geometry, long kvMemoryBytes, ServedWeights form, CudaOptions options,
         bool shareKv = false)
@@ -115,8 +116,8 @@ internal sealed partial class CudaModelRunner : IAheadRunner
         catch (CudaException error)
         {
             throw new KreweException(
-                ErrorCode.DeviceUnavailable, $"--device cuda: {error.Message}{Advice(error, kvMemoryBytes)}",
-                innerException: error);
+                error.IsPassing ? ErrorCode.DeviceBusy : ErrorCode.DeviceUnavailable,
+                $"--device cuda: {error.Message}{Advice(error, kvMemoryBytes)}", innerException: error);
         }
     }
 
