@@ -21,6 +21,8 @@ internal sealed class MessagesFormat(AnswerContext context) : IAnswerFormat
         Call,
     }
 
+    public AnswerEvent? Ping { get; } = Event("ping", []);
+
     public IEnumerable<AnswerEvent> Open(AnswerUsage usage)
     {
         yield return Event("message_start", new JsonObject { ["message"] = Message([], null, usage) });
