@@ -57,16 +57,20 @@ internal static class AnswerWriter
         private readonly List<int> _tokens = [];
         private readonly List<Wire.TokenLogprobs> _logprobs = [];
         private AnswerEnd? _end;
+        private int _reasoningTokens;
 
         public void Add(AnswerDelta delta)
         {
             _text.Append(delta.Text);
             if (delta.Token is { } token) _tokens.Add(token);
             if (delta.Logprobs is { } logprobs) _logprobs.Add(logprobs);
-            _end = delta.End;
+            (_end, _reasoningTokens) = (delta.End, delta.ReasoningTokens);
         }
 
         public WholeChoice ToChoice(int sequence) =>
-            new(sequence, sequence, _text.ToString(), _tokens, _logprobs, _end!);
+            new(sequence, sequence, _text.ToString(), _tokens, _logprobs, _end!)
+            {
+                ReasoningTokens = _reasoningTokens,
+            };
     }
 }
