@@ -179,6 +179,31 @@ public sealed class KeepAliveTests
         Assert.Equal($"{One}{Comment}{Comment}id: 2\ndata: [DONE]\n\n", Sent());
     }
 
+    [Fact]
+    public async Task Before_anything_was_sent_a_refusal_has_twice_the_time_to_be_one()
+    {
+        var time = new ManualTime();
+        var context = new DefaultHttpContext();
+        using var body = new MemoryStream();
+        context.Response.Body = body;
+        var options = new SiloOptions { ModelDirectory = "", StreamKeepAlive = TimeSpan.FromSeconds(15) };
+        var refusal = new KreweException(ErrorCode.NoWorkers, "none");
+        static IEnumerable<AnswerEvent> Events() => [AnswerEvent.Done];
+        await using (var refused = new AnswerStream(context, "id", options, time))
+        {
+            time.Advance(TimeSpan.FromSeconds(29));
+            await refused.FailAsync(refusal, Events);
+            Assert.Equal(0, body.Length);
+        }
+
+        await using var stream = new AnswerStream(context, "id", options, time);
+        time.Advance(TimeSpan.FromSeconds(30));
+        await Eventually.UntilAsync(() => body.Length == Comment.Length, "the silence was broken");
+
+        await Assert.ThrowsAsync<BadHttpRequestException>(() => stream.FailAsync(refusal, Events));
+        Assert.Equal($"{Comment}data: [DONE]\n\n", Encoding.UTF8.GetString(body.ToArray()));
+    }
+
     private static async Task<SiloHarness> StartAsync(
         TimeSpan keepAlive, ReasoningParser parser = ReasoningParser.None, TimeSpan? timeout = null)
     {

@@ -124,13 +124,14 @@ internal sealed class AnswerStream : IAsyncDisposable
     {
         try
         {
-            for (var left = silence; ; left = silence - _time.GetElapsedTime(_sentAt))
+            while (true)
             {
+                var left = LeftOf(silence);
                 if (left > TimeSpan.Zero) await Task.Delay(left, _time, _ended.Token);
                 await _writing.WaitAsync(_ended.Token);
                 try
                 {
-                    if (_time.GetElapsedTime(_sentAt) >= silence) await WriteBeatAsync();
+                    if (LeftOf(silence) <= TimeSpan.Zero) await WriteBeatAsync();
                 }
                 finally
                 {
@@ -143,6 +144,9 @@ internal sealed class AnswerStream : IAsyncDisposable
             // The answer is over, or its client is gone, which whoever writes the answer hears too.
         }
     }
+
+    /// <summary>Twice as long before anything was sent: a refusal by then still has its status.</summary>
+    private TimeSpan LeftOf(TimeSpan silence) => (_isBegun ? silence : 2 * silence) - _time.GetElapsedTime(_sentAt);
 
     private async ValueTask WriteBeatAsync()
     {
