@@ -119,7 +119,8 @@ internal sealed class AnswerStream : IAsyncDisposable
         await _beats;
     }
 
-    /// <summary>Waits for one silence after the other; tokens move only the time that the next one counts from.</summary>
+    /// <summary>Waits for one silence after the other; tokens move only the time that the next one counts from.
+    /// </summary>
     private async Task BeatAsync(TimeSpan silence)
     {
         try
