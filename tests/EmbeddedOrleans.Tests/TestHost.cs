@@ -9,7 +9,7 @@ namespace Krewe.EmbeddedOrleans.Tests;
 internal sealed class TestHost : IAsyncDisposable
 {
     /// <summary>Bounds every wait of a test, so that a hang is a failure with a name.</summary>
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    public static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
     private readonly ServiceProvider _services;
 

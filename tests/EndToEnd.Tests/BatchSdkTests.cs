@@ -11,8 +11,6 @@ namespace Krewe.EndToEnd.Tests;
 public sealed class BatchSdkTests(SplitCluster fixture, ITestOutputHelper output)
     : ClusterTest(fixture, output), IClassFixture<SplitCluster>
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
-
     [Fact]
     public async Task A_batch_is_uploaded_run_and_read()
     {
@@ -65,7 +63,7 @@ public sealed class BatchSdkTests(SplitCluster fixture, ITestOutputHelper output
             using var document = JsonDocument.Parse((await operation.GetBatchAsync(null)).GetRawResponse().Content);
             var status = document.RootElement.GetProperty("status").GetString();
             if (status is "completed" or "failed" or "expired" or "cancelled") return document.RootElement.Clone();
-            Assert.True(clock.Elapsed < Limit, $"The batch is {status} after {Limit.TotalSeconds} s.");
+            Assert.True(clock.Elapsed < Patience.Hang, $"The batch is {status} after {Patience.Hang.TotalSeconds} s.");
             await Task.Delay(100);
         }
     }

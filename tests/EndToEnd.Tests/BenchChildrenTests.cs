@@ -6,13 +6,11 @@ namespace Krewe.EndToEnd.Tests;
 
 public sealed class BenchChildrenTests
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
-
     [Fact]
     public async Task What_a_bench_started_ends_with_it_even_when_it_is_killed()
     {
         await using var bench = KreweProcess.Start("bench", "soak", "--rate", "5", "--minutes", "30");
-        await bench.WaitForLineAsync(line => line.Contains(" 0.0 min", StringComparison.Ordinal), Limit);
+        await bench.WaitForLineAsync(line => line.Contains(" 0.0 min", StringComparison.Ordinal));
         var children = Processes().Where(process => process.Parent == bench.Id).Select(process => process.Id).ToList();
         Assert.Equal(2, children.Count);
 
@@ -20,7 +18,7 @@ public sealed class BenchChildrenTests
         using (var process = Process.GetProcessById(bench.Id)) process.Kill();
         for (var waited = Stopwatch.StartNew(); Processes().Any(process => children.Contains(process.Id));)
         {
-            Assert.True(waited.Elapsed < Limit, "a silo or a worker of a bench that was killed lives on");
+            Assert.True(waited.Elapsed < Patience.Hang, "a silo or a worker of a bench that was killed lives on");
             await Task.Delay(50);
         }
     }

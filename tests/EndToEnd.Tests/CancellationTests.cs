@@ -55,7 +55,7 @@ public sealed class CancellationTests(ForgetfulCluster fixture, ITestOutputHelpe
         // The readiness probe's own requests come and go: two may be there at any time.
         Assert.True(RequestActivations(after) > 2, "No grain of a request was seen: the next line would say nothing.");
         await Cluster.WhenAsync(
-            state => RequestActivations(state) <= 2, "the end of the request grains", TimeSpan.FromSeconds(20));
+            state => RequestActivations(state) <= 2, "the end of the request grains");
         var counting = new TokenRequest(Prompts.Chat("Count from 7 to 12."), 40, 0, 0, IgnoreEos: false);
         Assert.NotEmpty(await counting.AskAsync(Cluster));
     }

@@ -29,8 +29,6 @@ public sealed class CheckpointedCluster : IAsyncLifetime
 public sealed partial class CheckpointTests(CheckpointedCluster fixture, ITestOutputHelper output)
     : IClassFixture<CheckpointedCluster>
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(45);
-
     [Fact]
     public async Task After_kill_9_another_worker_restores_the_stream_and_goes_on_with_the_same_tokens()
     {
@@ -45,7 +43,7 @@ public sealed partial class CheckpointTests(CheckpointedCluster fixture, ITestOu
         using var before = await LifeAsync(stream.RequestId);
         var worker = before.RootElement.GetProperty("plan").GetProperty("decode_worker").GetString()!.Split('#')[0];
         Signals.Kill((await cluster.StateAsync()).Worker(worker).Pid);
-        var answer = await answering.WaitAsync(Limit);
+        var answer = await answering.WaitAsync(Patience.Hang);
 
         Assert.Null(answer.ErrorCode);
         Assert.Equal(expected, answer.Tokens);

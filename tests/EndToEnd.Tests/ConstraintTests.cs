@@ -38,7 +38,7 @@ public sealed class ConstraintTests(NervousCluster fixture, ITestOutputHelper ou
         var answering = ReadAsync(request);
         await Cluster.WhenHeldAsync();
         Signals.Kill((await Cluster.StateAsync()).Worker($"{killed}-0").Pid);
-        var continued = await answering.WaitAsync(TimeSpan.FromSeconds(60));
+        var continued = await answering.WaitAsync(Patience.Hang);
 
         Assert.Equal(alone, together);
         Assert.All([crowd[0], crowd[3]], tokens => Assert.Equal(alone, tokens));

@@ -26,8 +26,6 @@ public abstract class HandoffFaults(ClusterFixture fixture, ITestOutputHelper ou
         "--heartbeat", "0.1", "--silence-limit", "1", "--handoff-lease", "3", "--worker-wait", "15",
     ];
 
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
-
     [Theory]
     [InlineData("handoff", "prefill", 21)]
     [InlineData("handoff", "decode", 22)]
@@ -43,7 +41,7 @@ public abstract class HandoffFaults(ClusterFixture fixture, ITestOutputHelper ou
         var state = await Cluster.StateAsync();
         foreach (var role in Roles(victim)) Signals.Kill(state.Worker($"{role}-0").Pid);
 
-        var answer = await answering.WaitAsync(Limit);
+        var answer = await answering.WaitAsync(Patience.Hang);
         Assert.Null(answer.ErrorCode);
         Assert.Equal(expected, answer.Tokens);
         state = await Cluster.WhenAllReturnedAsync(workers: 2);
@@ -80,7 +78,7 @@ public abstract class HandoffFaults(ClusterFixture fixture, ITestOutputHelper ou
             Signals.Continue(pid);
         }
 
-        var answer = await answering.WaitAsync(Limit);
+        var answer = await answering.WaitAsync(Patience.Hang);
         Output.WriteLine($"{role} stopped for {stay.TotalSeconds} s: {answer.ErrorCode ?? "answered"}");
         Assert.Equal(expected.Take(answer.Tokens.Length), answer.Tokens);
         if (!mayFail) Assert.Null(answer.ErrorCode);

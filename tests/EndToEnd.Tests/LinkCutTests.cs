@@ -37,8 +37,6 @@ public sealed class ProxiedCluster : ClusterFixture
 public sealed class LinkCutTests(ProxiedCluster fixture, ITestOutputHelper output)
     : ClusterTest(fixture, output), IClassFixture<ProxiedCluster>
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
-
     // 600 tokens are 1.2 MB of KV.
     [Theory]
     [InlineData(1_100_000, false, 52)]
@@ -93,7 +91,7 @@ public sealed class LinkCutTests(ProxiedCluster fixture, ITestOutputHelper outpu
     private async Task EndAsync(Task<StreamedAnswer> answering, int[] expected)
     {
         var clock = Stopwatch.StartNew();
-        var answer = await answering.WaitAsync(Limit);
+        var answer = await answering.WaitAsync(Patience.Hang);
         Output.WriteLine($"ended after {clock.Elapsed.TotalSeconds:0.00} s");
         Assert.Null(answer.ErrorCode);
         Assert.Equal(expected, answer.Tokens);

@@ -9,8 +9,6 @@ namespace Krewe.EndToEnd.Tests;
 public sealed class MigrationFaultTests(SpareDecodeCluster fixture, ITestOutputHelper output)
     : ClusterTest(fixture, output), IClassFixture<SpareDecodeCluster>
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
-
     [Theory]
     [InlineData("migration-sending", true, false, 1)]
     [InlineData("migration-copying", true, false, 2)]
@@ -47,7 +45,7 @@ public sealed class MigrationFaultTests(SpareDecodeCluster fixture, ITestOutputH
             await Task.Delay(HangTime);
             Signals.Continue(pid);
         });
-        var answer = await answering.WaitAsync(Limit);
+        var answer = await answering.WaitAsync(Patience.Hang);
         await waking;
         Assert.Equal(expected, answer.Tokens);
         await Cluster.WhenAllReturnedAsync(workers: 3);
@@ -89,7 +87,7 @@ public sealed class MigrationFaultTests(SpareDecodeCluster fixture, ITestOutputH
     private async Task EndAsync(Task<StreamedAnswer> answering, int[] expected)
     {
         var clock = Stopwatch.StartNew();
-        var answer = await answering.WaitAsync(Limit);
+        var answer = await answering.WaitAsync(Patience.Hang);
         Output.WriteLine($"went on to its end {clock.Elapsed.TotalSeconds:0.00} s after the fault");
         Assert.Null(answer.ErrorCode);
         Assert.Equal("length", answer.FinishReason);

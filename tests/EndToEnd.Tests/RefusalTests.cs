@@ -116,7 +116,7 @@ public sealed class RefusalTests : IDisposable
     {
         var silo = KreweProcess.Start("silo", "--port", "0", "--link-port", $"{linkPort}");
         await silo.WaitForLineAsync(
-            line => line.Contains("gateway", StringComparison.Ordinal), TimeSpan.FromSeconds(20));
+            line => line.Contains("gateway", StringComparison.Ordinal));
         return silo;
     }
 

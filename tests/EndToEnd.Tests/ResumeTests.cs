@@ -46,7 +46,7 @@ public sealed class ResumeTests(NervousCluster fixture, ITestOutputHelper output
             // Its end may not have been noticed yet: until then everything seems to be there.
             await Cluster.WhenAsync(
                 state => state.Workers.Any(worker => worker.Id == $"{victim}-0" && worker.Pid != before),
-                "the killed worker's successor", TimeSpan.FromSeconds(30));
+                "the killed worker's successor");
             await Cluster.WhenAllReturnedAsync(workers: 2);
         }
 

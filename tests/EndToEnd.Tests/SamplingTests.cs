@@ -12,8 +12,6 @@ namespace Krewe.EndToEnd.Tests;
 public sealed class SamplingTests(NervousCluster fixture, ITestOutputHelper output)
     : ClusterTest(fixture, output), IClassFixture<NervousCluster>
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
-
     [Fact]
     public async Task Choices_and_log_probabilities_are_the_same_handed_off_mixed_and_after_a_kill()
     {
@@ -25,7 +23,7 @@ public sealed class SamplingTests(NervousCluster fixture, ITestOutputHelper outp
         var answering = AskAsync(Cluster, body);
         await Cluster.WhenHeldAsync();
         Signals.Kill((await Cluster.StateAsync()).Worker("decode-0").Pid);
-        var continued = await answering.WaitAsync(Limit);
+        var continued = await answering.WaitAsync(Patience.Hang);
         await using var mixedCluster = await KreweCluster.StartAsync("--mixed", "1");
         var mixed = await AskAsync(mixedCluster, body);
 

@@ -12,7 +12,6 @@ namespace Krewe.EndToEnd.Tests;
 /// </summary>
 public sealed class SharedFolderTests : IDisposable
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
     private static readonly TokenRequest Request = new(new Prompts(29).OfLength(90), 12, 0, 7, IgnoreEos: true);
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("krewe-share-");
@@ -61,7 +60,7 @@ public sealed class SharedFolderTests : IDisposable
     private static async Task<(int[] Tokens, string Logs)> AnswerAsync(params string[] arguments)
     {
         var (port, linkPort) = (FreePort(), FreePort());
-        using var http = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}"), Timeout = Limit };
+        using var http = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}"), Timeout = Patience.Hang };
         await using var silo = KreweProcess.Start("silo", "--port", $"{port}", "--link-port", $"{linkPort}");
         await using var prefill = StartWorker("prefill", linkPort, arguments);
         await using var decode = StartWorker("decode", linkPort, arguments);
@@ -94,7 +93,7 @@ public sealed class SharedFolderTests : IDisposable
                 // Not listening yet.
             }
 
-            Assert.True(clock.Elapsed < Limit, $"The silo did not become ready.\n{logs()}");
+            Assert.True(clock.Elapsed < Patience.Hang, $"The silo did not become ready.\n{logs()}");
         }
     }
 

@@ -16,14 +16,12 @@ namespace Krewe.EndToEnd.Tests;
 /// </summary>
 public sealed class SiloLossTests(ITestOutputHelper output)
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
-
     [Fact]
     public async Task A_stream_survives_its_silo()
     {
         var folder = Directory.CreateTempSubdirectory("krewe-silo-");
         var (port, linkPort) = (FreePort(), FreePort());
-        using var http = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}"), Timeout = Limit };
+        using var http = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}"), Timeout = Patience.Hang };
         var silo = StartSilo(folder.FullName, port, linkPort);
         await using var prefill = StartWorker("prefill", linkPort);
         await using var decode = StartWorker("decode", linkPort);
@@ -38,7 +36,7 @@ public sealed class SiloLossTests(ITestOutputHelper output)
                 using var reader = new StreamReader(await response.Content.ReadAsStreamAsync());
                 for (var lines = 0; lines < 3 * 20; lines++) before.Append(await reader.ReadLineAsync()).Append('\n');
                 Signals.Kill(silo.Id);
-                await silo.WaitForExitAsync(Limit);
+                await silo.WaitForExitAsync();
             }
 
             await silo.DisposeAsync();
@@ -116,7 +114,7 @@ public sealed class SiloLossTests(ITestOutputHelper output)
                 // Not listening yet.
             }
 
-            Assert.True(clock.Elapsed < Limit, "The silo did not become ready.");
+            Assert.True(clock.Elapsed < Patience.Hang, "The silo did not become ready.");
             await Task.Delay(TimeSpan.FromMilliseconds(100));
         }
     }

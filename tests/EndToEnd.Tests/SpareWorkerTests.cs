@@ -9,8 +9,6 @@ public sealed class SpareWorkerTests(SpareDecodeCluster fixture, ITestOutputHelp
     : ClusterTest(fixture, output), IClassFixture<SpareDecodeCluster>
 {
     private const int Seed = 4711;
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(45);
-
     [Fact]
     public async Task A_stream_goes_on_elsewhere_while_its_worker_hangs()
     {
@@ -27,7 +25,7 @@ public sealed class SpareWorkerTests(SpareDecodeCluster fixture, ITestOutputHelp
         StreamedAnswer answer;
         try
         {
-            answer = await answering.WaitAsync(Limit);
+            answer = await answering.WaitAsync(Patience.Hang);
             Assert.NotEqual(hung.Id, await DecodeWorkerAsync(stream.RequestId));
         }
         finally

@@ -8,8 +8,6 @@ namespace Krewe.EndToEnd.Tests;
 /// <summary>Real processes with TLS on the API and mutual TLS on both links.</summary>
 public sealed class TlsTests
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
-
     [Fact]
     public async Task Everything_speaks_TLS_and_a_worker_with_a_wrong_certificate_is_refused()
     {
@@ -22,7 +20,7 @@ public sealed class TlsTests
             .. Arguments(files),
         ]);
         var ready = await serve.WaitForLineAsync(
-            line => line.StartsWith("Krewe is ready at https://", StringComparison.Ordinal), Limit);
+            line => line.StartsWith("Krewe is ready at https://", StringComparison.Ordinal));
         var address = new Uri(ready.Split(' ')[4]);
         using var http = new HttpClient(new HttpClientHandler
         {
@@ -41,16 +39,16 @@ public sealed class TlsTests
             () => plain.GetAsync(new UriBuilder(address) { Scheme = "http" }.Uri));
 
         var described = await serve.WaitForLineAsync(
-            line => line.Contains("links 127.0.0.1:", StringComparison.Ordinal), Limit);
+            line => line.Contains("links 127.0.0.1:", StringComparison.Ordinal));
         var link = described.Split("links ")[1].Split(',')[0];
         foreach (var wrong in (string[][])[Arguments(stranger.Issue("spy")), []])
         {
             await using var spy = KreweProcess.Start(["worker", "--id", "spy", "--silo", link, "--verbose", .. wrong]);
-            await spy.WaitForLineAsync(line => line.Contains("No link to", StringComparison.Ordinal), Limit);
+            await spy.WaitForLineAsync(line => line.Contains("No link to", StringComparison.Ordinal));
         }
 
         await serve.WaitForLineAsync(
-            line => line.Contains("refused before its hello", StringComparison.Ordinal), Limit);
+            line => line.Contains("refused before its hello", StringComparison.Ordinal));
         var cluster = await ClusterAsync(http, address);
         Assert.DoesNotContain(cluster.Workers, worker => worker.Id == "spy");
         Assert.Equal(2, cluster.Workers.Count);

@@ -8,8 +8,6 @@ namespace Krewe.EndToEnd.Tests;
 public sealed class WorkerLossTests(NervousCluster fixture, ITestOutputHelper output)
     : ClusterTest(fixture, output), IClassFixture<NervousCluster>
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(45);
-
     [Theory]
     [InlineData("queued", "decode", 1)]
     [InlineData("handoff", "decode", 2)]
@@ -29,7 +27,7 @@ public sealed class WorkerLossTests(NervousCluster fixture, ITestOutputHelper ou
         var victim = (await Cluster.StateAsync()).Worker($"{role}-0");
         Signals.Kill(victim.Pid);
         var clock = Stopwatch.StartNew();
-        var answer = await answering.WaitAsync(Limit);
+        var answer = await answering.WaitAsync(Patience.Hang);
 
         Output.WriteLine($"went on to its end {clock.Elapsed.TotalSeconds:0.00} s after the kill");
         Assert.Null(answer.ErrorCode);
@@ -55,15 +53,14 @@ public sealed class WorkerLossTests(NervousCluster fixture, ITestOutputHelper ou
         {
             answering = ReadAsync(request);
             await Cluster.WhenAsync(
-                state => state.Workers.All(worker => worker.Id != before.Id), "the silence of the worker",
-                TimeSpan.FromSeconds(30));
+                state => state.Workers.All(worker => worker.Id != before.Id), "the silence of the worker");
         }
         finally
         {
             Signals.Continue(before.Pid);
         }
 
-        var answer = await answering.WaitAsync(Limit);
+        var answer = await answering.WaitAsync(Patience.Hang);
         Assert.Null(answer.ErrorCode);
         Assert.Equal(expected, answer.Tokens);
         var after = (await Cluster.WhenAllReturnedAsync(workers: 2)).Worker(before.Id);

@@ -13,7 +13,7 @@ namespace Krewe.Grains.Tests;
 internal sealed class GrainCluster : IAsyncDisposable
 {
     /// <summary>Bounds every wait of a test, so that a hang is a failure with a name.</summary>
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    public static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
     public static readonly ClusterOptions Options = new() { MaxAttempts = 2 };
 

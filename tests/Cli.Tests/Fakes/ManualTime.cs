@@ -23,7 +23,7 @@ internal sealed class ManualTime : TimeProvider
 
     /// <summary>Completes when somebody waits for time; consumes one such wait.</summary>
     public async Task WhenSomebodyWaitsAsync() =>
-        await _waits.Reader.ReadAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(60));
+        await _waits.Reader.ReadAsync().AsTask().WaitAsync(TimeSpan.FromMinutes(2));
 
     public void Advance(TimeSpan by)
     {

@@ -19,7 +19,7 @@ internal sealed class ScriptedLauncher : IWorkerLauncher
     }
 
     public async Task<ScriptedProcess> NextAsync() =>
-        await _started.Reader.ReadAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(60));
+        await _started.Reader.ReadAsync().AsTask().WaitAsync(TimeSpan.FromMinutes(2));
 }
 
 internal sealed class ScriptedProcess(string workerId) : IWorkerProcess

@@ -5,7 +5,7 @@ namespace Krewe.Cli.Tests.Serving;
 public sealed class WorkerSupervisorTests : IDisposable
 {
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(7);
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
 
     private readonly ManualTime _time = new();
     private readonly ScriptedLauncher _launcher = new();

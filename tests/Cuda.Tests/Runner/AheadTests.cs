@@ -149,11 +149,11 @@ public sealed class AheadTests : IDisposable
         Assert.True(decode.TryQueue());
         _it.Emulator.Die(device, after, 719);
         var lost = await Assert.ThrowsAsync<DeviceLostException>(
-            () => Task.Run(decode.Finish).WaitAsync(TimeSpan.FromSeconds(60)));
+            () => Task.Run(decode.Finish).WaitAsync(TimeSpan.FromMinutes(2)));
         Assert.Contains($"a step on GPU {device}", lost.Message);
         Assert.Equal(2, _it.Emulator.Calls().Count(made => made == "ncclCommAbort"));
         // And none of them fails one sequence after the other.
-        await Task.Run(runner.Abandon).WaitAsync(TimeSpan.FromSeconds(60));
+        await Task.Run(runner.Abandon).WaitAsync(TimeSpan.FromMinutes(2));
         Assert.Throws<DeviceLostException>(() => decode.TryQueue());
         Assert.Throws<DeviceLostException>(() => runner.Run(new StepBatch()));
     }
@@ -166,7 +166,7 @@ public sealed class AheadTests : IDisposable
         var decode = new Decode(runner, _prompt, Blocks(runner, 1));
         Assert.True(decode.TryQueue());
         _it.Emulator.Die(1, 20, 719);
-        await Task.Run(runner.Abandon).WaitAsync(TimeSpan.FromSeconds(60));
+        await Task.Run(runner.Abandon).WaitAsync(TimeSpan.FromMinutes(2));
         Assert.Throws<DeviceLostException>(() => decode.TryQueue());
     }
 

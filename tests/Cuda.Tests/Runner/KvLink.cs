@@ -61,7 +61,7 @@ internal sealed class KvLink : IDisposable
 
     private async Task<IDataChannel> AcceptAsync()
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(2));
         return (await (await _listener.AcceptAsync(limit.Token)).OpenAsync(limit.Token))!;
     }
 }

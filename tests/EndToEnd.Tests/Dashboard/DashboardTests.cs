@@ -94,7 +94,7 @@ public sealed class DashboardTests
         await page.ConfirmAsync("Drain", "Drain decode-1");
         await ExpectStateAsync(page, "decode-1", "draining");
         await cluster.WhenAsync(
-            state => state.Worker("decode-1").Attempts == 0, "decode-1 is empty", TimeSpan.FromSeconds(30));
+            state => state.Worker("decode-1").Attempts == 0, "decode-1 is empty");
         await page.Button("Uncordon", "decode-1").ClickAsync();
         await page.ConfirmAsync("Uncordon", "Uncordon decode-1");
 

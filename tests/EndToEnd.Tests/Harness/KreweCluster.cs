@@ -11,7 +11,6 @@ namespace Krewe.EndToEnd.Tests.Harness;
 /// </summary>
 public sealed partial class KreweCluster : IAsyncDisposable
 {
-    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(50);
 
     private readonly DirectoryInfo _folder;
@@ -19,7 +18,7 @@ public sealed partial class KreweCluster : IAsyncDisposable
     private KreweCluster(DirectoryInfo folder, KreweProcess serve, string holdFile)
     {
         (_folder, Serve, HoldFile) = (folder, serve, holdFile);
-        Http = new HttpClient { Timeout = TimeSpan.FromMinutes(2) };
+        Http = new HttpClient { Timeout = Patience.Hang };
     }
 
     public KreweProcess Serve { get; }
@@ -51,7 +50,7 @@ public sealed partial class KreweCluster : IAsyncDisposable
         try
         {
             var ready = await serve.WaitForLineAsync(
-                line => line.StartsWith("Krewe is ready", StringComparison.Ordinal), StartLimit);
+                line => line.StartsWith("Krewe is ready", StringComparison.Ordinal));
             cluster.StartTime = clock.Elapsed;
             cluster.Address = new Uri(BaseAddress().Match(ready).Value);
             cluster.Http.BaseAddress = cluster.Address;
@@ -73,8 +72,9 @@ public sealed partial class KreweCluster : IAsyncDisposable
 
     public async Task<ClusterState> StateAsync() => ClusterState.Parse(await Http.GetStringAsync("/v1/cluster"));
 
-    /// <summary>Asks again and again, since there is no event to await over HTTP; fails after the limit.</summary>
-    public async Task<ClusterState> WhenAsync(Func<ClusterState, bool> wanted, string what, TimeSpan limit)
+    /// <summary>Asks again and again, since there is no event to await over HTTP; fails when it takes too
+    /// long.</summary>
+    public async Task<ClusterState> WhenAsync(Func<ClusterState, bool> wanted, string what)
     {
         var clock = Stopwatch.StartNew();
         while (true)
@@ -82,8 +82,9 @@ public sealed partial class KreweCluster : IAsyncDisposable
             var state = await StateAsync();
             if (wanted(state)) return state;
             Assert.True(
-                clock.Elapsed < limit,
-                $"Not seen within {limit.TotalSeconds} s: {what}. Held: {string.Join("; ", state.StillHeld())}. "
+                clock.Elapsed < Patience.Hang,
+                $"Not seen within {Patience.Hang.TotalSeconds} s: {what}. "
+                + $"Held: {string.Join("; ", state.StillHeld())}. "
                 + $"Workers: {string.Join(", ", state.Workers)}\n{LogTail()}");
             await Task.Delay(Poll);
         }
@@ -91,8 +92,7 @@ public sealed partial class KreweCluster : IAsyncDisposable
 
     /// <summary>Waits until every block, lease, stream and attempt has come back and all workers are there.</summary>
     public Task<ClusterState> WhenAllReturnedAsync(int workers) => WhenAsync(
-        state => state.Workers.Count == workers && !state.StillHeld().Any(), "everything returned",
-        TimeSpan.FromSeconds(30));
+        state => state.Workers.Count == workers && !state.StillHeld().Any(), "everything returned");
 
     /// <summary>The next worker of the role that reaches the phase stays there.</summary>
     public void Hold(string phase, string role)
@@ -112,7 +112,7 @@ public sealed partial class KreweCluster : IAsyncDisposable
         while (IsHoldWaiting)
         {
             Assert.True(
-                clock.Elapsed < TimeSpan.FromSeconds(30),
+                clock.Elapsed < Patience.Hang,
                 $"No worker came to {File.ReadAllText(HoldFile)}.\n{LogTail()}");
             await Task.Delay(Poll);
         }

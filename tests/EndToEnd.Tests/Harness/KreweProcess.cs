@@ -61,31 +61,32 @@ public sealed class KreweProcess : IAsyncDisposable
         return new KreweProcess(Process.Start(start)!);
     }
 
-    /// <summary>Runs to the end; more than a minute is a hang.</summary>
+    /// <summary>Runs to the end.</summary>
     public static async Task<(int ExitCode, string Output, string Log)> RunAsync(params IEnumerable<string> arguments)
     {
         await using var process = Start(arguments);
-        var code = await process.WaitForExitAsync(TimeSpan.FromMinutes(1));
+        var code = await process.WaitForExitAsync();
         return (code, process.Output, process.Log);
     }
 
-    public async Task<int> WaitForExitAsync(TimeSpan limit)
+    public async Task<int> WaitForExitAsync(TimeSpan? limit = null)
     {
-        using var patience = new CancellationTokenSource(limit);
+        var patience = limit ?? Patience.Hang;
+        using var ended = new CancellationTokenSource(patience);
         try
         {
-            await _process.WaitForExitAsync(patience.Token);
+            await _process.WaitForExitAsync(ended.Token);
         }
         catch (OperationCanceledException)
         {
-            throw new TimeoutException($"The process did not exit within {limit.TotalSeconds} s. It said:\n{Log}");
+            throw new TimeoutException($"The process did not exit within {patience.TotalSeconds} s. It said:\n{Log}");
         }
 
         return _process.ExitCode;
     }
 
     /// <summary>The first line that is wanted, said already or not.</summary>
-    public async Task<string> WaitForLineAsync(Func<string, bool> wanted, TimeSpan limit)
+    public async Task<string> WaitForLineAsync(Func<string, bool> wanted)
     {
         var found = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
         lock (_lines)
@@ -95,11 +96,11 @@ public sealed class KreweProcess : IAsyncDisposable
         }
 
         var exited = _process.WaitForExitAsync();
-        var first = await Task.WhenAny(found.Task, exited, Task.Delay(limit));
+        var first = await Task.WhenAny(found.Task, exited, Task.Delay(Patience.Hang));
         if (first == found.Task) return await found.Task;
         var reason = first == exited
             ? $"exited with code {_process.ExitCode}"
-            : $"did not say it in {limit.TotalSeconds} s";
+            : $"did not say it in {Patience.Hang.TotalSeconds} s";
         throw new InvalidOperationException($"The process {reason}. It said:\n{Log}");
     }
 

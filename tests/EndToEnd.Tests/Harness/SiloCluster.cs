@@ -16,8 +16,6 @@ public sealed class SiloCluster : IAsyncDisposable
 {
     public const int Silos = 3;
 
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
-
     private readonly DirectoryInfo _folder;
     private readonly HttpClient[] _clients;
 
@@ -27,7 +25,7 @@ public sealed class SiloCluster : IAsyncDisposable
         _clients = [.. Enumerable.Range(0, Silos).Select(silo => new HttpClient
         {
             BaseAddress = new Uri($"http://127.0.0.1:{port + silo}"),
-            Timeout = TimeSpan.FromMinutes(2),
+            Timeout = Patience.Hang,
         })];
     }
 
@@ -73,7 +71,7 @@ public sealed class SiloCluster : IAsyncDisposable
                 if (wanted(json.RootElement)) return;
             }
 
-            Assert.True(clock.Elapsed < Limit, $"not seen: {what}; {text}\n{Logs()}");
+            Assert.True(clock.Elapsed < Patience.Hang, $"not seen: {what}; {text}\n{Logs()}");
             await Task.Delay(TimeSpan.FromMilliseconds(100));
         }
     }
@@ -114,7 +112,7 @@ public sealed class SiloCluster : IAsyncDisposable
             var text = await response.Content.ReadAsStringAsync();
             if (response.IsSuccessStatusCode) return text;
             Assert.True(response.StatusCode == HttpStatusCode.ServiceUnavailable, $"{text}\n{Logs()}");
-            Assert.True(clock.Elapsed < Limit, $"{text}\n{Logs()}");
+            Assert.True(clock.Elapsed < Patience.Hang, $"{text}\n{Logs()}");
             await Task.Delay(TimeSpan.FromMilliseconds(100));
         }
     }

@@ -25,7 +25,7 @@ internal sealed class ManualTime : TimeProvider
     }
 
     /// <summary>Returns when somebody has set a timer since the last call.</summary>
-    public Task WaitForTimerAsync() => _armed.Reader.ReadAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(30));
+    public Task WaitForTimerAsync() => _armed.Reader.ReadAsync().AsTask().WaitAsync(TimeSpan.FromMinutes(2));
 
     public void Advance(TimeSpan by)
     {

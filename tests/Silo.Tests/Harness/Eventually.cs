@@ -3,7 +3,7 @@ namespace Krewe.Silo.Tests.Harness;
 /// <summary>Waits for what another process or task will do, with a limit that only a hang reaches.</summary>
 internal static class Eventually
 {
-    public static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
+    public static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
 
     private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(5);
 

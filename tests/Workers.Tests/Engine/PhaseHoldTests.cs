@@ -84,7 +84,7 @@ public sealed class PhaseHoldTests : IDisposable
             _watcher.EnableRaisingEvents = true;
         }
 
-        public Task WhenGoneAsync() => _gone.Task.WaitAsync(TimeSpan.FromSeconds(20));
+        public Task WhenGoneAsync() => _gone.Task.WaitAsync(TimeSpan.FromMinutes(2));
 
         public void Dispose() => _watcher.Dispose();
     }

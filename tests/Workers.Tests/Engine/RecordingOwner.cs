@@ -81,7 +81,7 @@ internal sealed class RecordingOwner : ISequenceOwner
             var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             _waits.Add((condition, done));
             Settle();
-            return done.Task.WaitAsync(TimeSpan.FromSeconds(60));
+            return done.Task.WaitAsync(TimeSpan.FromMinutes(2));
         }
     }
 

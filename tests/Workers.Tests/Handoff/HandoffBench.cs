@@ -64,7 +64,7 @@ internal sealed class HandoffBench : IAsyncDisposable
     public async Task WhenCreditAsync(int pullers = 1)
     {
         for (var i = 0; i < pullers; i++)
-            Assert.True(await _credits.WaitAsync(TimeSpan.FromSeconds(30)), $"{i} of {pullers} pullers came");
+            Assert.True(await _credits.WaitAsync(TimeSpan.FromMinutes(2)), $"{i} of {pullers} pullers came");
     }
 
     public WorkerIdentity Identity { get; }

@@ -264,7 +264,7 @@ public sealed class HandoffFaultTests
     {
         try
         {
-            while (await socket.ReceiveAsync(new byte[256]).WaitAsync(TimeSpan.FromSeconds(20)) > 0) continue;
+            while (await socket.ReceiveAsync(new byte[256]).WaitAsync(TimeSpan.FromMinutes(2)) > 0) continue;
         }
         catch (SocketException)
         {

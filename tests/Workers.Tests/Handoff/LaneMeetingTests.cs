@@ -16,7 +16,7 @@ public sealed class LaneMeetingTests
         var gathering = meeting.GatherAsync(2, CancellationToken.None);
         Assert.False(gathering.IsCompleted);
         _meetings.Join(meeting.Link, 1, first);
-        Assert.Equal([first, second], await gathering.WaitAsync(TimeSpan.FromSeconds(60)));
+        Assert.Equal([first, second], await gathering.WaitAsync(TimeSpan.FromMinutes(2)));
     }
 
     [Fact]

@@ -10,7 +10,7 @@ namespace Krewe.Workers.Tests;
 /// <summary>Memory of workers that do not see each other's processes: its files go over a socket in a folder.</summary>
 public sealed class MeetingSocketTests : IDisposable
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
 
     private readonly string _folder = Directory.CreateTempSubdirectory("krewe-meet-").FullName;
 

@@ -23,7 +23,7 @@ internal sealed class PlayedSource(Socket socket, FrameSocket frames) : IDisposa
         var port = (uint)((IPEndPoint)listener.LocalEndPoint!).Port;
         decode.Start(
             Start("a", prompt, 10, SequencePart.Decode), new DataAddress { Host = "127.0.0.1", Port = port });
-        var socket = await listener.AcceptAsync().WaitAsync(TimeSpan.FromSeconds(30));
+        var socket = await listener.AcceptAsync().WaitAsync(TimeSpan.FromMinutes(2));
         var source = new PlayedSource(socket, new FrameSocket(socket));
         await source.SendAsync(new DataMessage { Greeting = new Greeting() });
         Assert.NotNull((await source.NextAsync()).Attach);
@@ -52,7 +52,7 @@ internal sealed class PlayedSource(Socket socket, FrameSocket frames) : IDisposa
 
     public async Task<DataMessage> NextAsync()
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(2));
         return (await frames.ReceiveAsync(limit.Token) ?? throw new IOException("closed")).Message;
     }
 

@@ -37,7 +37,7 @@ internal sealed class PlayedTarget(FrameSocket frames) : IDisposable
     /// <summary>The next message; a payload is received and thrown away.</summary>
     public async Task<DataMessage> NextAsync()
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(2));
         var head = await frames.ReceiveAsync(limit.Token) ?? throw new IOException("closed");
         if (head.PayloadBytes > 0) await frames.FillAsync(head, [new byte[head.PayloadBytes]], limit.Token);
         return head.Message;

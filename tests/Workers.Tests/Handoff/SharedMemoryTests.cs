@@ -164,7 +164,7 @@ public sealed class SharedMemoryTests
 
     private static async Task<IDataChannel> AcceptAsync(IBlockListener listener)
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(2));
         return (await (await listener.AcceptAsync(limit.Token)).OpenAsync(limit.Token))!;
     }
 

@@ -6,7 +6,7 @@ namespace Krewe.Workers.Tests;
 /// <summary>Waits that are longer than what a send or receive waits by itself.</summary>
 public sealed class SocketReadinessTests : IDisposable
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
 
     private readonly Socket _far = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
     private readonly Socket _near;

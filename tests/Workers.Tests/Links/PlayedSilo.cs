@@ -31,7 +31,7 @@ internal sealed class PlayedSilo : IDisposable
     /// <summary>Accepts the next link and reads its hello.</summary>
     public async Task<PlayedLink> AcceptAsync()
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(2));
         return await PlayedLink.OpenAsync(await _listener.AcceptAsync(limit.Token));
     }
 
@@ -101,7 +101,7 @@ internal sealed class PlayedLink : IDisposable
     /// <summary>The worker's next message; null when it closed the link.</summary>
     public async Task<WorkerMessage?> NextAsync()
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(2));
         while (true)
         {
             ReadResult read;

@@ -86,7 +86,7 @@ public sealed class SiloLinkTests
         {
             await link.StartAsync(Start("old", Prompt(1, 30), maxOutput: 300));
             await link.NextAsync(message => message.Tokens is not null);
-            worker.Runner.BeforeRun = _ => worker.Gate.Wait(TimeSpan.FromSeconds(30));
+            worker.Runner.BeforeRun = _ => worker.Gate.Wait(TimeSpan.FromMinutes(2));
         }
 
         using var next = await silo.AcceptAsync(PlayedSilo.Welcome());
@@ -222,7 +222,7 @@ public sealed class SiloLinkTests
         await link.StartAsync(Start("a", Prompt(1, 5), maxOutput: 50));
         await link.NextAsync(message => message.Event?.Kind == SequenceEventKind.Accepted);
         worker.Engine.Post(new EngineCommand.Drain());
-        await worker.Engine.Drained.WaitAsync(TimeSpan.FromSeconds(30));
+        await worker.Engine.Drained.WaitAsync(TimeSpan.FromMinutes(2));
         var stopped = worker.StopAsync();
         Assert.Equal(50, (await link.TokensAsync("a")).Count);
         await stopped;

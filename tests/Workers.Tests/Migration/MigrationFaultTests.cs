@@ -196,7 +196,7 @@ public sealed class MigrationFaultTests
         MigrationBench source, uint leaseMs = 10_000, int epoch = 2, Socket? socket = null)
     {
         socket ??= new Socket(SocketType.Stream, ProtocolType.Tcp);
-        await socket.ConnectAsync(source.Address.Host, (int)source.Address.Port).WaitAsync(TimeSpan.FromSeconds(20));
+        await socket.ConnectAsync(source.Address.Host, (int)source.Address.Port).WaitAsync(TimeSpan.FromMinutes(2));
         var target = new PlayedTarget(new FrameSocket(socket));
         Assert.NotNull((await target.NextAsync()).Greeting);
         await target.SendAsync(new DataMessage { Attach = new Attach() });
@@ -246,7 +246,7 @@ public sealed class MigrationFaultTests
             Port = (uint)((IPEndPoint)listener.LocalEndPoint!).Port,
         };
         target.Start(start);
-        var socket = await listener.AcceptAsync().WaitAsync(TimeSpan.FromSeconds(30));
+        var socket = await listener.AcceptAsync().WaitAsync(TimeSpan.FromMinutes(2));
         var source = new PlayedSource(socket, new FrameSocket(socket));
         await source.SendAsync(new DataMessage { Greeting = new Greeting() });
         Assert.NotNull((await source.NextAsync()).Attach);

@@ -111,7 +111,7 @@ public sealed class MigrationTests
         source.Runner.BeforeRun = _ =>
         {
             // The step behind the one that was held tells of the arrival.
-            if (source.Runner.Steps == 25) queued.Wait(TimeSpan.FromSeconds(30));
+            if (source.Runner.Steps == 25) queued.Wait(TimeSpan.FromMinutes(2));
             if (source.Runner.Steps > 26) source.Targets.KeepPace();
         };
         source.Start(Start("first", Prompt(3, 300), 60));
@@ -142,7 +142,7 @@ public sealed class MigrationTests
         target.Take(
             WithLogprobs(Start("a", prompt, 60, epoch: 2, output: source.Owner.Tokens("a")[..3])), source,
             owner: owner);
-        await owner.Released.Task.WaitAsync(TimeSpan.FromSeconds(30));
+        await owner.Released.Task.WaitAsync(TimeSpan.FromMinutes(2));
         Assert.Equal(Enumerable.Range(3, 57), owner.Indices);
         Assert.Equal(57, owner.Logprobs);
         await source.Owner.WhenReleasedAsync("a");
@@ -158,7 +158,7 @@ public sealed class MigrationTests
         using var refused = new ManualResetEventSlim();
         source.Runner.BeforeRun = _ =>
         {
-            if (source.Runner.Steps == 20) refused.Wait(TimeSpan.FromSeconds(30));
+            if (source.Runner.Steps == 20) refused.Wait(TimeSpan.FromMinutes(2));
         };
         source.Start(Start("a", Prompt(6, 100), 40));
         await source.Owner.WhenTokensAsync("a", 2);
@@ -200,7 +200,7 @@ public sealed class MigrationTests
         await using var source = new MigrationBench(migrationsMax: 1);
         await using var target = new MigrationBench();
         using var held = new ManualResetEventSlim();
-        source.Runner.BeforeRun = _ => held.Wait(TimeSpan.FromSeconds(30));
+        source.Runner.BeforeRun = _ => held.Wait(TimeSpan.FromMinutes(2));
         var streams = new MovingStreams(source, target);
         for (var i = 0; i < 6; i++) streams.Begin($"s{i}", Prompt(i, 40), 40, worker: 0);
         for (var i = 0; i < 6; i++) streams.TryMove($"s{i}", 1);

@@ -10,7 +10,7 @@ namespace Krewe.Workers.Tests;
 /// </summary>
 internal sealed class MovingStreams
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
 
     private readonly Lock _lock = new();
     private readonly MigrationBench[] _workers;

@@ -8,7 +8,7 @@ namespace Krewe.Workers.Tests;
 /// </summary>
 internal sealed class TargetSigns
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
     /// <summary>Of a target that hangs there is no sign: its source computes on, slowly.</summary>
     private static readonly TimeSpan SlowStep = TimeSpan.FromMilliseconds(50);

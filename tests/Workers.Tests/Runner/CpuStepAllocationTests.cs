@@ -25,9 +25,17 @@ public sealed class CpuStepAllocationTests
         // A decode of three sequences and a chunk of a prompt, at positions that go round.
         int[][] tables = [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11], [12, 13, 14, 15]];
         for (var i = 0; i < 60; i++) Step(i);
-        measured.Reset();
-        for (var i = 0; i < 1000; i++) Step(i % 60);
-        Assert.Equal(new long[Threads], measured.Allocated);
+        // A collection in between, for another test's sake, counts what a thread's own allocation buffer had left. What
+        // a step allocates shows in every thousand of them.
+        var windows = new List<long>();
+        for (var window = 0; window < 3; window++)
+        {
+            measured.Reset();
+            for (var i = 0; i < 1000; i++) Step(i % 60);
+            windows.Add(measured.Allocated.Sum());
+        }
+
+        Assert.Contains(0, windows);
 
         void Step(int position)
         {

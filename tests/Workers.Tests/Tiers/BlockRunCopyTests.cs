@@ -72,7 +72,7 @@ public sealed class BlockRunCopyTests
         public async Task<(int Copies, int Good)> RestoreAsync(int[] blocks)
         {
             var restore = tiers.TryRestore(Hashes(blocks.Length), blocks, 0, TimeSpan.FromSeconds(1))!;
-            await restore.Completion.WaitAsync(TimeSpan.FromSeconds(60));
+            await restore.Completion.WaitAsync(TimeSpan.FromMinutes(2));
             for (var i = 0; i < blocks.Length; i++) Assert.Equal(-1, Bytes(blocks[i]).IndexOfAnyExcept((byte)(i + 1)));
             return (restore.Copies, restore.GoodBlocks);
         }

@@ -106,7 +106,7 @@ internal sealed class TierBench : IAsyncDisposable
     }
 
     /// <summary>Computes nothing more, but lets what was spilled reach the disk.</summary>
-    public Task WaitForSpillsAsync() => Tiers.Store.FlushAsync().WaitAsync(TimeSpan.FromSeconds(60));
+    public Task WaitForSpillsAsync() => Tiers.Store.FlushAsync().WaitAsync(TimeSpan.FromMinutes(2));
 
     /// <summary>Fills the pool with another prompt's blocks, so that what was there is evicted.</summary>
     public async Task EvictAllAsync(string name)
