@@ -149,6 +149,29 @@ public sealed class KeepAliveTests
     }
 
     [Fact]
+    public async Task A_client_that_has_all_events_so_far_gets_the_head_of_its_stream_at_once()
+    {
+        await using var harness = await StartAsync(TimeSpan.Zero);
+        var hold = harness.Decode.Hold = new Hold(5);
+        using var message = new HttpRequestMessage(HttpMethod.Post, Chat)
+        {
+            Content = new StringContent($"{{{Ask}}}", Encoding.UTF8, "application/json"),
+            Headers = { { "Idempotency-Key", "key" } },
+        };
+        using var first = await harness.Client.SendAsync(message, HttpCompletionOption.ResponseHeadersRead);
+        await hold.Reached;
+
+        var id = first.Headers.GetValues("x-request-id").Single();
+        using var resume = new HttpRequestMessage(HttpMethod.Get, $"/v1/requests/{id}/stream");
+        resume.Headers.Add("Last-Event-ID", "400");
+        using var response = await harness.Client.SendAsync(resume, HttpCompletionOption.ResponseHeadersRead);
+
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        hold.Release();
+        Assert.Equal("", await response.Content.ReadAsStringAsync());
+    }
+
+    [Fact]
     public async Task Silence_counts_from_what_was_sent_last_and_ends_with_the_stream()
     {
         var time = new ManualTime();

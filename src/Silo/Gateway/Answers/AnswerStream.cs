@@ -36,6 +36,8 @@ internal sealed class AnswerStream : IAsyncDisposable
     private AnswerEvent? _ping;
     private BudgetState? _budget;
     private bool _isBegun;
+    private bool _hasSent;
+    private bool _isOver;
     private long _number;
     private long _sentAt;
 
@@ -73,11 +75,10 @@ internal sealed class AnswerStream : IAsyncDisposable
     }
 
     /// <summary>Sends the last events.</summary>
-    public async ValueTask EndAsync(IEnumerable<AnswerEvent> events)
+    public ValueTask EndAsync(IEnumerable<AnswerEvent> events)
     {
-        await StopBeatsAsync();
-        WriteNumbered(events);
-        await FlushAsync();
+        _isOver = true;
+        return SendAsync(events, flushes: true);
     }
 
     /// <summary>The answer is on its way: what its first bytes tell, and what stands for a comment behind them.
@@ -91,10 +92,19 @@ internal sealed class AnswerStream : IAsyncDisposable
     /// </summary>
     public async Task FailAsync(KreweException error, Func<IEnumerable<AnswerEvent>> events)
     {
-        await StopBeatsAsync();
-        if (!_isBegun) return;
-        foreach (var item in events()) Write(item, number: null);
-        await FlushAsync();
+        await _writing.WaitAsync();
+        try
+        {
+            _isOver = true;
+            if (!_isBegun) return;
+            foreach (var item in events()) Write(item, number: null);
+            await FlushAsync();
+        }
+        finally
+        {
+            _writing.Release();
+        }
+
         // HttpContext.Abort() could drop what was just written. The server ends a response that fails after it has
         // begun by sending everything and closing the connection without the terminator; this exception it does not
         // log as ours.
@@ -108,15 +118,10 @@ internal sealed class AnswerStream : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await StopBeatsAsync();
-        _ended.Dispose();
-        _writing.Dispose();
-    }
-
-    private async Task StopBeatsAsync()
-    {
         await _ended.CancelAsync();
         await _beats;
+        _ended.Dispose();
+        _writing.Dispose();
     }
 
     /// <summary>Waits for one silence after the other; tokens move only the time that the next one counts from.
@@ -127,11 +132,13 @@ internal sealed class AnswerStream : IAsyncDisposable
         {
             while (true)
             {
-                var left = LeftOf(silence);
-                if (left > TimeSpan.Zero) await Task.Delay(left, _time, _ended.Token);
+                // Whole milliseconds are all that timers know: less would be no wait.
+                var left = Math.Ceiling(Math.Max(1, LeftOf(silence).TotalMilliseconds));
+                await Task.Delay(TimeSpan.FromMilliseconds(left), _time, _ended.Token);
                 await _writing.WaitAsync(_ended.Token);
                 try
                 {
+                    if (_isOver) return;
                     if (LeftOf(silence) <= TimeSpan.Zero) await WriteBeatAsync();
                 }
                 finally
@@ -205,7 +212,8 @@ internal sealed class AnswerStream : IAsyncDisposable
 
     private async ValueTask FlushAsync()
     {
-        if (_body.UnflushedBytes == 0) return;
+        // The first time it sends the headers: a client that has all events so far must not wait for them.
+        if (_body.UnflushedBytes == 0 && _hasSent) return;
         var aborted = _context.RequestAborted;
         var flush = _body.FlushAsync(aborted);
         try
@@ -222,6 +230,6 @@ internal sealed class AnswerStream : IAsyncDisposable
         }
 
         aborted.ThrowIfCancellationRequested();
-        _sentAt = _time.GetTimestamp();
+        (_hasSent, _sentAt) = (true, _time.GetTimestamp());
     }
 }
