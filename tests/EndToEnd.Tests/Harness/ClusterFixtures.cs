@@ -21,7 +21,7 @@ public abstract class ClusterFixture(params string[] arguments) : IAsyncLifetime
 public sealed class SplitCluster() : ClusterFixture();
 
 /// <summary>The same, with a keep-alive in nearly every gap of a stream.</summary>
-public sealed class TalkativeCluster() : ClusterFixture("--stream-keep-alive", "0.005");
+public sealed class TalkativeCluster() : ClusterFixture("--stream-keep-alive", "0.001");
 
 /// <summary>One prefill and one decode worker, and short patience with silent ones.</summary>
 public sealed class NervousCluster() : ClusterFixture(

@@ -1,10 +1,12 @@
 using System.Net;
 using System.Text;
 using Krewe.Abstractions;
+using Krewe.Silo.Gateway.Admission;
 using Krewe.Silo.Gateway.Answers;
 using Krewe.Silo.Tests.Harness;
 using Krewe.Workers.Tests;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Krewe.Silo.Tests.Gateway;
 
@@ -149,6 +151,37 @@ public sealed class KeepAliveTests
     }
 
     [Fact]
+    public async Task In_a_queue_a_stream_is_kept_alive()
+    {
+        using var keys = KeyFile.OfRoles();
+        await using var harness = await StartAsync(Often, keys: keys.Path);
+        var hold = harness.Prefill.Hold = new Hold(0);
+        var prompt = string.Join(',', Enumerable.Repeat(5, 700));
+        var body = $"{{\"prompt\":[{prompt}],\"max_tokens\":2,\"stream\":true}}";
+        using var client = new HttpClient { BaseAddress = harness.Client.BaseAddress };
+        client.DefaultRequestHeaders.Authorization = new("Bearer", KeyFile.KeyOf("user"));
+        Task<HttpResponseMessage> Ask() => client.SendAsync(
+            new HttpRequestMessage(HttpMethod.Post, "/v1/completions")
+            {
+                Content = new StringContent(body, Encoding.UTF8, "application/json"),
+            },
+            HttpCompletionOption.ResponseHeadersRead);
+        // Two such prompts are all that a prefill worker has in hand.
+        List<Task<HttpResponseMessage>> asking = [Ask(), Ask(), Ask()];
+        var line = harness.Silo.Services.GetRequiredService<DispatchLine>();
+        await Eventually.UntilAsync(() => line.WaitingCount == 1, "the third waits for its turn");
+
+        var streams = (await Task.WhenAll(asking)).Select(answer => new EventStream(answer)).ToList();
+        var answers = streams.ConvertAll(stream => stream.ToEndAsync());
+        await Eventually.UntilAsync(() => streams.TrueForAll(stream => stream.KeepAlives >= 2), "all are kept alive");
+        Assert.Equal(1, line.WaitingCount);
+        hold.Release();
+
+        Assert.All(await Task.WhenAll(answers), events => Assert.NotEmpty(events));
+        streams.ForEach(stream => stream.Dispose());
+    }
+
+    [Fact]
     public async Task A_client_that_has_all_events_so_far_gets_the_head_of_its_stream_at_once()
     {
         await using var harness = await StartAsync(TimeSpan.Zero);
@@ -228,12 +261,14 @@ public sealed class KeepAliveTests
     }
 
     private static async Task<SiloHarness> StartAsync(
-        TimeSpan keepAlive, ReasoningParser parser = ReasoningParser.None, TimeSpan? timeout = null)
+        TimeSpan keepAlive, ReasoningParser parser = ReasoningParser.None, TimeSpan? timeout = null,
+        string? keys = null)
     {
         var harness = await SiloHarness.StartPairAsync(options => options with
         {
             ReasoningParser = parser,
             StreamKeepAlive = keepAlive,
+            ApiKeys = keys,
             Cluster = timeout is { } limit ? options.Cluster with { RequestTimeout = limit } : options.Cluster,
         });
         harness.Script = start => SiloHarness.Limited(start, TestModel.Encode(Thought));

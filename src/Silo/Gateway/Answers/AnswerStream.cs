@@ -134,6 +134,8 @@ internal sealed class AnswerStream : IAsyncDisposable
             {
                 // Whole milliseconds are all that timers know: less would be no wait.
                 var left = Math.Ceiling(Math.Max(1, LeftOf(silence).TotalMilliseconds));
+                // The answer may begin meanwhile, and its silences are shorter.
+                if (left > silence.TotalMilliseconds) left = Math.Ceiling(silence.TotalMilliseconds);
                 await Task.Delay(TimeSpan.FromMilliseconds(left), _time, _ended.Token);
                 await _writing.WaitAsync(_ended.Token);
                 try
