@@ -18,6 +18,8 @@ public sealed class ServeLifeTests
 
         Assert.Equal(0, await cluster.Serve.WaitForExitAsync(Limit));
         await AssertGoneAsync(workers);
+        Assert.Equal(2, cluster.Log.Split('\n').Count(line => line.Contains("has left", StringComparison.Ordinal)));
+        Assert.DoesNotContain("is gone", cluster.Log, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -30,4 +30,7 @@ internal sealed partial class LinkListener
 
     [LoggerMessage(27, LogLevel.Information, "Worker {Worker} is linked and takes {Role}")]
     private static partial void LogAttached(ILogger log, WorkerIncarnation worker, WorkerRole role);
+
+    [LoggerMessage(28, LogLevel.Information, "Worker {Worker} has left: it was stopped, and nothing was lost")]
+    private static partial void LogLeft(ILogger log, WorkerIncarnation worker);
 }

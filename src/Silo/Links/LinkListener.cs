@@ -270,8 +270,9 @@ internal sealed partial class LinkListener(
     private void EndLink(WorkerLink link, LinkEnd end)
     {
         view.Remove(link);
-        if (link.TryEnd(end) && !_stopping.IsCancellationRequested)
-            LogDetached(log, link.Worker, end.Code, end.Reason.TrimEnd('.'));
+        if (!link.TryEnd(end, out var hasLeft) || _stopping.IsCancellationRequested) return;
+        if (hasLeft && end.Code == ErrorCode.WorkerLost) LogLeft(log, link.Worker);
+        else LogDetached(log, link.Worker, end.Code, end.Reason.TrimEnd('.'));
     }
 
     private void Handle(WorkerLink link, KvLink kv, Wire.WorkerMessage message)

@@ -152,14 +152,17 @@ internal sealed class WorkerLink
     }
 
     /// <summary>The link is over: every attempt on it is lost. False when that was told already.</summary>
-    public bool TryEnd(LinkEnd end)
+    /// <param name="hasLeft">The worker was being stopped and had nothing left to do: nothing is lost with it.</param>
+    public bool TryEnd(LinkEnd end, out bool hasLeft)
     {
+        hasLeft = false;
         ImmutableArray<Attempt> lost;
         lock (_gate)
         {
             if (_end is not null) return false;
             _end = end;
             lost = [.. _attempts.Values];
+            hasLeft = lost.IsEmpty && _load is { Draining: true };
             foreach (var attempt in lost) Remove(attempt);
         }
 

@@ -41,6 +41,7 @@ internal sealed partial class LinkSession : ISequenceOwner
     private readonly TokenMessages _messages = new();
     private long _lastReceived;
     private volatile bool _finishing;
+    private long _loadReports;
     private string _reason = "The silo closed the link.";
 
     /// <param name="learn">Told which silos there are, whenever this one tells.</param>
@@ -96,10 +97,12 @@ internal sealed partial class LinkSession : ISequenceOwner
     }
 
     /// <summary>
-    /// Sends what waits, the last tokens and RELEASED among it, and closes; soon even when the silo does not read.
+    /// Sends what waits, the last tokens and RELEASED among it, and that the worker leaves; closes soon even when the
+    /// silo does not read.
     /// </summary>
     private void Finish()
     {
+        ReportLoad();
         _finishing = true;
         _outbox.Writer.TryComplete();
         _closing.CancelAfter(FinishLimit);
@@ -181,9 +184,9 @@ internal sealed partial class LinkSession : ISequenceOwner
         try
         {
             using var timer = new PeriodicTimer(Heartbeat, _time);
-            for (ulong sequence = 1; ; sequence++)
+            while (true)
             {
-                Send(new WorkerMessage { Load = _load().ToReport(sequence) });
+                ReportLoad();
                 await timer.WaitForNextTickAsync(_closing.Token);
                 var silence = _time.GetElapsedTime(Interlocked.Read(ref _lastReceived));
                 if (silence > SilenceLimit) Close($"The silo was silent for {silence.TotalMilliseconds:F0} ms.");
@@ -194,6 +197,9 @@ internal sealed partial class LinkSession : ISequenceOwner
             return; // the link is closed
         }
     }
+
+    private void ReportLoad() =>
+        Send(new WorkerMessage { Load = _load().ToReport((ulong)Interlocked.Increment(ref _loadReports)) });
 
     /// <summary>The only writer: everything that waits goes out in one write.</summary>
     private async Task WriteAsync()

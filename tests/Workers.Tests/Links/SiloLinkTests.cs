@@ -214,17 +214,22 @@ public sealed class SiloLinkTests
     };
 
     [Fact]
-    public async Task Stopping_sends_what_waits_before_the_link_closes()
+    public async Task Stopping_sends_what_waits_and_that_the_worker_leaves_before_the_link_closes()
     {
         using var silo = new PlayedSilo();
         await using var worker = new LinkedWorker(silo.Address);
-        using var link = await silo.AcceptAsync(PlayedSilo.Welcome());
+        var welcome = PlayedSilo.Welcome();
+        // One report at the start, then none for the test's time but that of the end.
+        welcome.HeartbeatMs = 600_000;
+        welcome.SilenceMs = 1_200_000;
+        using var link = await silo.AcceptAsync(welcome);
         await link.StartAsync(Start("a", Prompt(1, 5), maxOutput: 50));
         await link.NextAsync(message => message.Event?.Kind == SequenceEventKind.Accepted);
         worker.Engine.Post(new EngineCommand.Drain());
         await worker.Engine.Drained.WaitAsync(TimeSpan.FromMinutes(2));
         var stopped = worker.StopAsync();
         Assert.Equal(50, (await link.TokensAsync("a")).Count);
+        await link.NextAsync(message => message.Load is { Draining: true });
         await stopped;
     }
 
