@@ -122,7 +122,7 @@ public sealed class ThoughtItemTests
     }
 
     [Theory]
-    [InlineData("""{"type":"reasoning","summary":[{"type":"summary_text","text":"I think."}]}""")]
+    [InlineData("""{"type":"reasoning","summary":[{"type":"summary_text","text":"I think."}],"content":[]}""")]
     [InlineData("""{"type":"reasoning","summary":[],"encrypted_content":"x"}""")]
     public async Task Thoughts_of_an_earlier_turn_are_dropped_as_the_template_has_it(string item)
     {

@@ -106,7 +106,8 @@ internal static class ResponsesRequest
                 return output;
             case "reasoning":
                 var thoughts = ChatTranslation.ReadText(item.Find("content"), "reasoning_text", "text");
-                thoughts ??= ChatTranslation.ReadText(item.Find("summary"), "summary_text", "text");
+                if (string.IsNullOrEmpty(thoughts))
+                    thoughts = ChatTranslation.ReadText(item.Find("summary"), "summary_text", "text");
                 if (string.IsNullOrEmpty(thoughts)) return null;
                 // The model's template knows of which turns it wants them.
                 var thought = ChatTranslation.Message("assistant", null);
