@@ -4,8 +4,8 @@ using Xunit.Abstractions;
 namespace Krewe.EndToEnd.Tests;
 
 /// <summary>Official JavaScript clients, unchanged: openai 6 and 7, @langchain/openai (tools/node-clients).</summary>
-public sealed class NodeClientTests(SplitCluster fixture, ITestOutputHelper output)
-    : ClusterTest(fixture, output), IClassFixture<SplitCluster>
+public sealed class NodeClientTests(TalkativeCluster fixture, ITestOutputHelper output)
+    : ClusterTest(fixture, output), IClassFixture<TalkativeCluster>
 {
     [NodeFact]
     public async Task Official_javascript_clients_work_unchanged()

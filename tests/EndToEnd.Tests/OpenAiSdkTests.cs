@@ -9,8 +9,8 @@ using Xunit.Abstractions;
 namespace Krewe.EndToEnd.Tests;
 
 /// <summary>What an application developer does first: the official .NET SDK against <c>krewe serve</c>.</summary>
-public sealed class OpenAiSdkTests(SplitCluster fixture, ITestOutputHelper output)
-    : ClusterTest(fixture, output), IClassFixture<SplitCluster>
+public sealed class OpenAiSdkTests(TalkativeCluster fixture, ITestOutputHelper output)
+    : ClusterTest(fixture, output), IClassFixture<TalkativeCluster>
 {
     private static readonly ChatCompletionOptions Greedy = new() { Temperature = 0, MaxOutputTokenCount = 64 };
 

@@ -104,6 +104,9 @@ public sealed record SiloOptions
     /// <summary>A client that does not read what waits for it for this long is given up. Above 1 s.</summary>
     public TimeSpan ReaderPatience { get; init; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>A stream that sends nothing for this long gets a keep-alive; zero = none does.</summary>
+    public TimeSpan StreamKeepAlive { get; init; } = TimeSpan.FromSeconds(15);
+
     /// <summary>For comparison: batches run in the order of their files.</summary>
     public bool BatchArrivalOrder { get; init; }
 
@@ -155,6 +158,8 @@ public sealed record SiloOptions
             yield return $"RecordKeep is {RecordKeep.TotalSeconds} s; it must be positive.";
         if (ResumeWindow <= TimeSpan.Zero)
             yield return $"ResumeWindow is {ResumeWindow.TotalSeconds} s; it must be positive.";
+        if (StreamKeepAlive < TimeSpan.Zero)
+            yield return $"StreamKeepAlive is {StreamKeepAlive.TotalSeconds} s; it must not be negative.";
         if (TtftSlo <= TimeSpan.Zero) yield return $"TtftSlo is {TtftSlo.Value.TotalSeconds} s; it must be positive.";
         if (TpotSlo <= TimeSpan.Zero) yield return $"TpotSlo is {TpotSlo.Value.TotalSeconds} s; it must be positive.";
         if (DrainGrace < TimeSpan.Zero)

@@ -42,8 +42,17 @@ internal static class Setting
                 CultureInfo.InvariantCulture, $"{description} Default {usual.TotalSeconds}.")),
             usual);
 
+    /// <summary>A time that may be 0, which has a meaning of its own.</summary>
+    public static UsualOption<TimeSpan> SecondsOrZero(string name, string description, TimeSpan usual) =>
+        new(
+            OptionalSeconds(
+                name,
+                string.Create(CultureInfo.InvariantCulture, $"{description} Default {usual.TotalSeconds}."),
+                mayBeZero: true),
+            usual);
+
     /// <summary>A time without a default: null when not given.</summary>
-    public static Option<TimeSpan?> OptionalSeconds(string name, string description) =>
+    public static Option<TimeSpan?> OptionalSeconds(string name, string description, bool mayBeZero = false) =>
         new(name)
         {
             Description = description,
@@ -51,11 +60,11 @@ internal static class Setting
             CustomParser = result => Parse<TimeSpan>(
                 result,
                 text => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var value)
-                    && value is > 0 and < 1e9
+                    && value is >= 0 and < 1e9 && (value > 0 || mayBeZero)
                         ? TimeSpan.FromSeconds(value)
                         : null,
                 name,
-                "it must be a positive number of seconds."),
+                mayBeZero ? "it must be a number of seconds, or 0." : "it must be a positive number of seconds."),
         };
 
     public static UsualOption<long> Bytes(string name, string description, long usual) =>

@@ -43,6 +43,10 @@ internal sealed class SiloSettings(int usualLinkPort)
         "--resume-window", "How long a resumable request runs without a client, and its answer is kept.",
         TimeSpan.FromMinutes(1));
 
+    private readonly UsualOption<TimeSpan> _streamKeepAlive = Setting.SecondsOrZero(
+        "--stream-keep-alive", "A stream that is silent for this long gets a comment, so that no proxy cuts it; 0: "
+            + "none does.", TimeSpan.FromSeconds(15));
+
     private readonly Option<string?> _apiKeys = Setting.Text(
         "--api-keys", "PATH", "File of API keys, or a folder of them; read again when changed. Default: no keys.");
 
@@ -90,7 +94,7 @@ internal sealed class SiloSettings(int usualLinkPort)
     public void AddTo(Command command)
     {
         foreach (var option in (Option[])[_port, _linkPort, _host, _model, _servedName, _reasoning, _data, _id, _drain,
-            _recordKeep, _resumeWindow, _policy, _ttftSlo, _tpotSlo, _switchRoles,
+            _recordKeep, _resumeWindow, _streamKeepAlive, _policy, _ttftSlo, _tpotSlo, _switchRoles,
             _apiKeys, _auditLog, _tlsCertificate, _tlsKey, _corsOrigins, _record, _batchArrivalOrder])
             command.Add(option);
         _linkTls.AddTo(command);
@@ -111,6 +115,7 @@ internal sealed class SiloSettings(int usualLinkPort)
         DataDirectory = result.GetValue(_data),
         RecordKeep = _recordKeep.Read(result),
         ResumeWindow = _resumeWindow.Read(result),
+        StreamKeepAlive = _streamKeepAlive.Read(result),
         DrainGrace = _drain.Read(result),
         ApiKeys = result.GetValue(_apiKeys),
         AuditLog = result.GetValue(_auditLog),

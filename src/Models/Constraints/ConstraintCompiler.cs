@@ -10,6 +10,7 @@ public static class ConstraintCompiler
     private const int SchemaCharsMax = 128 << 10;
     private const int ChoicesMax = 1024;
     private const int FunctionsMax = 128;
+    private const int SpaceMax = 4;
 
     /// <summary>Checks that the constraint can be kept by this model.</summary>
     /// <exception cref="ConstraintException">It is not understood, too large, or nothing satisfies it.</exception>
@@ -46,8 +47,19 @@ public static class ConstraintCompiler
                     throw new ConstraintException(Count(FunctionsMax, "functions"));
                 var answer = spec.Tools.Answer is { } text ? Build(text, grammar, budget) : null;
                 return new ToolGrammar(grammar, spec.Tools, budget).Build(answer);
+            case ConstraintKind.Thought:
+                var then = Build(spec.Thought!.Then, grammar, budget);
+                return BuildThought(spec.Thought, grammar.Add("what follows a thought", then));
             default: throw new ArgumentOutOfRangeException(nameof(spec), spec.Kind, "A kind without a grammar.");
         }
+    }
+
+    /// <summary>Models put line breaks behind a thought.</summary>
+    private static Expr BuildThought(ThoughtSpec thought, Expr then)
+    {
+        var space = new Expr.Repeat(new Expr.Chars(CodePointSet.Of('\n').Union(CodePointSet.Of(' '))), 0, SpaceMax);
+        var rest = TextBefore.Of(thought.Closing, Expr.Of(space, then), mayEnd: false);
+        return thought.IsOpen ? rest : Expr.Any([then, Expr.Of(Expr.Text(thought.Opening), rest)]);
     }
 
     private static Expr BuildSchema(string text, Grammar grammar, ConstraintBudget budget)

@@ -25,6 +25,9 @@ public enum ConstraintKind
 
     /// <summary>Calls of functions, or an answer where that is allowed too.</summary>
     Tools,
+
+    /// <summary>A thought, unless there is none, and then something else.</summary>
+    Thought,
 }
 
 /// <summary>
@@ -44,6 +47,9 @@ public sealed record ConstraintSpec
 
     /// <summary>Of <see cref="ConstraintKind.Tools"/>.</summary>
     public ToolSpec? Tools { get; init; }
+
+    /// <summary>Of <see cref="ConstraintKind.Thought"/>.</summary>
+    public ThoughtSpec? Thought { get; init; }
 
     /// <summary>The output goes on with a text, so that a first space belongs to it.</summary>
     public bool ContinuesText { get; init; }
@@ -104,6 +110,15 @@ public sealed record ConstraintSpec
             }
         }
 
+        if (Thought is { } thought)
+        {
+            writer.WriteString("opening", thought.Opening);
+            writer.WriteString("closing", thought.Closing);
+            writer.WriteBoolean("open", thought.IsOpen);
+            writer.WritePropertyName("then");
+            thought.Then.WriteTo(writer);
+        }
+
         if (ContinuesText) writer.WriteBoolean("continues", true);
         writer.WriteEndObject();
     }
@@ -116,6 +131,11 @@ public sealed record ConstraintSpec
             ? [.. choices.EnumerateArray().Select(choice => choice.GetString()!)]
             : [],
         Tools = root.TryGetProperty("functions", out var functions) ? ReadTools(root, functions) : null,
+        Thought = root.TryGetProperty("then", out var then)
+            ? new ThoughtSpec(
+                root.GetProperty("opening").GetString()!, root.GetProperty("closing").GetString()!,
+                root.GetProperty("open").GetBoolean(), Read(then))
+            : null,
         ContinuesText = root.TryGetProperty("continues", out var continues) && continues.GetBoolean(),
     };
 

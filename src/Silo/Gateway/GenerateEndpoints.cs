@@ -49,22 +49,43 @@ internal sealed class GenerateEndpoints(
 
     private async Task AnswerAsync(HttpContext context, RequestWatch watch, GenerationRequest request)
     {
-        if (await StartAsync(context, request) is not { } run) return;
+        if (!request.Stream)
+        {
+            await AnswerAsync(context, watch, request, stream: null);
+            return;
+        }
+
+        await using var stream = new AnswerStream(context, request.Spec.RequestId, options, time);
+        try
+        {
+            await AnswerAsync(context, watch, request, stream);
+        }
+        catch (KreweException e)
+        {
+            await stream.FailAsync(e, () => kinds.Fail(request, e));
+            throw;
+        }
+    }
+
+    /// <param name="stream">Null for an answer in one piece.</param>
+    private async Task AnswerAsync(
+        HttpContext context, RequestWatch watch, GenerationRequest request, AnswerStream? stream)
+    {
+        if (await StartAsync(context, request, stream) is not { } run) return;
         watch.Started(run);
         try
         {
             using var step = SiloTrace.Step(9, "answer");
-            context.Response.Headers[ErrorMiddleware.RequestIdHeader] = RequestIds.Outside(run.Id);
-            BudgetHeaders.Write(context.Response, run.Budget);
             var format = kinds.CreateFormat(run);
-            if (request.Stream)
+            if (stream is null)
             {
-                await AnswerWriter.WriteStreamAsync(
-                    context, run, format, new ReaderPatience(options.ReaderPatience, time));
+                context.Response.Headers[ErrorMiddleware.RequestIdHeader] = RequestIds.Outside(run.Id);
+                BudgetHeaders.Write(context.Response, run.Budget);
+                await AnswerWriter.WriteWholeAsync(context, run, format);
             }
             else
             {
-                await AnswerWriter.WriteWholeAsync(context, run, format);
+                await AnswerWriter.WriteStreamAsync(stream, run, format, context.RequestAborted);
             }
         }
         finally
@@ -74,7 +95,7 @@ internal sealed class GenerateEndpoints(
     }
 
     /// <returns>Null when another silo owns this request's stream and has answered.</returns>
-    private async Task<AnswerRun?> StartAsync(HttpContext context, GenerationRequest request)
+    private async Task<AnswerRun?> StartAsync(HttpContext context, GenerationRequest request, AnswerStream? stream)
     {
         try
         {
@@ -82,13 +103,27 @@ internal sealed class GenerateEndpoints(
         }
         catch (KreweException e) when (e.Code == ErrorCode.DuplicateRequestId && request.Spec.Answer is not null)
         {
-            if (await peers.TryForwardAsync(context, request.Spec.RequestId, request.Origin!.Body)) return null;
+            if (await TryForwardAsync(context, request, stream)) return null;
             // Answered before, and this silo does not have the answer any more: it is made again, the same.
             var stored = await grains.GetGrain<IRequestGrain>(request.Spec.RequestId).GetSpecAsync();
             if (stored is null) throw;
             if (stored.Answer != request.Spec.Answer) throw KeptAnswers.Reused();
             return await runs.ResumeAsync(
                 TenantRules.Apply(kinds.Read(stored, request.Spec.Deadline), request.Tenant));
+        }
+    }
+
+    /// <summary>The owner of a stream keeps it alive itself.</summary>
+    private async Task<bool> TryForwardAsync(HttpContext context, GenerationRequest request, AnswerStream? stream)
+    {
+        if (stream is not null) await stream.HoldAsync();
+        try
+        {
+            return await peers.TryForwardAsync(context, request.Spec.RequestId, request.Origin!.Body);
+        }
+        finally
+        {
+            stream?.Release();
         }
     }
 }

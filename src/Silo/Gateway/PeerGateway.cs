@@ -90,12 +90,9 @@ internal sealed partial class PeerGateway(
     private async Task CopyAsync(HttpResponseMessage from, HttpContext context, string requestId, string owner)
     {
         var to = context.Response;
-        to.StatusCode = (int)from.StatusCode;
-        to.ContentType = from.Content.Headers.ContentType?.ToString();
-        foreach (var name in ResponseHeaders)
-        {
-            if (from.Headers.TryGetValues(name, out var values)) to.Headers[name] = values.ToArray();
-        }
+        if (!to.HasStarted) CopyHead(from, to);
+        // Keep-alives were sent: there is no status any more, only events.
+        else if (!from.IsSuccessStatusCode) throw Refused(owner, from.StatusCode);
 
         try
         {
@@ -115,6 +112,19 @@ internal sealed partial class PeerGateway(
             context.Abort();
         }
     }
+
+    private static void CopyHead(HttpResponseMessage from, HttpResponse to)
+    {
+        to.StatusCode = (int)from.StatusCode;
+        to.ContentType = from.Content.Headers.ContentType?.ToString();
+        foreach (var name in ResponseHeaders)
+        {
+            if (from.Headers.TryGetValues(name, out var values)) to.Headers[name] = values.ToArray();
+        }
+    }
+
+    private static KreweException Refused(string owner, HttpStatusCode status) => new(
+        ErrorCode.WorkerLost, $"The silo {owner}, which owns this request, answered {(int)status}; send it again.");
 
     [LoggerMessage(47, LogLevel.Information, "The stream of {RequestId} broke on its owner {Silo}: {Reason}")]
     private static partial void LogCut(ILogger log, string requestId, string silo, string reason);

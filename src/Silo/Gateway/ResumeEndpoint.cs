@@ -27,12 +27,23 @@ internal sealed class ResumeEndpoint(
         var tenant = context.Caller().Tenant;
         var inside = RequestIds.Inside(tenant, id);
         if (runs.Find(inside) is null && await peers.TryForwardAsync(context, inside)) return;
-        var run = await FindAsync(inside, id, tenant);
+        await using var stream = new AnswerStream(context, inside, options, time, after);
         try
         {
-            context.Response.Headers[ErrorMiddleware.RequestIdHeader] = RequestIds.Outside(run.Id);
-            await AnswerWriter.WriteStreamAsync(
-                context, run, kinds.CreateFormat(run), new ReaderPatience(options.ReaderPatience, time), after);
+            await ResumeAsync(stream, await FindAsync(inside, id, tenant), context.RequestAborted);
+        }
+        catch (KreweException e)
+        {
+            await stream.FailAsync(e, () => [ErrorWriter.ToEvent(e), AnswerEvent.Done]);
+            throw;
+        }
+    }
+
+    private async Task ResumeAsync(AnswerStream stream, AnswerRun run, CancellationToken aborted)
+    {
+        try
+        {
+            await AnswerWriter.WriteStreamAsync(stream, run, kinds.CreateFormat(run), aborted);
         }
         finally
         {

@@ -22,8 +22,10 @@ internal sealed record RequestEnding(string Outcome, string? Code)
         OperationCanceledException => new RequestEnding(Cancelled, CodeOf(ErrorCode.ClientClosedRequest)),
         KreweException known => Of(known.Code, wasLetIn),
         // An answer that broke after it had begun ends its connection by this; what was wrong is inside.
-        BadHttpRequestException { InnerException: KreweException inner } => new RequestEnding(
+        BadHttpRequestException { InnerException: KreweException inner } when wasLetIn => new RequestEnding(
             inner.Code == ErrorCode.ClientClosedRequest ? Cancelled : Failed, CodeOf(inner.Code)),
+        // Only keep-alives had been sent.
+        BadHttpRequestException { InnerException: KreweException inner } => Of(inner.Code, wasLetIn),
         BadHttpRequestException => new RequestEnding(Invalid, CodeOf(ErrorCode.InvalidRequest)),
         IOException => new RequestEnding(Cancelled, CodeOf(ErrorCode.ClientClosedRequest)),
         _ => new RequestEnding(Failed, CodeOf(ErrorCode.Internal)),

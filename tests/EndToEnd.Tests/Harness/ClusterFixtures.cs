@@ -20,6 +20,9 @@ public abstract class ClusterFixture(params string[] arguments) : IAsyncLifetime
 /// <summary>What <c>krewe serve</c> starts by itself: one prefill and one decode worker.</summary>
 public sealed class SplitCluster() : ClusterFixture();
 
+/// <summary>The same, with a keep-alive in nearly every gap of a stream.</summary>
+public sealed class TalkativeCluster() : ClusterFixture("--stream-keep-alive", "0.001");
+
 /// <summary>One prefill and one decode worker, and short patience with silent ones.</summary>
 public sealed class NervousCluster() : ClusterFixture(
     "--heartbeat", "0.1", "--silence-limit", "1", "--handoff-lease", "3", "--worker-wait", "15");

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Krewe.Abstractions;
+using Krewe.Models;
 using Krewe.Silo.Gateway.Reasoning;
 using Krewe.Silo.Tests.Harness;
 
@@ -11,6 +12,8 @@ public sealed class ReasoningTests
 {
     private const string Chat = "/v1/chat/completions";
     private const string Ask = "\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]";
+    private const string Now = "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"now\"}}]";
+    private const string Call = "<tool_call>\n{\"name\": \"now\", \"arguments\": {}}\n</tool_call>";
     private const string Thought = "<think>\nOne < two,\n\nso 2.\n</think>\n\nIt is 2.";
 
     [Fact]
@@ -81,7 +84,6 @@ public sealed class ReasoningTests
     [InlineData("<think>\nMaybe?\n")] // a call that opens in thoughts is all that workers let follow
     public async Task Calls_behind_thoughts_are_calls(string between)
     {
-        const string Call = "<tool_call>\n{\"name\": \"now\", \"arguments\": {}}\n</tool_call>";
         await using var harness = await StartAsync(between + Call);
 
         var answer = await Json.OfAsync(await harness.PostAsync(
@@ -93,16 +95,116 @@ public sealed class ReasoningTests
         Assert.Null(answer.Text("choices.0.message.content"));
     }
 
-    [Fact]
-    public async Task Other_dialects_answer_without_thoughts()
+    [Theory]
+    [InlineData("<think>\nOne < two,\n\nso 2.\n</think>", "\n\nIt is 2.")]
+    [InlineData("<think>\nOne", " < two")] // cut
+    [InlineData("", "It is 2.")]
+    public async Task Usage_counts_thoughts_with_their_tags_streamed_or_not(string thoughts, string rest)
     {
-        await using var harness = await StartAsync(Thought);
+        await using var harness = await StartAsync(thoughts + rest);
+        var length = TestModel.Encode(thoughts + rest).Length;
+        var most = rest == " < two" ? length : length + 1;
+        var body = $"{Ask},\"max_tokens\":{most}";
+        const string Usage = ",\"stream\":true,\"stream_options\":{\"include_usage\":true}";
 
-        var response = await Json.OfAsync(await harness.PostAsync("/v1/responses", "{\"input\":\"hello\"}"));
-        var message = await Json.OfAsync(await harness.PostAsync("/v1/messages", $"{{{Ask},\"max_tokens\":400}}"));
+        var whole = await Json.OfAsync(await harness.PostAsync(Chat, $"{{{body}}}"));
+        var hidden = await Json.OfAsync(await harness.PostAsync(Chat, $"{{{body},\"include_reasoning\":false}}"));
+        using var stream = new EventStream(await harness.PostStreamAsync(Chat, $"{{{body}{Usage}}}"));
+        var last = (await stream.ToEndAsync())[^1];
 
-        Assert.Equal("It is 2.", response.Text("output.0.content.0.text"));
-        Assert.Equal("It is 2.", message.Text("content.0.text"));
+        const string Count = "usage.completion_tokens_details.reasoning_tokens";
+        var count = whole.Int(Count);
+        Assert.InRange(count, TestModel.Encode(thoughts).Length, rest == " < two" ? length : length - 5);
+        Assert.Equal((thoughts.Length > 0, most), (count > 0, whole.Int("usage.completion_tokens")));
+        Assert.Equal((count, count), (hidden.Int(Count), last.Int(Count)));
+    }
+
+    [Theory]
+    [InlineData("<think>\\nOne < two,")]
+    [InlineData("<think>a</think> b <think>\\nOne < two,")]
+    public async Task A_thought_that_is_continued_is_one_to_its_end(string content)
+    {
+        await using var harness = await StartAsync(" so 2.\n</think>\n\nIt is 2.");
+        var body = $$"""
+            "messages":[{"role":"user","content":"hello"},{"role":"assistant","content":"{{content}}"}],
+            "continue_final_message":true
+            """;
+
+        var answer = await Json.OfAsync(await harness.PostAsync(Chat, $"{{{body}}}"));
+        var (thoughts, text) = await StreamAsync(harness, $"{{{body},\"stream\":true}}");
+
+        Assert.Equal(" so 2.", answer.Text("choices.0.message.reasoning_content"));
+        Assert.Equal("It is 2.", answer.Text("choices.0.message.content"));
+        Assert.Equal((" so 2.", "It is 2."), (thoughts, text));
+    }
+
+    [Theory]
+    [InlineData("\"response_format\":{\"type\":\"json_object\"}", "{\"a\": 1}")]
+    [InlineData("\"structured_outputs\":{\"regex\":\"[a-z]+\"}", "word")]
+    [InlineData("\"tool_choice\":\"required\"," + Now, "")]
+    [InlineData("\"response_format\":{\"type\":\"json_object\"}," + Now, "{\"a\": 1}")]
+    public async Task A_model_thinks_before_an_output_of_a_given_form(string form, string content)
+    {
+        // A call that is named within the thought is none.
+        const string Before = "<think>\nA <tool_call>?\n</think>\n\n";
+        await using var harness = await StartAsync(Before + (content.Length > 0 ? content : Call));
+
+        var answer = await Json.OfAsync(await harness.PostAsync(Chat, $"{{{Ask},{form}}}"));
+        var (thoughts, text) = await StreamAsync(harness, $"{{{Ask},{form},\"stream\":true}}");
+
+        Assert.Equal("A <tool_call>?", answer.Text("choices.0.message.reasoning_content"));
+        Assert.Equal(content.Length > 0 ? content : null, answer.Text("choices.0.message.content"));
+        Assert.Equal(content.Length > 0 ? "stop" : "tool_calls", answer.Text("choices.0.finish_reason"));
+        Assert.Equal(("A <tool_call>?", content), (thoughts, text));
+        Assert.All(harness.Prefill.Started, start => Assert.Equal(
+            (ConstraintKind.Thought, false), Kind(start.Sampling.Constraint)));
+    }
+
+    [Fact]
+    public async Task A_form_holds_from_the_first_token_where_nothing_is_to_be_thought()
+    {
+        const string Form = "\"response_format\":{\"type\":\"json_object\"}";
+        using var qwen = new QwenFolder();
+        await using var harness = await qwen.StartAsync("{\"a\": 1}");
+        const string Off = "\"chat_template_kwargs\":{\"enable_thinking\":false}";
+
+        var answer = await Json.OfAsync(await harness.PostAsync(Chat, $"{{{Ask},{Form},{Off}}}"));
+        (await harness.PostAsync(Chat, $"{{{Ask},{Form},\"separate_reasoning\":false}}")).EnsureSuccessStatusCode();
+        (await harness.PostAsync(Chat, $"{{{Ask},{Form}}}")).EnsureSuccessStatusCode();
+
+        Assert.Equal("{\"a\": 1}", answer.Text("choices.0.message.content"));
+        Assert.Equal(
+            [ConstraintKind.JsonObject, ConstraintKind.JsonObject, ConstraintKind.Thought],
+            harness.Prefill.Started.Select(start => Kind(start.Sampling.Constraint).Kind));
+    }
+
+    [Fact]
+    public async Task A_thought_that_the_prompt_has_opened_is_open_for_the_workers_too()
+    {
+        await using var harness = await StartAsync(" so.\n</think>{}");
+
+        var answer = await Json.OfAsync(await harness.PostAsync(Chat, """
+            {"messages":[{"role":"user","content":"hello"},{"role":"assistant","content":"<think>\nOne"}],
+             "continue_final_message":true,"response_format":{"type":"json_object"}}
+            """));
+
+        Assert.Equal("{}", answer.Text("choices.0.message.content"));
+        Assert.Equal(
+            (ConstraintKind.Thought, true), Kind(Assert.Single(harness.Prefill.Started).Sampling.Constraint));
+    }
+
+    [Fact]
+    public async Task An_answer_that_is_continued_has_no_thoughts()
+    {
+        // The positive control of the test above.
+        await using var harness = await StartAsync("<think> so 2.");
+
+        var answer = await Json.OfAsync(await harness.PostAsync(Chat, """
+            {"messages":[{"role":"user","content":"hello"},{"role":"assistant","content":"<think>a</think> It"}],
+             "continue_final_message":true}
+            """));
+
+        Assert.Equal("<think> so 2.", answer.Text("choices.0.message.content"));
     }
 
     [Theory]
@@ -128,6 +230,12 @@ public sealed class ReasoningTests
 
             Assert.Equal((size, thoughts, answer), (size, read.ToString(), said.ToString()));
         }
+    }
+
+    private static (ConstraintKind Kind, bool IsOpen) Kind(string constraint)
+    {
+        var spec = ConstraintSpec.Parse(constraint);
+        return (spec.Kind, spec.Thought is { IsOpen: true });
     }
 
     private static async Task<(string Thoughts, string Content)> StreamAsync(SiloHarness harness, string body)

@@ -8,11 +8,16 @@ internal sealed class EventStream(HttpResponseMessage response) : IDisposable
 {
     private readonly StreamReader _reader = new(response.Content.ReadAsStream());
 
+    private int _keepAlives;
+
     public void Dispose()
     {
         _reader.Dispose();
         response.Dispose();
     }
+
+    /// <summary>Comments that were read between events.</summary>
+    public int KeepAlives => Volatile.Read(ref _keepAlives);
 
     /// <summary>Number of the newest event; 0 before the first.</summary>
     public long Id { get; private set; }
@@ -27,6 +32,13 @@ internal sealed class EventStream(HttpResponseMessage response) : IDisposable
     public async Task<string?> NextAsync()
     {
         var line = await _reader.ReadLineAsync().WaitAsync(Eventually.Limit);
+        while (line == ": keep-alive")
+        {
+            Assert.Equal("", await _reader.ReadLineAsync());
+            Interlocked.Increment(ref _keepAlives);
+            line = await _reader.ReadLineAsync().WaitAsync(Eventually.Limit);
+        }
+
         if (line is null) return null;
         if (line.StartsWith("id: ", StringComparison.Ordinal))
         {

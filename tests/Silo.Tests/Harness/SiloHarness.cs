@@ -73,9 +73,9 @@ internal sealed class SiloHarness : IAsyncDisposable
         },
     };
 
-    public async Task<MockWorker> AddAsync(string id, Wire.WorkerRole role)
+    public async Task<MockWorker> AddAsync(string id, Wire.WorkerRole role, Action<Wire.Hello>? change = null)
     {
-        var worker = Create(id, role);
+        var worker = Create(id, role, change);
         _workers[id] = worker;
         var reply = await worker.ConnectAsync();
         Assert.True(reply.Accepted, reply.Message);

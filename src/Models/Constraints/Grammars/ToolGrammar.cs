@@ -17,7 +17,7 @@ internal sealed class ToolGrammar(Grammar grammar, ToolSpec tools, ConstraintBud
         var calls = Expr.Of(call, more);
         if (!tools.MayAnswer) return Expr.Of(Expr.Text(_text.Opening), calls);
         if (answer is not null) return Expr.Any([answer, Expr.Of(Expr.Text(_text.Opening), calls)]);
-        return _text.OnlyAtStart ? InsteadOfText(calls) : BehindText(calls);
+        return _text.OnlyAtStart ? InsteadOfText(calls) : TextBefore.Of(_text.Opening, calls, mayEnd: true);
     }
 
     /// <summary>Behind the opening: name, arguments and closing.</summary>
@@ -47,39 +47,5 @@ internal sealed class ToolGrammar(Grammar grammar, ToolSpec tools, ConstraintBud
         var text = Expr.Of(
             new Expr.Chars(first.Complement()), new Expr.Repeat(new Expr.Chars(CodePointSet.All), 0, null));
         return Expr.Any([Expr.Optional(text), Expr.Of(Expr.Text(_text.Opening), calls)]);
-    }
-
-    /// <summary>
-    /// Any text; where it comes to the opening, calls follow and nothing else. Node i of the graph has seen the
-    /// opening's first i characters (Knuth, Morris and Pratt).
-    /// </summary>
-    private Expr.Graph BehindText(Expr calls)
-    {
-        var opening = _text.Opening;
-        var (called, end) = (opening.Length, opening.Length + 1);
-        List<Expr.Step> steps = [new(called, end, calls)];
-        for (var seen = 0; seen < opening.Length; seen++)
-        {
-            steps.Add(new Expr.Step(seen, end, null));
-            var others = CodePointSet.All;
-            foreach (var character in opening.Distinct())
-            {
-                var next = SeenAfter(opening, seen, character);
-                others = others.Except(CodePointSet.Of(character));
-                steps.Add(new Expr.Step(seen, next, new Expr.Chars(CodePointSet.Of(character))));
-            }
-
-            steps.Add(new Expr.Step(seen, 0, new Expr.Chars(others)));
-        }
-
-        return new Expr.Graph(end + 1, [.. steps]);
-    }
-
-    private static int SeenAfter(string opening, int seen, char next)
-    {
-        var text = opening[..seen] + next;
-        var length = text.Length;
-        while (!opening.StartsWith(text[^length..], StringComparison.Ordinal)) length--;
-        return length;
     }
 }

@@ -6,6 +6,7 @@ using Krewe.Silo.Gateway.Messages;
 using Krewe.Silo.Gateway.Requests;
 using Krewe.Silo.Gateway.Responses;
 using Krewe.Silo.Hosting;
+using Wire = Krewe.Abstractions.Wire;
 
 namespace Krewe.Silo.Gateway.Answers;
 
@@ -96,21 +97,27 @@ internal sealed class AnswerKinds(RequestReader reader, ServedModel model)
     }
 
     /// <summary>A writer of the run's answer from its beginning.</summary>
-    public IAnswerFormat CreateFormat(AnswerRun run)
+    public IAnswerFormat CreateFormat(AnswerRun run) => CreateFormat(run.Request, run.PromptLogprobsOf);
+
+    /// <summary>The events of an error that came before the request's run.</summary>
+    public IEnumerable<AnswerEvent> Fail(GenerationRequest request, KreweException error) =>
+        CreateFormat(request, _ => []).Fail(error);
+
+    private IAnswerFormat CreateFormat(
+        GenerationRequest request, Func<int, IReadOnlyList<Wire.TokenLogprobs>> promptLogprobs)
     {
-        var request = run.Request;
         var head = new AnswerHead(
-            IdPrefixOf(request.Origin!.Kind) + RequestIds.Outside(run.Id),
+            IdPrefixOf(request.Origin!.Kind) + RequestIds.Outside(request.Spec.RequestId),
             request.Spec.ArrivedAt.ToUnixTimeSeconds(), model.Name,
             $"fp_{model.Fingerprint[..FingerprintChars]}");
-        var context = new AnswerContext(head, request, model.Folder.Tokenizer, run.PromptLogprobsOf);
+        var context = new AnswerContext(head, request, model.Folder.Tokenizer, promptLogprobs);
         return request.Origin.Kind switch
         {
             AnswerKind.Chat => new ChatFormat(context),
             AnswerKind.Text => new TextFormat(context),
             AnswerKind.Response => new ResponsesFormat(context),
             AnswerKind.Message => new MessagesFormat(context),
-            var kind => throw new ArgumentOutOfRangeException(nameof(run), kind, "An endpoint without a format."),
+            var kind => throw new ArgumentOutOfRangeException(nameof(request), kind, "An endpoint without a format."),
         };
     }
 }

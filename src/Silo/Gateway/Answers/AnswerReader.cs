@@ -9,7 +9,9 @@ internal sealed class AnswerReader(AnswerRun run, IReadOnlyList<SequenceReader> 
     private int _turn;
 
     /// <summary>What was used by everything that was read so far.</summary>
-    public AnswerUsage Usage => run.UsageOf(run.Request.HidesOutput ? 0 : sequences.Sum(reader => reader.OutputTokens));
+    public AnswerUsage Usage => run.UsageOf(
+        run.Request.HidesOutput ? 0 : sequences.Sum(reader => reader.OutputTokens),
+        sequences.Sum(reader => reader.ReasoningTokens));
 
     /// <summary>True when <see cref="NextAsync"/> needs not wait.</summary>
     public bool HasNext

@@ -72,8 +72,8 @@ internal sealed partial class AnswerRun(
     public IReadOnlyList<Abstractions.Wire.TokenLogprobs> PromptLogprobsOf(int sequence) =>
         streams[sequence - (sequence % request.Candidates)].PromptLogprobs();
 
-    /// <summary>The prompts counted once each, and this many output tokens.</summary>
-    public AnswerUsage UsageOf(int outputTokens)
+    /// <summary>The prompts counted once each, and this many output tokens, so many of them thoughts.</summary>
+    public AnswerUsage UsageOf(int outputTokens, int reasoningTokens = 0)
     {
         var (prompts, cached) = (0, (int?)null);
         for (var i = 0; i < streams.Count; i += request.Candidates)
@@ -82,7 +82,7 @@ internal sealed partial class AnswerRun(
             if (streams[i].Reports.PrefixHitTokens is { } hit) cached = (cached ?? 0) + hit;
         }
 
-        return new AnswerUsage(prompts, outputTokens, cached);
+        return new AnswerUsage(prompts, outputTokens, cached, request.Reasoning is null ? null : reasoningTokens);
     }
 
     /// <summary>

@@ -20,6 +20,9 @@ internal interface IAnswerFormat
     /// <summary>The events of an error behind the first delta.</summary>
     IEnumerable<AnswerEvent> Fail(KreweException error);
 
+    /// <summary>What keeps a silent stream alive between these events; null = a comment does.</summary>
+    AnswerEvent? Ping => null;
+
     /// <summary>The answer in one piece.</summary>
     byte[] Whole(IReadOnlyList<WholeChoice> choices, AnswerUsage usage);
 }

@@ -25,6 +25,9 @@ internal sealed class SequenceReader(
     /// <summary>Tokens of the deltas that were taken.</summary>
     public int OutputTokens { get; private set; }
 
+    /// <inheritdoc cref="AnswerDelta.ReasoningTokens"/>
+    public int ReasoningTokens { get; private set; }
+
     /// <summary>The last delta was taken.</summary>
     public bool IsOver { get; private set; }
 
@@ -34,7 +37,7 @@ internal sealed class SequenceReader(
     public AnswerDelta Take()
     {
         var delta = _ready.Dequeue();
-        (OutputTokens, IsOver) = (delta.Tokens, delta.End is not null);
+        (OutputTokens, ReasoningTokens, IsOver) = (delta.Tokens, delta.ReasoningTokens, delta.End is not null);
         return delta;
     }
 
@@ -89,14 +92,14 @@ internal sealed class SequenceReader(
             if (stop is not null)
             {
                 stopAt(_read);
-                _ready.Enqueue(new AnswerDelta(text, token, logprobs, _read, new AnswerEnd(Stop, StopString: stop)));
+                _ready.Enqueue(Delta(text, token, logprobs, new AnswerEnd(Stop, StopString: stop)));
                 return;
             }
 
             if (isLast)
                 _ready.Enqueue(Finish(text, token, logprobs, finished!));
             else if (text.Length > 0 || request.ShowsEveryToken)
-                _ready.Enqueue(new AnswerDelta(text, token, logprobs, _read, null));
+                _ready.Enqueue(Delta(text, token, logprobs, null));
         }
     }
 
@@ -105,8 +108,11 @@ internal sealed class SequenceReader(
         var (rest, stop) = _text.Finish();
         if (stop is not null) stopAt(_read);
         var stopToken = finished.ByStopToken && token is { } id && request.OwnStopTokens.Contains(id) ? token : null;
-        return new AnswerDelta(
-            text + rest, token, logprobs, _read,
+        return Delta(
+            text + rest, token, logprobs,
             stop is null ? new AnswerEnd(finished.Reason, null, stopToken) : new AnswerEnd(Stop, StopString: stop));
     }
+
+    private AnswerDelta Delta(string text, int? token, Wire.TokenLogprobs? logprobs, AnswerEnd? end) =>
+        new(text, token, logprobs, _read, end) { ReasoningTokens = _text.ReasoningTokens };
 }

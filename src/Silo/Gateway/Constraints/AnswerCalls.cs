@@ -24,8 +24,15 @@ internal sealed class AnswerCalls(GenerationRequest request)
 
     private readonly ReasoningReader?[] _thoughts =
     [
-        .. request.Specs.Select(_ => request.Reasoning is { } use ? new ReasoningReader(use, Opening(request)) : null),
+        .. request.Specs.Select(_ => ThoughtsOf(request)),
     ];
+
+    /// <summary>A reader of the thoughts of one sequence; null where they are not told apart.</summary>
+    public static ReasoningReader? ThoughtsOf(GenerationRequest request) =>
+        request.Reasoning is { } use ? new ReasoningReader(use, Opening(request)) : null;
+
+    /// <summary>Nobody can say yet whether the sequence begins with thoughts.</summary>
+    public bool IsUndecided(int sequence) => _thoughts[sequence] is { IsUndecided: true };
 
     /// <summary>What a delta adds, thoughts and calls told apart from text.</summary>
     public ToolDelta Append(int sequence, AnswerDelta delta) =>
@@ -64,7 +71,8 @@ internal sealed class AnswerCalls(GenerationRequest request)
     }
 
     private static string? Opening(GenerationRequest request) =>
-        request.Tools is { } tools && ToolCallText.Of(tools.Spec.Style) is { OnlyAtStart: false } text
+        request is { Tools: { } tools, Reasoning.EndsByTagAlone: false }
+        && ToolCallText.Of(tools.Spec.Style) is { OnlyAtStart: false } text
             ? text.Opening
             : null;
 

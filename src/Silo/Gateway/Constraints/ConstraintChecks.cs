@@ -56,6 +56,10 @@ internal sealed class ConstraintChecks(ServedModel model, TimeProvider time)
     public bool IsText(int token) => token < model.Folder.Tokenizer.VocabularySize
         && !model.Folder.Tokenizer.IsSpecial(token) && !model.Folder.StopTokenIds.Contains(token);
 
+    /// <summary>The model has tokens of text for it, and no sign that only looks like it.</summary>
+    public bool IsWritable(string text) =>
+        model.Folder.Tokenizer.Encode(text, addSpecialTokens: false).All(IsText);
+
     private ConstraintException? Check(ConstraintSpec spec, string tenant)
     {
         var isLimited = tenant.Length > 0;

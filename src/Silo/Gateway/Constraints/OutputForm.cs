@@ -1,5 +1,6 @@
 using Krewe.Abstractions;
 using Krewe.Models;
+using Krewe.Silo.Gateway.Reasoning;
 using Krewe.Silo.Gateway.Requests;
 
 namespace Krewe.Silo.Gateway.Constraints;
@@ -9,8 +10,8 @@ namespace Krewe.Silo.Gateway.Constraints;
 /// <param name="Tools">The functions that may be called in it; null = none.</param>
 internal sealed record OutputForm(string Constraint, ToolUse? Tools)
 {
-    /// <summary>Any text may come first; what has a form comes later, if at all.</summary>
-    public bool BeginsFree { get; init; }
+    /// <summary>How thoughts before it are told apart; null = they are not.</summary>
+    public ReasoningUse? Thoughts { get; init; }
 
     /// <summary>
     /// Reads and checks the fields. Throws <see cref="KreweException"/> that names the one that cannot be kept.
@@ -18,19 +19,25 @@ internal sealed record OutputForm(string Constraint, ToolUse? Tools)
     /// <param name="root">The body, of chat's fields.</param>
     /// <param name="tools">What was read of the tools; null where there are none.</param>
     /// <param name="continuesText">The output goes on with a text.</param>
+    /// <param name="thoughts">Of the model, which may come before what has a form; null = none.</param>
     /// <param name="checks">Of the model.</param>
     /// <param name="tenant">Who asks; "" = nobody is told apart.</param>
     public static OutputForm Read(
-        RequestField root, ToolUse? tools, bool continuesText, ConstraintChecks checks, string tenant)
+        RequestField root, ToolUse? tools, bool continuesText, ReasoningUse? thoughts, ConstraintChecks checks,
+        string tenant)
     {
         var asked = ConstraintFields.Read(root);
-        if (tools is null && asked is null) return new OutputForm("", null) { BeginsFree = true };
+        if (tools is null && asked is null) return new OutputForm("", null) { Thoughts = thoughts };
+        var before = thoughts is { IsForbidden: false } && checks.IsWritable(ReasoningUse.Closing)
+            ? thoughts with { EndsByTagAlone = true }
+            : null;
         RefuseOwnEnds(root, checks);
         if (tools is null)
         {
             var spec = asked!.Spec with { ContinuesText = continuesText };
+            spec = before?.Before(spec) ?? spec;
             checks.Demand(spec, tenant, e => Refusal(e, asked.Path));
-            return new OutputForm(spec.Write(), null);
+            return new OutputForm(spec.Write(), null) { Thoughts = before };
         }
 
         if (asked is not null)
@@ -51,12 +58,14 @@ internal sealed record OutputForm(string Constraint, ToolUse? Tools)
             Tools = tools.Spec with { Answer = tools.Spec.MayAnswer ? asked?.Spec : null },
             ContinuesText = continuesText,
         };
+        var beginsFree = tools.Spec.MayAnswer && asked is null;
+        if (!beginsFree) whole = before?.Before(whole) ?? whole;
         checks.Demand(whole, tenant, e => Refusal(e, "tools", tools.Places));
         // Where a call counts at the output's start alone, text behind thoughts must not be taken for one.
         var callsAnywhere = !ToolCallText.Of(tools.Spec.Style).OnlyAtStart;
         return new OutputForm(whole.Write(), tools)
         {
-            BeginsFree = tools.Spec.MayAnswer && asked is null && callsAnywhere,
+            Thoughts = !beginsFree ? before : callsAnywhere ? thoughts : null,
         };
     }
 

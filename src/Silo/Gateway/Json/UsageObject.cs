@@ -8,11 +8,19 @@ internal sealed record UsageObject(int PromptTokens, int CompletionTokens, int T
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public PromptTokensDetails? PromptTokensDetails { get; init; }
 
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public CompletionTokensDetails? CompletionTokensDetails { get; init; }
+
     public static UsageObject Of(AnswerUsage usage) =>
         new(usage.PromptTokens, usage.OutputTokens, usage.PromptTokens + usage.OutputTokens)
         {
             PromptTokensDetails = usage.CachedTokens is { } cached ? new PromptTokensDetails(cached) : null,
+            CompletionTokensDetails = usage.ReasoningTokens is { } thoughts
+                ? new CompletionTokensDetails(thoughts)
+                : null,
         };
 }
 
 internal sealed record PromptTokensDetails(int CachedTokens);
+
+internal sealed record CompletionTokensDetails(int ReasoningTokens);

@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json.Nodes;
 using Krewe.Abstractions;
 using Krewe.Silo.Gateway.Answers;
@@ -10,6 +12,7 @@ namespace Krewe.Silo.Gateway.Messages;
 internal sealed class MessagesFormat(AnswerContext context) : IAnswerFormat
 {
     private readonly AnswerCalls _calls = new(context.Request);
+    private readonly StringBuilder _thoughts = new();
     private AnswerEnd? _end;
     private int _blocks;
     private Block _open = Block.None;
@@ -17,15 +20,18 @@ internal sealed class MessagesFormat(AnswerContext context) : IAnswerFormat
     private enum Block
     {
         None,
+        Thinking,
         Text,
         Call,
     }
 
+    public AnswerEvent? Ping { get; } = Event("ping", []);
+
     public IEnumerable<AnswerEvent> Open(AnswerUsage usage)
     {
         yield return Event("message_start", new JsonObject { ["message"] = Message([], null, usage) });
-        // With functions it shows later whether there is a text at all.
-        if (context.Request.Tools is not null) yield break;
+        // With functions and thoughts it shows later whether there is a text at all.
+        if (context.Request is not { Tools: null, Reasoning: null }) yield break;
         foreach (var begun in Begin(Block.Text, TextBlock(""))) yield return begun;
     }
 
@@ -33,13 +39,16 @@ internal sealed class MessagesFormat(AnswerContext context) : IAnswerFormat
     {
         _end = delta.End;
         var grown = _calls.Append(sequence, delta);
+        if (grown.Reasoning is { } thoughts)
+        {
+            foreach (var begun in Begin(Block.Thinking, ThinkingBlock("", ""))) yield return begun;
+            _thoughts.Append(thoughts);
+            yield return Delta(new JsonObject { ["type"] = "thinking_delta", ["thinking"] = thoughts });
+        }
+
         if (grown.Text.Length > 0)
         {
-            if (_open != Block.Text)
-            {
-                foreach (var begun in Begin(Block.Text, TextBlock(""))) yield return begun;
-            }
-
+            foreach (var begun in Begin(Block.Text, TextBlock(""))) yield return begun;
             yield return Delta(new JsonObject { ["type"] = "text_delta", ["text"] = grown.Text });
         }
 
@@ -63,6 +72,11 @@ internal sealed class MessagesFormat(AnswerContext context) : IAnswerFormat
 
     public IEnumerable<AnswerEvent> Close(AnswerUsage usage)
     {
+        if (_open == Block.None && _blocks == 0)
+        {
+            foreach (var begun in Begin(Block.Text, TextBlock(""))) yield return begun;
+        }
+
         foreach (var ended in End()) yield return ended;
         yield return Event("message_delta", new JsonObject
         {
@@ -80,9 +94,10 @@ internal sealed class MessagesFormat(AnswerContext context) : IAnswerFormat
 
     public byte[] Whole(IReadOnlyList<WholeChoice> choices, AnswerUsage usage)
     {
-        var (text, calls, _) = _calls.Read(choices[0]);
+        var (text, calls, thoughts) = _calls.Read(choices[0]);
         var content = new JsonArray();
-        if (text.Length > 0 || calls.Count == 0) content.Add(TextBlock(text));
+        if (thoughts is not null) content.Add(ThinkingBlock(thoughts, SignatureOf(thoughts)));
+        if (text.Length > 0 || (calls.Count == 0 && thoughts is null)) content.Add(TextBlock(text));
         foreach (var call in calls) content.Add(CallBlock(0, call, (JsonObject)JsonNode.Parse(call.Arguments)!));
         return Message(content, choices[0].End, usage).ToBytes();
     }
@@ -137,8 +152,10 @@ internal sealed class MessagesFormat(AnswerContext context) : IAnswerFormat
         _ => "end_turn",
     };
 
+    /// <summary>Nothing when a block of this kind is open and goes on; each call has a block of its own.</summary>
     private IEnumerable<AnswerEvent> Begin(Block kind, JsonObject block)
     {
+        if (_open == kind && kind != Block.Call) yield break;
         foreach (var ended in End()) yield return ended;
         _open = kind;
         yield return Event("content_block_start", new JsonObject { ["index"] = _blocks, ["content_block"] = block });
@@ -148,6 +165,15 @@ internal sealed class MessagesFormat(AnswerContext context) : IAnswerFormat
     private IEnumerable<AnswerEvent> End()
     {
         if (_open == Block.None) yield break;
+        if (_open == Block.Thinking)
+        {
+            yield return Delta(new JsonObject
+            {
+                ["type"] = "signature_delta",
+                ["signature"] = SignatureOf(_thoughts.ToString()),
+            });
+        }
+
         _open = Block.None;
         yield return Event("content_block_stop", new JsonObject { ["index"] = _blocks++ });
     }
@@ -162,6 +188,13 @@ internal sealed class MessagesFormat(AnswerContext context) : IAnswerFormat
         ["name"] = call.Name,
         ["input"] = input,
     };
+
+    private static JsonObject ThinkingBlock(string thoughts, string signature) =>
+        new() { ["type"] = "thinking", ["thinking"] = thoughts, ["signature"] = signature };
+
+    /// <summary>A digest: clients want one to send thoughts back. It proves nothing, and nobody checks it.</summary>
+    private static string SignatureOf(string thoughts) =>
+        Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(thoughts)));
 
     private static JsonObject TextBlock(string text) => new() { ["type"] = "text", ["text"] = text };
 

@@ -13,7 +13,6 @@ internal static class MessagesRequest
     /// <param name="counts">Only the prompt's tokens are counted: no limit of the output is needed.</param>
     public static JsonObject ToChat(RequestField root, bool counts = false)
     {
-        ChatTranslation.Refuse(root, "thinking", IsDisabled);
         ChatTranslation.Refuse(root, "mcp_servers", value => value.ValueKind == JsonValueKind.Array
             && value.GetArrayLength() == 0);
         var chat = ChatTranslation.Begin(root);
@@ -25,6 +24,7 @@ internal static class MessagesRequest
         if (!counts) chat["max_completion_tokens"] = root.Required("max_tokens").Value.ToNode();
         ChatTranslation.Copy(root, "stop_sequences", chat, "stop");
         ReadTools(root, chat);
+        ReadThinking(root, chat);
         var format = root.Find("output_format") ?? root.Find("output_config")?.DemandObject().Find("format");
         if (format is { } form) chat["response_format"] = ReadFormat(form);
         return chat;
@@ -42,7 +42,7 @@ internal static class MessagesRequest
             return;
         }
 
-        var text = "";
+        var (text, thoughts) = ("", "");
         var calls = new JsonArray();
         foreach (var block in content.Items("a string or an array of blocks"))
         {
@@ -52,8 +52,11 @@ internal static class MessagesRequest
                 case "text":
                     text += block.Required("text").AsString();
                     break;
-                case "thinking" or "redacted_thinking":
-                    // What a model thought is not part of the conversation that it is given.
+                case "thinking":
+                    thoughts += block.Required("thinking").AsString();
+                    break;
+                case "redacted_thinking":
+                    // Nobody but who wrote it can read it.
                     break;
                 case "tool_use":
                     calls.Add(new JsonObject
@@ -82,9 +85,11 @@ internal static class MessagesRequest
             }
         }
 
-        if (text.Length == 0 && calls.Count == 0) return;
+        if (text.Length == 0 && thoughts.Length == 0 && calls.Count == 0) return;
         var read = ChatTranslation.Message(role, text.Length > 0 || calls.Count == 0 ? text : null);
         if (calls.Count > 0) read["tool_calls"] = calls;
+        // The model's template knows of which turns it wants them.
+        if (thoughts.Length > 0) read["reasoning_content"] = thoughts;
         messages.Add(read);
     }
 
@@ -132,7 +137,20 @@ internal static class MessagesRequest
         };
     }
 
-    private static bool IsDisabled(JsonElement thinking) =>
-        thinking.ValueKind == JsonValueKind.Object && thinking.TryGetProperty("type", out var type)
-        && type.ValueKind == JsonValueKind.String && type.ValueEquals("disabled");
+    /// <summary>Whether to think, in the words of the models' templates. How long is no template's to say.</summary>
+    private static void ReadThinking(RequestField root, JsonObject chat)
+    {
+        if (root.Find("thinking") is not { } field) return;
+        var thinks = field.DemandObject().Required("type").AsString() switch
+        {
+            "enabled" or "adaptive" => true,
+            "disabled" => false,
+            _ => throw field.Required("type").Wrong("\"enabled\", \"adaptive\" or \"disabled\""),
+        };
+        field.Find("budget_tokens")?.AsInt(1, int.MaxValue);
+        if (!thinks || field.Find("display")?.AsString() == "omitted") chat.TryAdd("include_reasoning", false);
+        var arguments = chat["chat_template_kwargs"] as JsonObject;
+        if (arguments is null) chat["chat_template_kwargs"] = arguments = [];
+        arguments.TryAdd("enable_thinking", thinks);
+    }
 }

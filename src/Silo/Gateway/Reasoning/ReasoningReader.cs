@@ -15,7 +15,7 @@ internal sealed class ReasoningReader(ReasoningUse use, string? call = null)
     // What was not let through: it may become a tag, or be white space before one.
     private readonly StringBuilder _held = new();
 
-    private Place _place = use.BeginsInside ? Place.BeforeThoughts : Place.Start;
+    private Place _place = use.Continues ? Place.Thoughts : use.BeginsInside ? Place.BeforeThoughts : Place.Start;
 
     private enum Place
     {
@@ -26,6 +26,15 @@ internal sealed class ReasoningReader(ReasoningUse use, string? call = null)
         Answer,
     }
 
+    /// <summary>It may begin with thoughts or not.</summary>
+    public bool IsUndecided => _place == Place.Start;
+
+    /// <summary>All that comes is the answer.</summary>
+    public bool IsOver => _place == Place.Answer;
+
+    /// <summary>What was appended last is a thought, or at least its end.</summary>
+    public bool HasThought { get; private set; }
+
     /// <summary>What a piece adds to thoughts and to the answer. Behind the last one nothing is held back.</summary>
     public (string Thoughts, string Answer) Append(string piece, bool isLast)
     {
@@ -33,6 +42,7 @@ internal sealed class ReasoningReader(ReasoningUse use, string? call = null)
         _held.Append(piece);
         var (thoughts, answer) = ("", "");
         if (_place == Place.Start) Begin(isLast);
+        HasThought = _place is Place.BeforeThoughts or Place.Thoughts;
         if (_place == Place.BeforeThoughts) SkipSpaceTo(Place.Thoughts);
         if (_place == Place.Thoughts) thoughts = Think(isLast);
         if (_place == Place.BeforeAnswer) SkipSpaceTo(Place.Answer);
@@ -71,6 +81,7 @@ internal sealed class ReasoningReader(ReasoningUse use, string? call = null)
         {
             Take(opened);
             _place = Place.Answer;
+            HasThought = false;
             return text[..opened].TrimEnd();
         }
 

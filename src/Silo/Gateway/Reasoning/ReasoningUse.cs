@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Krewe.Abstractions;
+using Krewe.Models;
 using Krewe.Silo.Gateway.Requests;
 using Krewe.Silo.Hosting;
 
@@ -11,6 +12,23 @@ namespace Krewe.Silo.Gateway.Reasoning;
 /// <param name="IsShown">They are told, in a field of their own.</param>
 internal sealed record ReasoningUse(bool BeginsInside, bool IsShown)
 {
+    /// <summary>The output goes on within a thought that has begun: its first white space belongs to it.</summary>
+    public bool Continues { get; init; }
+
+    /// <summary>The prompt ends behind a thought: the template told the model not to think.</summary>
+    public bool IsForbidden { get; init; }
+
+    /// <summary>The workers know of thoughts, and let no call begin in one.</summary>
+    public bool EndsByTagAlone { get; init; }
+
+    /// <summary>What an output of this form is for a model that thinks first.</summary>
+    public ConstraintSpec Before(ConstraintSpec form) => new()
+    {
+        Kind = ConstraintKind.Thought,
+        Thought = new ThoughtSpec(Opening, Closing, BeginsInside, form),
+        ContinuesText = form.ContinuesText,
+    };
+
     public const string Opening = "<think>";
 
     public const string Closing = "</think>";
@@ -31,17 +49,35 @@ internal sealed record ReasoningUse(bool BeginsInside, bool IsShown)
     /// <summary>Null where thoughts are no part of the answer, or stay in its text.</summary>
     /// <param name="root">The body, of chat's fields.</param>
     /// <param name="prompt">Its prompt's tokens.</param>
-    /// <param name="beginsFree">The output need not have a form from its first token on.</param>
     /// <param name="model">The model, of answers that are read for thoughts.</param>
-    public static ReasoningUse? Read(
-        RequestField root, ImmutableArray<int> prompt, bool beginsFree, ServedModel model)
+    public static ReasoningUse? Read(RequestField root, ImmutableArray<int> prompt, ServedModel model)
+    {
+        if (IsShownBy(root) is not { } shows) return null;
+        var tail = prompt.AsSpan()[Math.Max(0, prompt.Length - TailTokens)..];
+        var text = model.Folder.Tokenizer.Decode(tail, skipSpecialTokens: false).TrimEnd();
+        return new ReasoningUse(text.EndsWith(Opening, StringComparison.Ordinal), shows)
+        {
+            IsForbidden = text.EndsWith(Closing, StringComparison.Ordinal),
+        };
+    }
+
+    /// <summary>Of an output that goes on with the last message: null unless that ends within a thought.</summary>
+    /// <param name="root">The body, of chat's fields.</param>
+    public static ReasoningUse? ReadContinued(RequestField root)
+    {
+        if (IsShownBy(root) is not { } shows) return null;
+        var last = root.Required("messages").Items("an array of messages")[^1];
+        return ChatPrompt.EndsInThought(last)
+            ? new ReasoningUse(BeginsInside: true, shows) { Continues = true }
+            : null;
+    }
+
+    /// <summary>Null where thoughts stay in the text.</summary>
+    private static bool? IsShownBy(RequestField root)
     {
         // SGLang's name; vLLM's.
         var separates = root.Find("separate_reasoning")?.AsBool() ?? true;
         var shows = root.Find("include_reasoning")?.AsBool() ?? true;
-        if (!separates || !beginsFree) return null;
-        var tail = prompt.AsSpan()[Math.Max(0, prompt.Length - TailTokens)..];
-        var text = model.Folder.Tokenizer.Decode(tail, skipSpecialTokens: false).TrimEnd();
-        return new ReasoningUse(text.EndsWith(Opening, StringComparison.Ordinal), shows);
+        return separates ? shows : null;
     }
 }

@@ -4,6 +4,7 @@ using System.Text.Json;
 using Krewe.Abstractions;
 using Krewe.Models;
 using Krewe.Silo.Gateway.Constraints;
+using Krewe.Silo.Gateway.Reasoning;
 using Krewe.Silo.Hosting;
 
 namespace Krewe.Silo.Gateway.Requests;
@@ -36,6 +37,7 @@ internal sealed class ChatPrompt(ServedModel model, TimeProvider time)
                 "continue_final_message");
         }
 
+        if (continues) messages[^1] = OpenThought(messages[^1], template);
         var text = Render(template, new ChatTemplateInput
         {
             Messages = ToolPrompt.Spell(messages, tools, template),
@@ -50,6 +52,28 @@ internal sealed class ChatPrompt(ServedModel model, TimeProvider time)
         // The template writes the begin token itself, so nothing is added unless the client asks for it.
         var addsSpecial = root.Find("add_special_tokens")?.AsBool() ?? false;
         return [.. model.Folder.Tokenizer.Encode(text, addsSpecial)];
+    }
+
+    /// <summary>Templates that know thoughts write them with their tags: a thought that stands in the text and is to go
+    /// on is given to them as one.</summary>
+    private static ChatMessage OpenThought(ChatMessage message, ChatTemplate template)
+    {
+        var text = message.Content?.TrimStart() ?? "";
+        var isOpen = text.StartsWith(ReasoningUse.Opening, StringComparison.Ordinal)
+            && !text.Contains(ReasoningUse.Closing, StringComparison.Ordinal);
+        if (!isOpen || message.Reasoning is not null || !template.Mentions("reasoning_content")) return message;
+        var thought = text[ReasoningUse.Opening.Length..];
+        return string.IsNullOrWhiteSpace(thought) ? message : message with { Content = "", Reasoning = thought };
+    }
+
+    /// <summary>The message ends within a thought, written in its text or told in its own field with nothing behind
+    /// it.</summary>
+    public static bool EndsInThought(RequestField message)
+    {
+        var read = ReadMessage(message);
+        if (string.IsNullOrWhiteSpace(read.Content)) return !string.IsNullOrWhiteSpace(read.Reasoning);
+        return read.Content.LastIndexOf(ReasoningUse.Opening, StringComparison.Ordinal)
+            > read.Content.LastIndexOf(ReasoningUse.Closing, StringComparison.Ordinal);
     }
 
     private static string Render(ChatTemplate template, ChatTemplateInput input)
@@ -134,8 +158,8 @@ internal sealed class ChatPrompt(ServedModel model, TimeProvider time)
     /// <summary>What the template writes behind the last message's text is left to the model.</summary>
     private static string CutAfterLast(string rendered, ChatMessage last, RequestField field)
     {
-        // Templates may trim what they print.
-        var content = last.Content?.Trim() ?? "";
+        // Templates may trim what they print. With nothing said yet, the thought goes on.
+        var content = (string.IsNullOrWhiteSpace(last.Content) ? last.Reasoning : last.Content)?.Trim() ?? "";
         var start = content.Length == 0 ? -1 : rendered.LastIndexOf(content, StringComparison.Ordinal);
         if (start < 0)
         {

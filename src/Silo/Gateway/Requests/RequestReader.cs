@@ -38,12 +38,15 @@ internal sealed class RequestReader(ServedModel model, SiloOptions options, Time
         var tools = ToolFields.Read(root, model.Folder.ChatTemplate);
         var prompt = PromptCut.Read(root, _chat.Read(root, tools?.Shown), model);
         var continues = root.Find("continue_final_message")?.AsBool() ?? false;
-        var form = OutputForm.Read(root, tools, continues, _constraints, arrival.Tenant);
+        var thoughts = !_reasons ? null
+            : continues ? ReasoningUse.ReadContinued(root)
+            : ReasoningUse.Read(root, prompt, model);
+        var form = OutputForm.Read(root, tools, continues, thoughts, _constraints, arrival.Tenant);
         return Read(
             root, arrival, [prompt], model.Folder.Defaults.MaxNewTokens, LogprobFields.ReadChat(root), form) with
         {
             ContinuesText = continues,
-            Reasoning = _reasons ? ReasoningUse.Read(root, prompt, form.BeginsFree, model) : null,
+            Reasoning = form.Thoughts,
         };
     });
 
@@ -52,7 +55,8 @@ internal sealed class RequestReader(ServedModel model, SiloOptions options, Time
         DemandModel(root);
         LaterFields.RefuseCompletions(root);
         var prompts = CompletionPrompt.Read(root, model).Select(prompt => PromptCut.Read(root, prompt, model));
-        var form = OutputForm.Read(root, tools: null, continuesText: true, _constraints, arrival.Tenant);
+        var form = OutputForm.Read(
+            root, tools: null, continuesText: true, thoughts: null, _constraints, arrival.Tenant);
         return Read(root, arrival, [.. prompts], CompletionTokensDefault, LogprobFields.ReadText(root), form) with
         {
             ContinuesText = true,

@@ -3,45 +3,73 @@ using System.Text.Json.Nodes;
 
 namespace Krewe.Silo.Gateway.Responses;
 
-/// <summary>One item of a response's output while it grows: the message, or a call of a function.</summary>
+/// <summary>What an item of a response's output is.</summary>
+internal enum ResponseItemKind
+{
+    Reasoning,
+    Message,
+    Call,
+}
+
+/// <summary>One item of a response's output while it grows.</summary>
 /// <param name="Index">Its place in the output.</param>
 /// <param name="Id">Its own.</param>
-/// <param name="CallId">What the call's result refers to; null for a message.</param>
-/// <param name="Name">The function's; null for a message.</param>
-internal sealed record ResponseItem(int Index, string Id, string? CallId, string? Name)
+/// <param name="CallId">What a call's result refers to.</param>
+/// <param name="Name">The function's.</param>
+internal sealed record ResponseItem(
+    ResponseItemKind Kind, int Index, string Id, string? CallId = null, string? Name = null)
 {
-    /// <summary>The message's text, or the call's arguments.</summary>
+    /// <summary>The text of message or thoughts, or the call's arguments.</summary>
     public StringBuilder Text { get; } = new();
 
     public JsonArray Logprobs { get; } = [];
 
-    public bool IsCall => Name is not null;
+    public string Status { get; set; } = "in_progress";
 
-    public JsonObject ToJson(string status, bool withContent) => IsCall
-        ? new JsonObject
-        {
-            ["id"] = Id,
-            ["type"] = "function_call",
-            ["status"] = status,
-            ["call_id"] = CallId,
-            ["name"] = Name,
-            ["arguments"] = withContent ? Text.ToString() : "",
-        }
-        : new JsonObject
-        {
-            ["id"] = Id,
-            ["type"] = "message",
-            ["role"] = "assistant",
-            ["status"] = status,
-            ["content"] = withContent ? new JsonArray(ToPart()) : new JsonArray(),
-        };
+    public bool IsCall => Kind == ResponseItemKind.Call;
 
-    /// <summary>The message's only part.</summary>
-    public JsonObject ToPart(bool withContent = true) => new()
+    /// <summary>What names of events say its text is.</summary>
+    public string TextName => Kind == ResponseItemKind.Reasoning ? "reasoning_text" : "output_text";
+
+    public JsonObject ToJson(bool withContent = true)
     {
-        ["type"] = "output_text",
-        ["text"] = withContent ? Text.ToString() : "",
-        ["annotations"] = new JsonArray(),
-        ["logprobs"] = withContent ? Logprobs.DeepClone() : new JsonArray(),
-    };
+        var item = new JsonObject
+        {
+            ["id"] = Id,
+            ["type"] = Kind switch
+            {
+                ResponseItemKind.Reasoning => "reasoning",
+                ResponseItemKind.Message => "message",
+                _ => "function_call",
+            },
+            ["status"] = Status,
+        };
+        switch (Kind)
+        {
+            case ResponseItemKind.Call:
+                item["call_id"] = CallId;
+                item["name"] = Name;
+                item["arguments"] = withContent ? Text.ToString() : "";
+                return item;
+            case ResponseItemKind.Message:
+                item["role"] = "assistant";
+                break;
+            default:
+                item["summary"] = new JsonArray();
+                break;
+        }
+
+        item["content"] = withContent ? new JsonArray(ToPart()) : new JsonArray();
+        return item;
+    }
+
+    /// <summary>The only part of message or thoughts.</summary>
+    public JsonObject ToPart(bool withContent = true)
+    {
+        var part = new JsonObject { ["type"] = TextName, ["text"] = withContent ? Text.ToString() : "" };
+        if (Kind == ResponseItemKind.Reasoning) return part;
+        part["annotations"] = new JsonArray();
+        part["logprobs"] = withContent ? Logprobs.DeepClone() : new JsonArray();
+        return part;
+    }
 }

@@ -10,40 +10,45 @@ namespace Krewe.Silo.Gateway.Responses;
 
 /// <summary>
 /// /v1/responses. Its events are named and numbered, each start has its end, and the last one carries the whole
-/// response. The text is one item of the output, each call of a function another.
+/// response. Thoughts are one item of the output, the text another, each call of a function one more.
 /// </summary>
 internal sealed class ResponsesFormat(AnswerContext context) : IAnswerFormat
 {
     private readonly AnswerCalls _calls = new(context.Request);
     private readonly List<ResponseItem> _items = [];
+
+    // Of tokens that may turn out to be thoughts.
+    private readonly JsonArray _undecided = [];
     private AnswerEnd? _end;
     private ResponseItem? _open;
     private int _sequenceNumber;
 
     private AnswerHead Head => context.Head;
 
-    private string MessageId => $"msg_{context.Request.Spec.RequestId}";
-
     public IEnumerable<AnswerEvent> Open(AnswerUsage usage)
     {
         yield return Event("response.created", new JsonObject { ["response"] = Response("in_progress", null) });
         yield return Event("response.in_progress", new JsonObject { ["response"] = Response("in_progress", null) });
-        // With functions it shows later whether there is a text at all.
-        if (context.Request.Tools is not null) yield break;
-        foreach (var begun in BeginMessage()) yield return begun;
+        // With functions and thoughts it shows later whether there is a text at all.
+        if (context.Request is not { Tools: null, Reasoning: null }) yield break;
+        foreach (var begun in BeginText(ResponseItemKind.Message)) yield return begun;
     }
 
     public IEnumerable<AnswerEvent> Next(int sequence, AnswerDelta delta, AnswerUsage usage)
     {
         _end = delta.End;
         var grown = _calls.Append(sequence, delta);
-        var logprobs = new JsonArray();
-        var scores = grown.Calls.Count == 0 && _open is not { IsCall: true };
-        if (scores && context.Request.Logprobs is not null && delta is { Token: { } token, Logprobs: { } of })
-            logprobs.Add(Logprob(token, of));
+        if (grown.Reasoning is { } thoughts)
+        {
+            foreach (var begun in BeginText(ResponseItemKind.Reasoning)) yield return begun;
+            _open!.Text.Append(thoughts);
+            yield return Event("response.reasoning_text.delta", Place(_open, new JsonObject { ["delta"] = thoughts }));
+        }
+
+        var logprobs = LogprobsOf(sequence, delta, grown);
         if (grown.Text.Length > 0 || logprobs.Count > 0)
         {
-            foreach (var begun in BeginMessage()) yield return begun;
+            foreach (var begun in BeginText(ResponseItemKind.Message)) yield return begun;
             _open!.Text.Append(grown.Text);
             foreach (var entry in logprobs) _open.Logprobs.Add(entry!.DeepClone());
             yield return Event("response.output_text.delta", Place(_open, new JsonObject
@@ -74,7 +79,7 @@ internal sealed class ResponsesFormat(AnswerContext context) : IAnswerFormat
         var status = StatusOf(_end!);
         if (_items.Count == 0)
         {
-            foreach (var begun in BeginMessage()) yield return begun;
+            foreach (var begun in BeginText(ResponseItemKind.Message)) yield return begun;
         }
 
         foreach (var ended in EndItem(status)) yield return ended;
@@ -89,51 +94,75 @@ internal sealed class ResponsesFormat(AnswerContext context) : IAnswerFormat
             ["code"] = ErrorCatalog.Describe(error.Code).Code,
             ["message"] = error.Message,
         };
-        return [Event("response.failed", new JsonObject { ["response"] = failed })];
+        var end = new JsonObject { ["response"] = failed };
+        // A client that has heard nothing but keep-alives expects the begin first.
+        return _sequenceNumber > 0
+            ? [Event("response.failed", end)]
+            :
+            [
+                Event("response.created", new JsonObject { ["response"] = Response("in_progress", null) }),
+                Event("response.failed", end),
+            ];
     }
 
     public byte[] Whole(IReadOnlyList<WholeChoice> choices, AnswerUsage usage)
     {
         var choice = choices[0];
-        var (text, calls, _) = _calls.Read(choice);
+        var (text, calls, thoughts) = _calls.Read(choice);
         _end = choice.End;
-        if (text.Length > 0 || calls.Count == 0)
+        if (thoughts is not null) AddText(ResponseItemKind.Reasoning).Text.Append(thoughts);
+        var scored = context.Request.Logprobs is not null && calls.Count == 0
+            ? choice.Tokens.Zip(choice.Logprobs).Skip(choice.ReasoningTokens).ToList()
+            : [];
+        if (text.Length > 0 || scored.Count > 0 || (calls.Count == 0 && thoughts is null))
         {
-            var message = Add(MessageId, null, null);
+            var message = AddText(ResponseItemKind.Message);
             message.Text.Append(text);
-            if (context.Request.Logprobs is not null && calls.Count == 0)
-            {
-                foreach (var (token, of) in choice.Tokens.Zip(choice.Logprobs))
-                    message.Logprobs.Add(Logprob(token, of));
-            }
+            foreach (var (token, of) in scored) message.Logprobs.Add(Logprob(token, of));
         }
 
         foreach (var call in calls) AddCall(choice.Sequence, call).Text.Append(call.Arguments);
+        foreach (var item in _items) item.Status = item == _items[^1] ? StatusOf(choice.End) : "completed";
         return Response(StatusOf(choice.End), usage).ToBytes();
     }
 
     private static string StatusOf(AnswerEnd end) => end.FinishReason == "length" ? "incomplete" : "completed";
 
-    private ResponseItem Add(string id, string? callId, string? name)
+    private ResponseItem Add(ResponseItem item)
     {
-        var item = new ResponseItem(_items.Count, id, callId, name);
         _items.Add(item);
         return item;
     }
 
-    private ResponseItem AddCall(int sequence, CallDelta call) => Add(
-        _calls.IdOf(sequence, call.Index, "fc_"), _calls.IdOf(sequence, call.Index), call.Name);
+    private ResponseItem AddText(ResponseItemKind kind) => Add(new ResponseItem(
+        kind, _items.Count, (kind == ResponseItemKind.Message ? "msg_" : "rs_") + context.Request.Spec.RequestId));
 
-    /// <summary>Nothing when the message is open.</summary>
-    private IEnumerable<AnswerEvent> BeginMessage()
+    private ResponseItem AddCall(int sequence, CallDelta call) => Add(new ResponseItem(
+        ResponseItemKind.Call, _items.Count, _calls.IdOf(sequence, call.Index, "fc_"),
+        _calls.IdOf(sequence, call.Index), call.Name));
+
+    /// <summary>Of the message's tokens that the delta tells.</summary>
+    private JsonArray LogprobsOf(int sequence, AnswerDelta delta, ToolDelta grown)
     {
-        if (_open is { IsCall: false }) yield break;
+        if (grown.Calls.Count > 0 || _open is { IsCall: true } || context.Request.Logprobs is null) return [];
+        if (delta.Tokens <= delta.ReasoningTokens) _undecided.Clear();
+        else if (delta is { Token: { } token, Logprobs: { } of }) _undecided.Add(Logprob(token, of));
+        if (_calls.IsUndecided(sequence)) return [];
+        var decided = (JsonArray)_undecided.DeepClone();
+        _undecided.Clear();
+        return decided;
+    }
+
+    /// <summary>Nothing when it is open.</summary>
+    private IEnumerable<AnswerEvent> BeginText(ResponseItemKind kind)
+    {
+        if (_open?.Kind == kind) yield break;
         foreach (var ended in EndItem("completed")) yield return ended;
-        _open = Add(MessageId, null, null);
+        _open = AddText(kind);
         yield return Event("response.output_item.added", new JsonObject
         {
             ["output_index"] = _open.Index,
-            ["item"] = _open.ToJson("in_progress", withContent: false),
+            ["item"] = _open.ToJson(withContent: false),
         });
         yield return Event("response.content_part.added", Place(_open, new JsonObject
         {
@@ -148,7 +177,7 @@ internal sealed class ResponsesFormat(AnswerContext context) : IAnswerFormat
         yield return Event("response.output_item.added", new JsonObject
         {
             ["output_index"] = _open.Index,
-            ["item"] = _open.ToJson("in_progress", withContent: false),
+            ["item"] = _open.ToJson(withContent: false),
         });
     }
 
@@ -157,6 +186,7 @@ internal sealed class ResponsesFormat(AnswerContext context) : IAnswerFormat
     {
         if (_open is not { } item) yield break;
         _open = null;
+        item.Status = status;
         if (item.IsCall)
         {
             yield return Event("response.function_call_arguments.done", Place(item, new JsonObject
@@ -167,18 +197,16 @@ internal sealed class ResponsesFormat(AnswerContext context) : IAnswerFormat
         }
         else
         {
-            yield return Event("response.output_text.done", Place(item, new JsonObject
-            {
-                ["text"] = item.Text.ToString(),
-                ["logprobs"] = item.Logprobs.DeepClone(),
-            }));
+            var text = new JsonObject { ["text"] = item.Text.ToString() };
+            if (item.Kind == ResponseItemKind.Message) text["logprobs"] = item.Logprobs.DeepClone();
+            yield return Event($"response.{item.TextName}.done", Place(item, text));
             yield return Event("response.content_part.done", Place(item, new JsonObject { ["part"] = item.ToPart() }));
         }
 
         yield return Event("response.output_item.done", new JsonObject
         {
             ["output_index"] = item.Index,
-            ["item"] = item.ToJson(status, withContent: true),
+            ["item"] = item.ToJson(),
         });
     }
 
@@ -218,7 +246,7 @@ internal sealed class ResponsesFormat(AnswerContext context) : IAnswerFormat
             ["model"] = Head.Model,
             ["output"] = usage is null
                 ? new JsonArray()
-                : new JsonArray([.. _items.Select(item => (JsonNode)item.ToJson(status, withContent: true))]),
+                : new JsonArray([.. _items.Select(item => (JsonNode)item.ToJson())]),
             ["parallel_tool_calls"] = Sent(sent, "parallel_tool_calls") ?? true,
             ["previous_response_id"] = null,
             ["store"] = false,
@@ -243,7 +271,7 @@ internal sealed class ResponsesFormat(AnswerContext context) : IAnswerFormat
         ["input_tokens"] = usage.PromptTokens,
         ["input_tokens_details"] = new JsonObject { ["cached_tokens"] = usage.CachedTokens ?? 0 },
         ["output_tokens"] = usage.OutputTokens,
-        ["output_tokens_details"] = new JsonObject { ["reasoning_tokens"] = 0 },
+        ["output_tokens_details"] = new JsonObject { ["reasoning_tokens"] = usage.ReasoningTokens ?? 0 },
         ["total_tokens"] = usage.PromptTokens + usage.OutputTokens,
     };
 

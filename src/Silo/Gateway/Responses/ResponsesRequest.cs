@@ -53,10 +53,29 @@ internal static class ResponsesRequest
 
         foreach (var item in input.Items("a string or an array of items"))
         {
-            if (ReadItem(item) is { } message) messages.Add(message);
+            if (ReadItem(item) is not { } message) continue;
+            if (messages is not [.., JsonObject last] || !TryJoin(last, message)) messages.Add(message);
         }
 
         return messages;
+    }
+
+    /// <summary>What a model wrote at once is one message: thoughts, then a text, then calls.</summary>
+    private static bool TryJoin(JsonObject message, JsonObject next)
+    {
+        if ((string?)message["role"] != "assistant" || (string?)next["role"] != "assistant") return false;
+        if (next.ContainsKey("reasoning_content")) return false;
+        if (next["tool_calls"] is JsonArray { Count: 1 } calls)
+        {
+            var all = message["tool_calls"] as JsonArray;
+            if (all is null) message["tool_calls"] = all = [];
+            all.Add(calls[0]!.DeepClone());
+            return true;
+        }
+
+        if (message["content"] is not null || message.ContainsKey("tool_calls")) return false;
+        message["content"] = next["content"]?.DeepClone();
+        return true;
     }
 
     private static JsonObject? ReadItem(RequestField item)
@@ -86,8 +105,14 @@ internal static class ResponsesRequest
                 output["tool_call_id"] = item.Required("call_id").AsString();
                 return output;
             case "reasoning":
-                // What a model thought is not part of the conversation that it is given.
-                return null;
+                var thoughts = ChatTranslation.ReadText(item.Find("content"), "reasoning_text", "text");
+                if (string.IsNullOrEmpty(thoughts))
+                    thoughts = ChatTranslation.ReadText(item.Find("summary"), "summary_text", "text");
+                if (string.IsNullOrEmpty(thoughts)) return null;
+                // The model's template knows of which turns it wants them.
+                var thought = ChatTranslation.Message("assistant", null);
+                thought["reasoning_content"] = thoughts;
+                return thought;
             default:
                 throw new KreweException(
                     ErrorCode.UnsupportedParameter,
