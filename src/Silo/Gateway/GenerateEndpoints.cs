@@ -60,9 +60,9 @@ internal sealed class GenerateEndpoints(
         {
             await AnswerAsync(context, watch, request, stream);
         }
-        catch (KreweException e)
+        catch (Exception e) when (GrainAnswers.AsError(e, context.RequestAborted) is { } error)
         {
-            await stream.FailAsync(e, () => kinds.Fail(request, e));
+            await stream.FailAsync(error, () => kinds.Fail(request, error));
             throw;
         }
     }
@@ -117,13 +117,15 @@ internal sealed class GenerateEndpoints(
     private async Task<bool> TryForwardAsync(HttpContext context, GenerationRequest request, AnswerStream? stream)
     {
         if (stream is not null) await stream.HoldAsync();
+        var isAnswered = false;
         try
         {
-            return await peers.TryForwardAsync(context, request.Spec.RequestId, request.Origin!.Body);
+            isAnswered = await peers.TryForwardAsync(context, request.Spec.RequestId, request.Origin!.Body);
+            return isAnswered;
         }
         finally
         {
-            stream?.Release();
+            stream?.Release(isAnswered);
         }
     }
 }
