@@ -1,5 +1,6 @@
 using Krewe.Abstractions;
 using Krewe.Silo.Access;
+using Krewe.Silo.Cluster;
 using Krewe.Silo.Gateway.Admission;
 using Krewe.Silo.Gateway.Answers;
 using Krewe.Silo.Gateway.Requests;
