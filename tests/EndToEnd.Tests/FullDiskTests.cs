@@ -18,6 +18,11 @@ public sealed class FullDiskTests : IDisposable
     [OwnMountsFact(isLong: true)]
     public Task Where_only_the_segments_fit_nothing_is_reserved() => ServesAsync("true", "6MiB", leaves: 8_000);
 
+    /// <summary>As the system makes it after an error of the disk.</summary>
+    [OwnMountsFact(isLong: true)]
+    public Task One_that_can_only_be_read_any_more_is_done_without() =>
+        ServesAsync("mount -o remount,ro $DIR", "4MiB", leaves: 8_000);
+
     /// <summary>The control.</summary>
     [OwnMountsFact(isLong: true)]
     public Task Where_all_fits_it_is_used() => ServesAsync("true", "4MiB", leaves: null);

@@ -27,7 +27,7 @@ internal sealed class GpuCheckAreas(Terminal terminal, TimeProvider time)
     /// <summary>Of all areas together.</summary>
     public required TimeSpan Limit { get; init; }
 
-    /// <returns>0 when every bound holds; 5 when a GPU or library is missing.</returns>
+    /// <returns>0 when every bound holds; 5 when a GPU or library is missing, 6 when others use the GPU.</returns>
     public async Task<int> RunAsync(IEnumerable<GpuArea> areas, CancellationToken cancellation)
     {
         _json = JsonFile is null ? null : new StreamWriter(JsonFile) { AutoFlush = true };
@@ -47,7 +47,7 @@ internal sealed class GpuCheckAreas(Terminal terminal, TimeProvider time)
                 if (area == GpuArea.Wgmma && _rows.Any(each => each.Area == area && each.Row.Verdict == false))
                     _withoutWgmma = true;
                 // Nothing else would be found there.
-                if (code == ExitCode.NoDevice && _rows.Count == 0) return code;
+                if (IsWithout(code) && _rows.Count == 0) return code;
             }
         }
         finally
@@ -58,6 +58,9 @@ internal sealed class GpuCheckAreas(Terminal terminal, TimeProvider time)
         Print();
         return _rows.Any(each => each.Row.Verdict == false) ? ExitCode.Failure : ExitCode.Success;
     }
+
+    /// <summary>No GPU, or none that is free.</summary>
+    private static bool IsWithout(int code) => code is ExitCode.NoDevice or ExitCode.DeviceBusy;
 
     private IEnumerable<string> Attention() =>
         _withoutWgmma && !Arguments.Contains("--cuda-attention") ? ["--cuda-attention", "mma"] : [];
@@ -94,7 +97,7 @@ internal sealed class GpuCheckAreas(Terminal terminal, TimeProvider time)
         }
 
         var lastWords = await said;
-        if (process.ExitCode is var code and not ExitCode.Success && (code != ExitCode.NoDevice || _rows.Count > 0))
+        if (process.ExitCode is var code and not ExitCode.Success && (!IsWithout(code) || _rows.Count > 0))
             Add(area, new GpuRow(Setting.Name(area), false, $"its process ended with {code}: {lastWords}"));
         return process.ExitCode;
     }

@@ -116,7 +116,9 @@ internal sealed class GpuCheckCommand : Command
         }
         catch (CudaException missing)
         {
-            throw new KreweException(ErrorCode.DeviceUnavailable, missing.Message, innerException: missing);
+            throw new KreweException(
+                missing.IsPassing ? ErrorCode.DeviceBusy : ErrorCode.DeviceUnavailable, missing.Message,
+                innerException: missing);
         }
 
         using var ending = new Shutdown();

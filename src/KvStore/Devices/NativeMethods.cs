@@ -13,6 +13,7 @@ internal static unsafe partial class NativeMethods
 
     public const int NoEntry = 2;
     public const int Interrupted = 4;
+    public const int InputOutput = 5;
     public const int TryAgain = 11;
     public const int AccessDenied = 13;
     public const int Busy = 16;

@@ -46,9 +46,8 @@ internal sealed class DirectoryLock : IDisposable
             catch (IOException error)
             {
                 Dispose();
-                var fault = BlockIoErrors.FromErrno(error.HResult, $"'{directory}' cannot be opened");
                 throw new KvStoreException(
-                    fault.Fault == BlockIoFault.DiskFull ? KvStoreError.DiskFull : KvStoreError.InvalidOptions,
+                    KindOf(error.HResult),
                     $"The KV store in '{directory}' cannot be opened: {error.Message} Name a directory that can be "
                     + "written to.",
                     directory,
@@ -59,6 +58,12 @@ internal sealed class DirectoryLock : IDisposable
 
     /// <summary>By its lock: EAGAIN of Linux and of others, and the sharing violation of Windows.</summary>
     private static bool IsHeld(IOException error) => error.HResult is 11 or 35 or unchecked((int)0x80070020);
+
+    /// <summary>A disk that is full or broken, or a name that is none of a directory.</summary>
+    private static KvStoreError KindOf(int errno) =>
+        errno is NativeMethods.InputOutput or NativeMethods.ReadOnlyFileSystem ? KvStoreError.WriteFailed
+        : BlockIoErrors.FromErrno(errno, "").Fault == BlockIoFault.DiskFull ? KvStoreError.DiskFull
+        : KvStoreError.InvalidOptions;
 
     public void Dispose()
     {

@@ -49,11 +49,14 @@ public sealed class SharedDirectory
             var neighbours = await Neighbours.OpenAsync(directory, store, reading, time, cancellationToken);
             return new Opened(store, neighbours, reclaimed);
         }
-        catch (BlockIoException error) when (error.Fault == BlockIoFault.DiskFull)
+        catch (IOException error)
         {
             await store.DisposeAsync();
+            var isFull = error is BlockIoException { Fault: BlockIoFault.DiskFull };
             throw new KvStoreException(
-                KvStoreError.DiskFull, $"{error.Message} Free space or name another directory.", innerException: error);
+                isFull ? KvStoreError.DiskFull : KvStoreError.WriteFailed,
+                $"{error.Message} {(isFull ? "Free space or name" : "Look at the disk, or name")} another directory.",
+                innerException: error);
         }
         catch
         {
