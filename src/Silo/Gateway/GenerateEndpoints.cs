@@ -117,13 +117,15 @@ internal sealed class GenerateEndpoints(
     private async Task<bool> TryForwardAsync(HttpContext context, GenerationRequest request, AnswerStream? stream)
     {
         if (stream is not null) await stream.HoldAsync();
+        var isAnswered = false;
         try
         {
-            return await peers.TryForwardAsync(context, request.Spec.RequestId, request.Origin!.Body);
+            isAnswered = await peers.TryForwardAsync(context, request.Spec.RequestId, request.Origin!.Body);
+            return isAnswered;
         }
         finally
         {
-            stream?.Release();
+            stream?.Release(isAnswered);
         }
     }
 }

@@ -156,6 +156,20 @@ public sealed class ThoughtItemTests
     }
 
     [Theory]
+    [InlineData("/v1/chat/completions", "\"reasoning_effort\":\"none\"", "<think>\n\n</think>\n\n")]
+    [InlineData("/v1/chat/completions", "\"reasoning_effort\":\"low\"", "<|im_start|>assistant\n")]
+    [InlineData(Responses, "\"reasoning\":{\"effort\":\"none\"}", "<think>\n\n</think>\n\n")]
+    public async Task An_effort_of_none_is_not_to_think(string path, string effort, string end)
+    {
+        using var qwen = new QwenFolder();
+        await using var harness = await qwen.StartAsync("done");
+
+        (await harness.PostAsync(path, $"{{{Ask},{effort}}}")).EnsureSuccessStatusCode();
+
+        Assert.EndsWith(end, QwenFolder.PromptOf(harness), StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData("disabled", "<think>\n\n</think>\n\n")]
     [InlineData("enabled", "<|im_start|>assistant\n")]
     public async Task A_message_says_whether_the_model_thinks(string type, string end)

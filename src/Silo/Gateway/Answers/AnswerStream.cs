@@ -114,7 +114,12 @@ internal sealed class AnswerStream : IAsyncDisposable
     /// <summary>Nothing is written here until <see cref="Release"/>: somebody else may write the answer.</summary>
     public Task HoldAsync() => _writing.WaitAsync();
 
-    public void Release() => _writing.Release();
+    /// <param name="isAnswered">Somebody else did: nothing is written here any more.</param>
+    public void Release(bool isAnswered)
+    {
+        _isOver |= isAnswered;
+        _writing.Release();
+    }
 
     public async ValueTask DisposeAsync()
     {
