@@ -191,7 +191,10 @@ public sealed class ThoughtItemTests
             ? content.GetRawText()
             : item.Text("arguments"))));
 
-    private static string Usage(JsonElement response) => response.At("usage").GetRawText();
+    /// <summary>Without the cached tokens, which a worker may tell too late for one of the two.</summary>
+    private static (int, int, int) Usage(JsonElement response) => (
+        response.Int("usage.input_tokens"), response.Int("usage.output_tokens"),
+        response.Int("usage.output_tokens_details.reasoning_tokens"));
 
     /// <summary>The items of a stream's done events, which must be what its deltas make.</summary>
     private static JsonElement Assemble(List<JsonElement> events)
