@@ -71,9 +71,10 @@ internal sealed class SiloSettings(int usualLinkPort)
 
     private readonly LinkTlsSettings _linkTls = new();
 
-    private readonly Option<string?> _policy = Setting.Text(
+    private readonly Option<string?> _policy = Setting.OneOf(
         "--policy", "NAME",
-        $"How workers are chosen. Default {RoutingPolicies.Default}; {string.Join(", ", RoutingPolicies.Names)}.");
+        $"How workers are chosen. Default {RoutingPolicies.Default}; {string.Join(", ", RoutingPolicies.Names)}.",
+        RoutingPolicies.Names);
 
     private readonly Option<TimeSpan?> _ttftSlo = Setting.OptionalSeconds(
         "--slo-ttft", "Time to first token to aim at; what would be later is refused. Default: none.");

@@ -53,6 +53,21 @@ internal static class JsonLine
         return Encoding.UTF8.GetString(bytes.WrittenSpan);
     }
 
+    /// <summary>What such a line says; any other line as it is.</summary>
+    public static string MessageOf(string line)
+    {
+        if (line.Length == 0 || line[0] != '{') return line;
+        try
+        {
+            using var json = JsonDocument.Parse(line);
+            return json.RootElement.TryGetProperty("message", out var said) ? said.GetString() ?? line : line;
+        }
+        catch (JsonException)
+        {
+            return line;
+        }
+    }
+
     private static void WriteValues(Utf8JsonWriter json, IEnumerable<KeyValuePair<string, object?>> values)
     {
         json.WriteStartObject("values");

@@ -59,8 +59,10 @@ internal sealed class ChildWorkerLauncher(Terminal terminal, IReadOnlyList<strin
         private void PassOn(string? line)
         {
             if (string.IsNullOrEmpty(line)) return;
-            var isSaid = line.StartsWith(Terminal.Prefix, StringComparison.Ordinal);
-            LastWords = isSaid ? line[Terminal.Prefix.Length..] : line;
+            var said = JsonLine.MessageOf(line);
+            LastWords = said.StartsWith(Terminal.Prefix, StringComparison.Ordinal)
+                ? said[Terminal.Prefix.Length..]
+                : said;
             // A line of JSON names its process itself.
             _terminal.Error.WriteLine(_terminal.SaysJson && line[0] == '{' ? line : $"[{_workerId}] {line}");
         }

@@ -48,8 +48,8 @@ internal sealed class WorkerSupervisor(IWorkerLauncher launcher, Terminal termin
             var isBusy = code == ExitCode.DeviceBusy;
             var wait = delay.After(isBusy ? TimeSpan.Zero : lived);
             terminal.Say(isBusy
-                ? $"worker {worker.WorkerId} waits for its GPU, which others use ({process.LastWords}); trying again "
-                    + $"in {wait.TotalSeconds:0.0} s."
+                ? $"worker {worker.WorkerId} waits for its GPU, which others use, perhaps workers beside it "
+                    + $"({process.LastWords}); trying again in {wait.TotalSeconds:0.0} s."
                 : $"worker {worker.WorkerId} exited with code {code} after {lived.TotalSeconds:0.0} s; "
                     + $"starting it again in {wait.TotalSeconds:0.0} s.");
             await Task.Delay(wait, time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

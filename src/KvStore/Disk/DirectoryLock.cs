@@ -19,9 +19,10 @@ internal sealed class DirectoryLock : IDisposable
             try
             {
                 Directory.CreateDirectory(directory);
-                _files.Add(new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None));
+                // Without a buffer, which on a full disk would fail a second time when it is closed.
+                _files.Add(new FileStream(
+                    path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 0));
                 _files[^1].WriteByte(0); // the file's time tells when the store was last opened
-                _files[^1].Flush();
             }
             catch (UnauthorizedAccessException error)
             {

@@ -109,7 +109,7 @@ internal sealed class SegmentSet : IAsyncDisposable
         var directories = options.Directories.Count;
         for (var directory = 0; directory < directories; directory++)
         {
-            var wanted = 0L;
+            var wanted = directory == 0 ? options.BesideBytes : 0L;
             for (var segment = directory; segment < layout.Segments; segment += directories)
             {
                 var file = new FileInfo(PathOf(options, segment));

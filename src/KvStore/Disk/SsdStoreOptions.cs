@@ -50,6 +50,9 @@ public sealed record SsdStoreOptions
 
     public MismatchAction OnMismatch { get; init; } = MismatchAction.Refuse;
 
+    /// <summary>Bytes that the first directory needs beside the segments, and that must be free as these are.</summary>
+    internal long BesideBytes { get; init; }
+
     /// <summary>Read bandwidth that load estimates assume until the disk has been measured.</summary>
     public long AssumedReadBytesPerSecond { get; init; } = 1L << 30;
 

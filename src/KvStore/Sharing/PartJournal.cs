@@ -15,11 +15,12 @@ namespace Krewe.KvStore.Sharing;
 /// </summary>
 internal sealed unsafe class PartJournal : IDisposable
 {
+    public const long FileBytes = HeaderBytes + ((long)Entries * EntryBytes);
+
     private const ulong Magic = 0x4C4E_524A_5745_524B; // "KREWJRNL"
     private const int HeaderBytes = 64;
     private const int EntryBytes = 40;
     private const int Entries = 1 << 16;
-    private const long FileBytes = HeaderBytes + ((long)Entries * EntryBytes);
     private const long Gone = -1;
 
     private readonly MemoryMappedFile _file;

@@ -90,10 +90,12 @@ public sealed class SharedDirectory
             try
             {
                 // Another capacity than before: the part is a cache and begins anew.
+                var directories = PartDirectories(roots, number);
                 var part = options with
                 {
-                    Directories = PartDirectories(roots, number),
+                    Directories = directories,
                     OnMismatch = MismatchAction.Discard,
+                    BesideBytes = File.Exists(JournalOf(directories)) ? 0 : PartJournal.FileBytes,
                 };
                 return (await SsdObjectStore.OpenAsync(part, device, time, cancellationToken), number);
             }

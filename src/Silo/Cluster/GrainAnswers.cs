@@ -37,6 +37,11 @@ internal static class GrainAnswers
     public static bool IsOfHost(Exception error) =>
         error is OrleansException or TimeoutException or OperationCanceledException;
 
+    /// <summary>What a client that is still there is told of an error; null where others must say it.</summary>
+    public static KreweException? AsError(Exception error, CancellationToken clientLeft) =>
+        error as KreweException
+        ?? (IsOfHost(error) && !clientLeft.IsCancellationRequested ? Unavailable(error) : null);
+
     /// <summary>What a client is told of it: 503, and when to come again.</summary>
     public static KreweException Unavailable(Exception error) => new(
         ErrorCode.StateUnavailable,

@@ -1,5 +1,6 @@
 using Krewe.Abstractions;
 using Krewe.Silo.Access;
+using Krewe.Silo.Cluster;
 using Krewe.Silo.Gateway.Admission;
 using Krewe.Silo.Gateway.Answers;
 using Krewe.Silo.Gateway.Requests;
@@ -60,9 +61,9 @@ internal sealed class GenerateEndpoints(
         {
             await AnswerAsync(context, watch, request, stream);
         }
-        catch (KreweException e)
+        catch (Exception e) when (GrainAnswers.AsError(e, context.RequestAborted) is { } error)
         {
-            await stream.FailAsync(e, () => kinds.Fail(request, e));
+            await stream.FailAsync(error, () => kinds.Fail(request, error));
             throw;
         }
     }

@@ -32,9 +32,9 @@ internal sealed class ResumeEndpoint(
         {
             await ResumeAsync(stream, await FindAsync(inside, id, tenant), context.RequestAborted);
         }
-        catch (KreweException e)
+        catch (Exception e) when (GrainAnswers.AsError(e, context.RequestAborted) is { } error)
         {
-            await stream.FailAsync(e, () => [ErrorWriter.ToEvent(e), AnswerEvent.Done]);
+            await stream.FailAsync(error, () => [ErrorWriter.ToEvent(error), AnswerEvent.Done]);
             throw;
         }
     }

@@ -7,9 +7,9 @@ namespace Krewe.Workers;
 /// <summary>
 /// A fixed crew of threads that runs programs phase by phase; the caller of <see cref="Run"/> is thread 0. Each thread
 /// takes the share of its own number, and then those of threads that have not come: a thread that the system keeps from
-/// its core, on a machine that others use too, holds nobody up unless it was stopped inside a share. Whoever ends a
-/// phase opens the next. Who waits spins first, because a phase of a decode step lasts microseconds, and then parks.
-/// Takes no lock and allocates nothing.
+/// its core, on a machine that others use too, holds nobody up unless it was stopped inside a share, or while it opened
+/// a phase. Whoever ends a phase opens the next. Who waits spins first, because a phase of a decode step lasts
+/// microseconds, and then parks. Takes no lock and allocates nothing.
 /// </summary>
 /// <remarks>
 /// Phases are counted over the crew's whole life. Invariant: a share can be taken in the open phase only (its last

@@ -30,7 +30,7 @@ public readonly record struct DeviceChoice(WorkerDevice Device, string? Reason)
 
             return new DeviceChoice(WorkerDevice.Cuda, null);
         }
-        catch (CudaException busy) when (busy.IsPassing)
+        catch (CudaException busy) when (busy is { IsPassing: true, IsContextLost: false })
         {
             // It is there. On a CPU this worker would be another than its neighbours, and slow, for good.
             return new DeviceChoice(WorkerDevice.Cuda, null);

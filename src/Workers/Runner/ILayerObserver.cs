@@ -5,7 +5,7 @@ public interface ILayerObserver
 {
     /// <summary>
     /// K and V of this layer are in the arena for every row of the step; nothing writes them again. One thread of the
-    /// runner calls it, layers in order. Takes no lock and allocates nothing.
+    /// runner at a time calls it, layers in order. Takes no lock and allocates nothing.
     /// </summary>
     void LayerStored(int layer);
 }

@@ -30,6 +30,8 @@ public sealed class JsonLoggerProviderTests
         Assert.Equal("decode-0", root.GetProperty("process").GetString());
         Assert.Equal("Something", root.GetProperty("event").GetString());
         Assert.Equal("3 of a \"b\"\nc", root.GetProperty("message").GetString());
+        Assert.Equal("3 of a \"b\"\nc", JsonLine.MessageOf(line));
+        Assert.Equal("{3 of a}", JsonLine.MessageOf("{3 of a}"));
         Assert.Equal(3, root.GetProperty("values").GetProperty("Count").GetInt32());
         Assert.Equal("a \"b\"\nc", root.GetProperty("values").GetProperty("Who").GetString());
         Assert.False(root.GetProperty("values").TryGetProperty("{OriginalFormat}", out _));

@@ -80,8 +80,8 @@ public sealed class WorkerSupervisorTests : IDisposable
             worker.Exit(ExitCode.DeviceBusy);
             await _time.WhenSomebodyWaitsAsync();
             Assert.Contains(
-                "worker decode-0 waits for its GPU, which others use (cuMemAlloc failed; 12 are free); trying again "
-                + $"in {pause:0.0} s.", _error.ToString());
+                "worker decode-0 waits for its GPU, which others use, perhaps workers beside it "
+                + $"(cuMemAlloc failed; 12 are free); trying again in {pause:0.0} s.", _error.ToString());
             _time.Advance(TimeSpan.FromSeconds(pause));
         }
 

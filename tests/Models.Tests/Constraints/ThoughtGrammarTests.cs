@@ -45,7 +45,7 @@ public sealed class ThoughtGrammarTests
             Assert.InRange(number.RootElement.GetInt32(), 10, 99);
         }
 
-        Assert.InRange(thoughts, isOpen ? 50 : 0, 50);
+        Assert.InRange(thoughts, isOpen ? 50 : 1, 50);
     }
 
     [Fact]

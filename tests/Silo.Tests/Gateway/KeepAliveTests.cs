@@ -80,7 +80,7 @@ public sealed class KeepAliveTests
         }
 
         Assert.InRange(pings, 2, int.MaxValue);
-        Assert.Equal("message_stop", stream.Name ?? "message_stop");
+        Assert.Equal("message_stop", stream.Name);
     }
 
     [Theory]
@@ -286,6 +286,37 @@ public sealed class KeepAliveTests
 
         await Assert.ThrowsAsync<BadHttpRequestException>(() => stream.FailAsync(refusal, Events));
         Assert.Equal($"{Comment}data: [DONE]\n\n", Encoding.UTF8.GetString(body.ToArray()));
+    }
+
+    /// <summary>As another silo's answer is passed on, for longer than a silence.</summary>
+    [Fact]
+    public async Task Behind_an_answer_that_another_wrote_there_is_nothing()
+    {
+        var time = new ManualTime();
+        var context = new DefaultHttpContext();
+        using var body = new MemoryStream();
+        context.Response.Body = body;
+        var options = new SiloOptions { ModelDirectory = "", StreamKeepAlive = TimeSpan.FromSeconds(15) };
+        await using (var stream = new AnswerStream(context, "id", options, time))
+        {
+            await stream.HoldAsync();
+            time.Advance(TimeSpan.FromMinutes(1));
+            await context.Response.WriteAsync("data: [DONE]\n\n");
+            stream.Release(isAnswered: true);
+            time.Advance(TimeSpan.FromMinutes(1));
+        }
+
+        await using (var asked = new AnswerStream(context, "id", options, time))
+        {
+            // The positive control: nobody answered.
+            await asked.HoldAsync();
+            asked.Release(isAnswered: false);
+            time.Advance(TimeSpan.FromMinutes(1));
+            await Eventually.UntilAsync(() => body.Length > 20, "the silence was broken");
+        }
+
+        var written = Encoding.UTF8.GetString(body.ToArray());
+        Assert.StartsWith("data: [DONE]\n\n: keep-alive", written, StringComparison.Ordinal);
     }
 
     private static async Task<SiloHarness> StartAsync(

@@ -207,6 +207,18 @@ public sealed class ReasoningTests
         Assert.Equal("<think> so 2.", answer.Text("choices.0.message.content"));
     }
 
+    [Fact]
+    public async Task A_users_message_that_is_continued_is_no_thought_whatever_it_names()
+    {
+        await using var harness = await StartAsync(" so 2.");
+
+        var answer = await Json.OfAsync(await harness.PostAsync(Chat, """
+            {"messages":[{"role":"user","content":"<think> is"}],"continue_final_message":true}
+            """));
+
+        Assert.Equal(" so 2.", answer.Text("choices.0.message.content"));
+    }
+
     [Theory]
     [InlineData(false, "<think>\n a </thin b \n</think>\n\n c <think> ", "a </thin b", "c <think> ")]
     [InlineData(false, "\n<think></think>d", "", "d")]

@@ -138,9 +138,10 @@ public sealed class ThoughtItemTests
     }
 
     [Theory]
-    [InlineData("\"content\":\"<think>\\nLet me\"")]
-    [InlineData("\"content\":\"\",\"reasoning_content\":\"Let me\"")]
-    public async Task A_thought_that_is_to_go_on_is_the_end_of_the_prompt(string message)
+    [InlineData("\"content\":\"<think>\\nLet me\"", "Let me")]
+    [InlineData("\"content\":\"\",\"reasoning_content\":\"Let me\"", "Let me")]
+    [InlineData("\"content\":\"\",\"reasoning_content\":\"think\"", "think")] // as in the tag behind it
+    public async Task A_thought_that_is_to_go_on_is_the_end_of_the_prompt(string message, string thought)
     {
         using var qwen = new QwenFolder();
         await using var harness = await qwen.StartAsync(" see.\n</think>\n\nNoon.");
@@ -150,7 +151,7 @@ public sealed class ThoughtItemTests
             """));
 
         Assert.EndsWith(
-            "<|im_start|>assistant\n<think>\nLet me", QwenFolder.PromptOf(harness), StringComparison.Ordinal);
+            $"<|im_start|>assistant\n<think>\n{thought}", QwenFolder.PromptOf(harness), StringComparison.Ordinal);
         Assert.Equal(" see.", answer.Text("choices.0.message.reasoning_content"));
         Assert.Equal("Noon.", answer.Text("choices.0.message.content"));
     }

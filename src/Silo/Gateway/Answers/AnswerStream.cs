@@ -114,10 +114,11 @@ internal sealed class AnswerStream : IAsyncDisposable
     /// <summary>Nothing is written here until <see cref="Release"/>: somebody else may write the answer.</summary>
     public Task HoldAsync() => _writing.WaitAsync();
 
-    /// <param name="isAnswered">Somebody else did: nothing is written here any more.</param>
+    /// <param name="isAnswered">Somebody else has: nothing follows here.</param>
     public void Release(bool isAnswered)
     {
-        _isOver |= isAnswered;
+        // Begun elsewhere, and broken off there.
+        _isOver |= isAnswered || (_context.Response.HasStarted && !_isBegun);
         _writing.Release();
     }
 
@@ -219,9 +220,10 @@ internal sealed class AnswerStream : IAsyncDisposable
 
     private async ValueTask FlushAsync()
     {
+        var aborted = _context.RequestAborted;
+        aborted.ThrowIfCancellationRequested();
         // The first time it sends the headers: a client that has all events so far must not wait for them.
         if (_body.UnflushedBytes == 0 && _hasSent) return;
-        var aborted = _context.RequestAborted;
         var flush = _body.FlushAsync(aborted);
         try
         {

@@ -12,6 +12,8 @@ namespace Krewe.Silo.Gateway.Requests;
 /// <summary>The prompt of a chat request: messages through the model's template to tokens.</summary>
 internal sealed class ChatPrompt(ServedModel model, TimeProvider time)
 {
+    private const string Assistant = "assistant";
+
     private static readonly string[] Efforts = ["none", "minimal", "low", "medium", "high", "xhigh"];
 
     private static readonly JsonElement False = JsonElement.Parse("false");
@@ -61,7 +63,7 @@ internal sealed class ChatPrompt(ServedModel model, TimeProvider time)
     private static ChatMessage OpenThought(ChatMessage message, ChatTemplate template)
     {
         var text = message.Content?.TrimStart() ?? "";
-        var isOpen = text.StartsWith(ReasoningUse.Opening, StringComparison.Ordinal)
+        var isOpen = message.Role == Assistant && text.StartsWith(ReasoningUse.Opening, StringComparison.Ordinal)
             && !text.Contains(ReasoningUse.Closing, StringComparison.Ordinal);
         if (!isOpen || message.Reasoning is not null || !template.Mentions("reasoning_content")) return message;
         var thought = text[ReasoningUse.Opening.Length..];
@@ -73,6 +75,7 @@ internal sealed class ChatPrompt(ServedModel model, TimeProvider time)
     public static bool EndsInThought(RequestField message)
     {
         var read = ReadMessage(message);
+        if (read.Role != Assistant) return false;
         if (string.IsNullOrWhiteSpace(read.Content)) return !string.IsNullOrWhiteSpace(read.Reasoning);
         return read.Content.LastIndexOf(ReasoningUse.Opening, StringComparison.Ordinal)
             > read.Content.LastIndexOf(ReasoningUse.Closing, StringComparison.Ordinal);
@@ -114,7 +117,7 @@ internal sealed class ChatPrompt(ServedModel model, TimeProvider time)
         if (message.Find("content") is not { } content)
         {
             // An assistant may have only called tools, or refused.
-            if (role == "assistant") return toolCalls is null ? "" : null;
+            if (role == Assistant) return toolCalls is null ? "" : null;
             return message.Required("content").AsString();
         }
 
@@ -163,8 +166,12 @@ internal sealed class ChatPrompt(ServedModel model, TimeProvider time)
     private static string CutAfterLast(string rendered, ChatMessage last, RequestField field)
     {
         // Templates may trim what they print. With nothing said yet, the thought goes on.
-        var content = (string.IsNullOrWhiteSpace(last.Content) ? last.Reasoning : last.Content)?.Trim() ?? "";
-        var start = content.Length == 0 ? -1 : rendered.LastIndexOf(content, StringComparison.Ordinal);
+        var isThought = string.IsNullOrWhiteSpace(last.Content);
+        var content = (isThought ? last.Reasoning : last.Content)?.Trim() ?? "";
+        // A short thought may look like a part of the tag that the template closes it with.
+        var closing = isThought ? rendered.LastIndexOf(ReasoningUse.Closing, StringComparison.Ordinal) : -1;
+        var said = closing < 0 ? rendered : rendered[..closing];
+        var start = content.Length == 0 ? -1 : said.LastIndexOf(content, StringComparison.Ordinal);
         if (start < 0)
         {
             throw new KreweException(
@@ -172,6 +179,6 @@ internal sealed class ChatPrompt(ServedModel model, TimeProvider time)
                 $"'{field.Path}' has no text that 'continue_final_message' could continue.", $"{field.Path}.content");
         }
 
-        return rendered[..(start + content.Length)];
+        return said[..(start + content.Length)];
     }
 }
