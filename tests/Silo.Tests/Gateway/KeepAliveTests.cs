@@ -235,6 +235,34 @@ public sealed class KeepAliveTests
         Assert.Equal($"{One}{Comment}{Comment}id: 2\ndata: [DONE]\n\n", Sent());
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task While_somebody_else_may_answer_nothing_is_written_and_nothing_behind_its_answer(bool isAnswered)
+    {
+        var time = new ManualTime();
+        var context = new DefaultHttpContext();
+        using var body = new MemoryStream();
+        context.Response.Body = body;
+        var options = new SiloOptions { ModelDirectory = "", StreamKeepAlive = TimeSpan.FromSeconds(15) };
+        var stream = new AnswerStream(context, "id", options, time);
+
+        await stream.HoldAsync();
+        time.Advance(TimeSpan.FromSeconds(20));
+        time.Advance(TimeSpan.FromSeconds(20));
+        Assert.Equal(0, body.Length);
+        stream.Release(isAnswered);
+
+        if (!isAnswered)
+        {
+            await time.AdvanceUntilAsync(
+                Eventually.UntilAsync(() => body.Length > 0, "the silence was broken"), TimeSpan.FromSeconds(1));
+        }
+
+        await stream.DisposeAsync();
+        Assert.Equal(isAnswered, body.Length == 0);
+    }
+
     [Fact]
     public async Task Before_anything_was_sent_a_refusal_has_twice_the_time_to_be_one()
     {

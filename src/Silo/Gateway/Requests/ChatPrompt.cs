@@ -16,6 +16,8 @@ internal sealed class ChatPrompt(ServedModel model, TimeProvider time)
 
     private static readonly string[] Efforts = ["none", "minimal", "low", "medium", "high", "xhigh"];
 
+    private static readonly JsonElement False = JsonElement.Parse("false");
+
     private const string ContentExpected = "a string or an array of text parts";
 
     /// <param name="root">The body.</param>
@@ -155,6 +157,8 @@ internal sealed class ChatPrompt(ServedModel model, TimeProvider time)
         }
 
         (arguments ??= new(StringComparer.Ordinal)).TryAdd("reasoning_effort", effort.Value.Clone());
+        // Templates of models that think or not know another word for it.
+        if (effort.AsString() == "none") arguments.TryAdd("enable_thinking", False);
         return arguments;
     }
 
