@@ -76,10 +76,9 @@ public sealed partial class SiloHostTests
     public async Task A_silo_prints_its_settings_and_stops_when_it_is_told_to()
     {
         using var stop = new CancellationTokenSource();
-        using var output = new StringWriter();
+        using var output = new FirstLine();
         var running = SiloHost.RunAsync(SiloHarness.DefaultOptions(), output, TextWriter.Null, stop: stop.Token);
-        await Eventually.UntilAsync(
-            () => output.ToString().Contains("model tiny", StringComparison.Ordinal), "it runs");
+        Assert.Contains("model tiny", await output.Said, StringComparison.Ordinal);
 
         await stop.CancelAsync();
 
@@ -136,5 +135,19 @@ public sealed partial class SiloHostTests
         using var errors = new StringWriter();
         var code = await SiloHost.RunAsync(options, output, errors).InTime();
         return (code, output.ToString(), errors.ToString());
+    }
+
+    /// <summary>Waits for the first line; a <see cref="StringWriter"/> must not be read while it is written.</summary>
+    private sealed class FirstLine : StringWriter
+    {
+        private readonly TaskCompletionSource<string?> _said = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public Task<string?> Said => _said.Task.InTime();
+
+        public override Task WriteLineAsync(string? value)
+        {
+            _said.TrySetResult(value);
+            return Task.CompletedTask;
+        }
     }
 }
