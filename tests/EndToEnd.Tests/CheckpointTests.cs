@@ -17,8 +17,9 @@ public sealed class CheckpointedCluster : IAsyncLifetime
 
     public async Task InitializeAsync() => _cluster = await KreweCluster.StartAsync(
     [
-        .. NervousCluster.Options, "--mixed", "2", "--kv-disk", _folder.FullName, "--kv-disk-bytes", "64MiB",
-        "--kv-checkpoint",
+        // A worker that is only slow must not be given up: the attempts are counted.
+        "--heartbeat", "0.1", "--silence-limit", "3", "--worker-wait", "120", "--mixed", "2",
+        "--kv-disk", _folder.FullName, "--kv-disk-bytes", "64MiB", "--kv-checkpoint",
     ]);
 
     /// <summary>Waits until the workers have written so many KV objects, by what they tell each other.</summary>
