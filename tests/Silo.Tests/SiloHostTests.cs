@@ -2,6 +2,9 @@ using System.Net;
 using System.Net.Sockets;
 using Krewe.Abstractions;
 using Krewe.Silo.Tests.Harness;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
 
 namespace Krewe.Silo.Tests;
 
@@ -116,6 +119,8 @@ public sealed partial class SiloHostTests
     {
         await using var harness = await SiloHarness.StartPairAsync(
             options => options with { DrainGrace = TimeSpan.FromMilliseconds(50) });
+        // The server cuts off what is not answered by then.
+        harness.Silo.Services.GetRequiredService<IOptions<HostOptions>>().Value.ShutdownTimeout = Eventually.Limit;
         var hold = harness.Prefill.Hold = new Hold(0);
         var answering = harness.PostAsync("/v1/completions", """{"prompt":[5],"max_tokens":50}""");
         await hold.Reached;

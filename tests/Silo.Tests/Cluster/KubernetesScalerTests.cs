@@ -123,7 +123,10 @@ public sealed class KubernetesScalerTests
                     AccountFolder = _account.FullName,
                 },
             },
-            new Roster(silos), Decisions, TimeProvider.System, NullLogger<KubernetesScaler>.Instance);
+            new Roster(silos), Decisions, TimeProvider.System, NullLogger<KubernetesScaler>.Instance)
+        {
+            CallLimit = Eventually.Limit,
+        };
 
         public async ValueTask DisposeAsync()
         {

@@ -2,7 +2,8 @@ using Krewe.Silo.Links;
 
 namespace Krewe.Silo.Tests.Harness;
 
-/// <summary>The system's time, but for the beats by which a silo counts its links' silence: a test gives them.</summary>
+/// <summary>The system's time, but for the beats by which a silo counts its links' silence: a test gives those.
+/// </summary>
 internal sealed class HeldBeats : TimeProvider
 {
     private readonly Lock _gate = new();

@@ -1,6 +1,7 @@
 namespace Krewe.Silo.Tests.Harness;
 
-/// <summary>Time at a sixtieth of its pace: a silo's limits of seconds are minutes, which only a hang reaches.</summary>
+/// <summary>Time at a sixtieth of its pace: a silo's limits of seconds are minutes, which only a hang reaches.
+/// </summary>
 internal sealed class SlowTime : TimeProvider
 {
     private const int Factor = 60;
