@@ -7,7 +7,7 @@ namespace Krewe.EndToEnd.Tests;
 
 /// <summary>One prefill and one decode worker, and almost no patience when one is missing.</summary>
 public sealed class ImpatientCluster() : ClusterFixture(
-    "--heartbeat", "0.1", "--silence-limit", "3", "--handoff-lease", "3", "--worker-wait", "1");
+    "--heartbeat", "0.1", "--silence-limit", "3", "--handoff-lease", "6", "--worker-wait", "1");
 
 /// <summary>When no worker is left a request ends in one clean error; when one is back it is served.</summary>
 public sealed class NoWorkerTests(ImpatientCluster fixture, ITestOutputHelper output)
