@@ -2,6 +2,9 @@ using System.Net;
 using System.Net.Sockets;
 using Krewe.Abstractions;
 using Krewe.Silo.Tests.Harness;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
 
 namespace Krewe.Silo.Tests;
 
@@ -76,10 +79,9 @@ public sealed partial class SiloHostTests
     public async Task A_silo_prints_its_settings_and_stops_when_it_is_told_to()
     {
         using var stop = new CancellationTokenSource();
-        using var output = new StringWriter();
+        using var output = new FirstLine();
         var running = SiloHost.RunAsync(SiloHarness.DefaultOptions(), output, TextWriter.Null, stop: stop.Token);
-        await Eventually.UntilAsync(
-            () => output.ToString().Contains("model tiny", StringComparison.Ordinal), "it runs");
+        Assert.Contains("model tiny", await output.Said, StringComparison.Ordinal);
 
         await stop.CancelAsync();
 
@@ -117,6 +119,8 @@ public sealed partial class SiloHostTests
     {
         await using var harness = await SiloHarness.StartPairAsync(
             options => options with { DrainGrace = TimeSpan.FromMilliseconds(50) });
+        // The server cuts off what is not answered by then.
+        harness.Silo.Services.GetRequiredService<IOptions<HostOptions>>().Value.ShutdownTimeout = Eventually.Limit;
         var hold = harness.Prefill.Hold = new Hold(0);
         var answering = harness.PostAsync("/v1/completions", """{"prompt":[5],"max_tokens":50}""");
         await hold.Reached;
@@ -136,5 +140,19 @@ public sealed partial class SiloHostTests
         using var errors = new StringWriter();
         var code = await SiloHost.RunAsync(options, output, errors).InTime();
         return (code, output.ToString(), errors.ToString());
+    }
+
+    /// <summary>Waits for the first line; a <see cref="StringWriter"/> must not be read while it is written.</summary>
+    private sealed class FirstLine : StringWriter
+    {
+        private readonly TaskCompletionSource<string?> _said = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public Task<string?> Said => _said.Task.InTime();
+
+        public override Task WriteLineAsync(string? value)
+        {
+            _said.TrySetResult(value);
+            return Task.CompletedTask;
+        }
     }
 }

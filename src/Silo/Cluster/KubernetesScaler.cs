@@ -17,9 +17,12 @@ internal sealed partial class KubernetesScaler(
     SiloOptions options, ISiloRoster roster, DecisionLog decisions, TimeProvider time, ILogger<KubernetesScaler> log)
     : IDisposable
 {
-    private static readonly TimeSpan CallLimit = TimeSpan.FromSeconds(10);
+    private HttpClient? _http;
 
-    private readonly Lazy<HttpClient> _http = new(() => Connect(options.Scale!));
+    /// <summary>How long one call may take.</summary>
+    public TimeSpan CallLimit { get; init; } = TimeSpan.FromSeconds(10);
+
+    private HttpClient Http => LazyInitializer.EnsureInitialized(ref _http, () => Connect(options.Scale!, CallLimit));
 
     /// <summary>The pool's advice. Nothing happens where nothing is to be scaled, or another silo does it.</summary>
     public async Task ScaleAsync(ScalePhase advice)
@@ -46,7 +49,7 @@ internal sealed partial class KubernetesScaler(
 
     public void Dispose()
     {
-        if (_http.IsValueCreated) _http.Value.Dispose();
+        _http?.Dispose();
     }
 
     /// <summary>
@@ -87,7 +90,7 @@ internal sealed partial class KubernetesScaler(
         using var request = new HttpRequestMessage(method, path) { Content = body };
         var token = await File.ReadAllTextAsync(Path.Combine(options.Scale!.AccountFolder, "token"));
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token.Trim());
-        var answer = await _http.Value.SendAsync(request);
+        var answer = await Http.SendAsync(request);
         if (answer.IsSuccessStatusCode) return answer;
         var words = await answer.Content.ReadAsStringAsync();
         answer.Dispose();
@@ -108,7 +111,7 @@ internal sealed partial class KubernetesScaler(
         }
     }
 
-    private static HttpClient Connect(ScaleOptions scale)
+    private static HttpClient Connect(ScaleOptions scale, TimeSpan limit)
     {
         var handler = new SocketsHttpHandler { UseProxy = false, PooledConnectionLifetime = TimeSpan.FromMinutes(5) };
         var authority = Path.Combine(scale.AccountFolder, "ca.crt");
@@ -124,7 +127,7 @@ internal sealed partial class KubernetesScaler(
             handler.SslOptions.CertificateChainPolicy.CustomTrustStore.AddRange(roots);
         }
 
-        return new HttpClient(handler) { BaseAddress = scale.Api, Timeout = CallLimit };
+        return new HttpClient(handler) { BaseAddress = scale.Api, Timeout = limit };
     }
 
     [LoggerMessage(63, LogLevel.Warning, "The replicas of {Target} could not be set: {Reason}")]

@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Net.Sockets;
+using System.Security.Cryptography;
 using Krewe.Abstractions;
 using Krewe.Grains;
 using Krewe.Silo.Cluster;
@@ -31,6 +32,10 @@ internal static class GrainHost
 
     /// <summary>Grains of all versions of Krewe keep their identity: records outlive an upgrade.</summary>
     private const string ServiceId = "krewe";
+
+    private const int PortFirst = 12_000;
+    private const int PortEnd = 32_000;
+    private const int PortTriesMax = 100;
 
     /// <summary>
     /// A stopping host gives its grains time to write their records, and leaves the membership table, so that the other
@@ -114,11 +119,26 @@ internal static class GrainHost
         silo.Services.AddHostedService(provider => provider.GetRequiredService<OrleansSiloRoster>());
     }
 
+    /// <summary>
+    /// One that is free until Orleans binds it: below those that the kernel gives to clients (32768 to 60999 on Linux),
+    /// of which the next connection could have it.
+    /// </summary>
     private static int FreePort()
     {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
+        for (var tries = 1; ; tries++)
+        {
+            var port = RandomNumberGenerator.GetInt32(PortFirst, PortEnd);
+            using var listener = new TcpListener(IPAddress.Loopback, port);
+            try
+            {
+                listener.Start();
+                return port;
+            }
+            catch (SocketException) when (tries < PortTriesMax)
+            {
+                // Somebody's.
+            }
+        }
     }
 }
 

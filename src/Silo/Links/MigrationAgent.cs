@@ -24,6 +24,12 @@ internal sealed partial class MigrationAgent(
     /// <summary>More would only make the message long: the rest is told when these have moved.</summary>
     private const int SequencesPerWorkerMax = 64;
 
+    private readonly Lock _gate = new();
+
+    /// <summary>Wishes that this silo has told the pool: an answer from before the newest of them is out of date.
+    /// </summary>
+    private int _told;
+
     /// <summary>Of the pool's grain that answered last; null before the first answer.</summary>
     private long? _life;
 
@@ -38,7 +44,11 @@ internal sealed partial class MigrationAgent(
     public async Task SetWishAsync(string workerId, WorkerWish wish)
     {
         await Pool.SetWishAsync(workerId, wish);
-        view.SetCordoned(workerId, wish != WorkerWish.Serve);
+        lock (_gate)
+        {
+            _told++;
+            view.SetCordoned(workerId, wish != WorkerWish.Serve);
+        }
     }
 
     /// <summary>
@@ -95,10 +105,15 @@ internal sealed partial class MigrationAgent(
     {
         try
         {
+            int told;
+            lock (_gate) told = _told;
             var answer = await RemindAsync(await Pool.ExchangeAsync(report), report);
-            _wishes = answer.Wishes;
-            foreach (var worker in report.Workers)
-                view.SetCordoned(worker.Worker.WorkerId, answer.Wishes.ContainsKey(worker.Worker.WorkerId));
+            lock (_gate)
+            {
+                // Else the next exchange, in a moment, has the new wish.
+                if (told == _told) Follow(answer.Wishes, report);
+            }
+
             var done = new List<PoolOrder>();
             foreach (var order in answer.Orders)
             {
@@ -111,6 +126,13 @@ internal sealed partial class MigrationAgent(
         {
             LogExchangeFailed(log, e);
         }
+    }
+
+    private void Follow(ImmutableDictionary<string, WorkerWish> wishes, PoolReport report)
+    {
+        _wishes = wishes;
+        foreach (var worker in report.Workers)
+            view.SetCordoned(worker.Worker.WorkerId, wishes.ContainsKey(worker.Worker.WorkerId));
     }
 
     /// <summary>

@@ -7,7 +7,7 @@ namespace Krewe.Abstractions.Tests.Tls;
 
 public sealed class LinkTlsTests : IDisposable
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
 
     private readonly TestAuthority _authority = new();
     private readonly TestAuthority _stranger = new();

@@ -8,8 +8,7 @@ public sealed class MachineChecksTests
     [Fact]
     public void A_port_in_use_is_seen_and_a_free_one_is_not_held()
     {
-        using var holder = new TcpListener(IPAddress.Loopback, 0);
-        holder.Start();
+        using var holder = Listen();
         var port = ((IPEndPoint)holder.LocalEndpoint).Port;
 
         var taken = MachineChecks.Port(port);
@@ -53,5 +52,23 @@ public sealed class MachineChecksTests
 
         Assert.Equal(ExitCode.Failure, run.ExitCode);
         Assert.Contains("fail", run.Out);
+    }
+
+    /// <summary>At a port that nobody is given who asks for any: it stays free when this one has left it.</summary>
+    private static TcpListener Listen()
+    {
+        while (true)
+        {
+            var listener = new TcpListener(IPAddress.Loopback, Random.Shared.Next(10_000, 32_000));
+            try
+            {
+                listener.Start();
+                return listener;
+            }
+            catch (SocketException)
+            {
+                listener.Dispose();
+            }
+        }
     }
 }

@@ -16,7 +16,13 @@ namespace Krewe.Grains.Tests;
 /// <summary>One silo of Microsoft Orleans on ports of its own. Compiled with <c>-p:GrainRuntime=Orleans</c>.</summary>
 internal sealed class TestHost : ITestHost
 {
+    // Below those that the kernel gives to whoever asks for any.
+    private const int PortFirst = 10_000;
+    private const int PortCount = 22_000;
+
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(10);
+
+    private static int _ports = Random.Shared.Next(PortCount);
 
     private readonly IHost _host;
 
@@ -77,12 +83,24 @@ internal sealed class TestHost : ITestHost
         _host.Dispose();
     }
 
-    private static (int Silo, int Gateway) FreePorts()
+    private static (int Silo, int Gateway) FreePorts() => (FreePort(), FreePort());
+
+    /// <summary>One that nobody is given who asks for any, and no other test of this process.</summary>
+    private static int FreePort()
     {
-        using var first = new TcpListener(IPAddress.Loopback, 0);
-        using var second = new TcpListener(IPAddress.Loopback, 0);
-        first.Start();
-        second.Start();
-        return (((IPEndPoint)first.LocalEndpoint).Port, ((IPEndPoint)second.LocalEndpoint).Port);
+        while (true)
+        {
+            var port = PortFirst + (Interlocked.Increment(ref _ports) % PortCount);
+            using var listener = new TcpListener(IPAddress.Loopback, port);
+            try
+            {
+                listener.Start();
+                return port;
+            }
+            catch (SocketException)
+            {
+                // Somebody else's.
+            }
+        }
     }
 }

@@ -85,7 +85,7 @@ public sealed class TenantTests
     public async Task Requests_beyond_the_allowance_are_refused_with_when_to_come_back()
     {
         using var keys = KeyFile.OfRoles().Limit("acme", new JsonObject { ["requests_per_minute"] = 2 });
-        await using var harness = await StartAsync(keys);
+        await using var harness = await StartAsync(keys, new HandClock());
 
         var first = await harness.PostAsAsync("user", Completions, Completion);
         Assert.Equal("2", first.Headers.GetValues("x-ratelimit-limit-requests").Single());
@@ -103,7 +103,7 @@ public sealed class TenantTests
     public async Task Tokens_that_were_reserved_and_not_used_come_back()
     {
         using var keys = KeyFile.OfRoles().Limit("acme", new JsonObject { ["tokens_per_minute"] = 100 });
-        await using var harness = await StartAsync(keys);
+        await using var harness = await StartAsync(keys, new HandClock());
         harness.Script = start => SiloHarness.Limited(start, TestModel.Encode("a"));
 
         // Each reserves 81 of 100 and uses a few.
@@ -204,7 +204,8 @@ public sealed class TenantTests
     public async Task A_tenant_cannot_make_the_silo_compile_without_end_and_others_can()
     {
         using var keys = KeyFile.OfRoles();
-        await using var harness = await StartAsync(keys);
+        // A budget that grew back faster than a slow machine uses it would never end.
+        await using var harness = await StartAsync(keys, new HandClock());
         static string Constrained(int number) => string.Create(
             CultureInfo.InvariantCulture,
             $$"""{"prompt":[5],"max_tokens":2,"structured_outputs":{"regex":"a{{number}}b*"} }""");
@@ -257,8 +258,8 @@ public sealed class TenantTests
         return harness.Client.SendAsync(request, gone);
     }
 
-    private static Task<SiloHarness> StartAsync(KeyFile keys) =>
-        SiloHarness.StartPairAsync(options => options with { ApiKeys = keys.Path });
+    private static Task<SiloHarness> StartAsync(KeyFile keys, TimeProvider? time = null) =>
+        SiloHarness.StartPairAsync(options => options with { ApiKeys = keys.Path }, time);
 
     /// <summary>So long that two of them are all that a prefill worker is given at once.</summary>
     private static string Long(int first) => string.Create(

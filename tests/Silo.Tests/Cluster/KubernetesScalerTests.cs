@@ -91,21 +91,14 @@ public sealed class KubernetesScalerTests
 
     private sealed class PlayedApi : IAsyncDisposable
     {
-        private readonly HttpListener _listener = new();
+        private readonly HttpListener _listener;
         private readonly DirectoryInfo _account = Directory.CreateTempSubdirectory("krewe-account-");
         private readonly Task _serving;
         private readonly int _port;
 
         public PlayedApi()
         {
-            using (var free = new System.Net.Sockets.TcpListener(IPAddress.Loopback, 0))
-            {
-                free.Start();
-                _port = ((IPEndPoint)free.LocalEndpoint).Port;
-            }
-
-            _listener.Prefixes.Add($"http://127.0.0.1:{_port}/");
-            _listener.Start();
+            (_listener, _port) = Listen();
             File.WriteAllText(Path.Combine(_account.FullName, "token"), "secret\n");
             File.WriteAllText(Path.Combine(_account.FullName, "namespace"), "llm");
             _serving = ServeAsync();
@@ -130,13 +123,37 @@ public sealed class KubernetesScalerTests
                     AccountFolder = _account.FullName,
                 },
             },
-            new Roster(silos), Decisions, TimeProvider.System, NullLogger<KubernetesScaler>.Instance);
+            new Roster(silos), Decisions, TimeProvider.System, NullLogger<KubernetesScaler>.Instance)
+        {
+            CallLimit = Eventually.Limit,
+        };
 
         public async ValueTask DisposeAsync()
         {
             _listener.Close();
             await _serving;
             _account.Delete(recursive: true);
+        }
+
+        /// <summary>A listener of this kind takes no port 0.</summary>
+        private static (HttpListener Listener, int Port) Listen()
+        {
+            while (true)
+            {
+                var listener = new HttpListener();
+                var port = Random.Shared.Next(10_000, 32_000);
+                listener.Prefixes.Add($"http://127.0.0.1:{port}/");
+                try
+                {
+                    listener.Start();
+                    return (listener, port);
+                }
+                catch (HttpListenerException)
+                {
+                    // Somebody else's port.
+                    ((IDisposable)listener).Dispose();
+                }
+            }
         }
 
         private async Task ServeAsync()

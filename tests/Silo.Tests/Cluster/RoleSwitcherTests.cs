@@ -21,7 +21,8 @@ public sealed class RoleSwitcherTests
         spare.Hold = hold;
         using var answer = await harness.PostStreamAsync(
             "/v1/completions", """{"model":"tiny","prompt":"hi","max_tokens":4,"stream":true}""");
-        await Eventually.UntilAsync(() => Decodes(harness) == 1, "one of the two decodes");
+        await hold.Reached;
+        Assert.Equal(1, Decodes(harness));
         var idle = harness.Decode.RunningCount == 0 ? harness.Decode : spare;
 
         var switching = Switcher(harness).SwitchAsync(Advice);

@@ -12,8 +12,12 @@ public sealed class ChatTests
     public async Task A_chat_is_answered_through_a_prefill_and_a_decode_worker()
     {
         await using var harness = await SiloHarness.StartPairAsync();
+        var hold = harness.Decode.Hold = new Hold(1);
 
-        using var response = await harness.PostAsync(Path, Ask + "}");
+        var answering = harness.PostAsync(Path, Ask + "}");
+        await UntilBothSaidTheFirstTokenAsync(harness, hold);
+        hold.Release();
+        using var response = await answering;
 
         var answer = await Json.OfAsync(response);
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
@@ -72,8 +76,11 @@ public sealed class ChatTests
     {
         await using var harness = await SiloHarness.StartPairAsync();
 
+        var hold = harness.Decode.Hold = new Hold(1);
         using var events = new EventStream(await harness.PostStreamAsync(
             Path, Ask + ""","max_tokens":3,"stream":true,"stream_options":{"include_usage":true}}"""));
+        await UntilBothSaidTheFirstTokenAsync(harness, hold);
+        hold.Release();
         var chunks = await events.ToEndAsync();
 
         Assert.Equal(0, chunks[^1].At("choices").GetArrayLength());
@@ -161,5 +168,13 @@ public sealed class ChatTests
         Assert.EndsWith(
             "<|assistant|>one two", TestModel.Folder.Tokenizer.Decode(prompt, skipSpecialTokens: false),
             StringComparison.Ordinal);
+    }
+
+    /// <summary>Each worker has a link of its own: what the prefill worker says may come behind the decode worker's
+    /// last token, when it counts for nothing any more.</summary>
+    private static async Task UntilBothSaidTheFirstTokenAsync(SiloHarness harness, Hold second)
+    {
+        await second.Reached;
+        await Eventually.UntilAsync(() => harness.Counters.Duplicate == 1, "both have said the first token");
     }
 }

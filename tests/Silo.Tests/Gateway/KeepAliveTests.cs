@@ -7,6 +7,7 @@ using Krewe.Silo.Tests.Harness;
 using Krewe.Workers.Tests;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
+using Wire = Krewe.Abstractions.Wire;
 
 namespace Krewe.Silo.Tests.Gateway;
 
@@ -89,12 +90,19 @@ public sealed class KeepAliveTests
     [InlineData("/v1/responses", "response.failed")]
     public async Task An_error_behind_a_keep_alive_is_an_event_and_a_broken_connection(string path, string words)
     {
-        await using var harness = await StartAsync(Often, timeout: TimeSpan.FromSeconds(1));
+        var clock = new HandClock();
+        await using var harness = await StartAsync(Often, time: clock);
         var hold = harness.Prefill.Hold = new Hold(0);
-        using var response = await harness.PostStreamAsync(
+        var asking = harness.PostStreamAsync(
             path, $"{{{Ask},\"input\":\"hello\",\"max_tokens\":400}}");
         await hold.Reached;
+        clock.Advance(TimeSpan.FromSeconds(1)); // of silence
+        using var response = await asking;
         using var stream = new EventStream(response);
+        clock.Advance(new ClusterOptions().RequestTimeout);
+        // Its grain looks at the clock with whatever it is told.
+        await harness.Prefill.SendAsync(
+            Assert.Single(harness.Prefill.Started).Key, Wire.SequenceEventKind.PrefillStarted);
 
         List<string> events = [];
         var cut = await Assert.ThrowsAnyAsync<Exception>(async () =>
@@ -226,9 +234,8 @@ public sealed class KeepAliveTests
         Assert.Equal(One, Sent());
 
         time.Advance(TimeSpan.FromSeconds(0.2));
-        await Eventually.UntilAsync(() => Sent() == One + Comment, "the silence was broken");
-        await time.AdvanceUntilAsync(
-            Eventually.UntilAsync(() => Sent() == One + Comment + Comment, "and once more"), TimeSpan.FromSeconds(1));
+        await AdvanceUntilAsync(time, () => Sent() == One + Comment, "the silence was broken");
+        await AdvanceUntilAsync(time, () => Sent() == One + Comment + Comment, "and once more");
 
         await stream.EndAsync([AnswerEvent.Done]);
         time.Advance(TimeSpan.FromMinutes(5));
@@ -253,11 +260,7 @@ public sealed class KeepAliveTests
         Assert.Equal(0, body.Length);
         stream.Release(isAnswered);
 
-        if (!isAnswered)
-        {
-            await time.AdvanceUntilAsync(
-                Eventually.UntilAsync(() => body.Length > 0, "the silence was broken"), TimeSpan.FromSeconds(1));
-        }
+        if (!isAnswered) await AdvanceUntilAsync(time, () => body.Length > 0, "the silence was broken");
 
         await stream.DisposeAsync();
         Assert.Equal(isAnswered, body.Length == 0);
@@ -282,7 +285,7 @@ public sealed class KeepAliveTests
 
         await using var stream = new AnswerStream(context, "id", options, time);
         time.Advance(TimeSpan.FromSeconds(30));
-        await Eventually.UntilAsync(() => body.Length == Comment.Length, "the silence was broken");
+        await AdvanceUntilAsync(time, () => body.Length == Comment.Length, "the silence was broken");
 
         await Assert.ThrowsAsync<BadHttpRequestException>(() => stream.FailAsync(refusal, Events));
         Assert.Equal($"{Comment}data: [DONE]\n\n", Encoding.UTF8.GetString(body.ToArray()));
@@ -312,16 +315,27 @@ public sealed class KeepAliveTests
             await asked.HoldAsync();
             asked.Release(isAnswered: false);
             time.Advance(TimeSpan.FromMinutes(1));
-            await Eventually.UntilAsync(() => body.Length > 20, "the silence was broken");
+            await AdvanceUntilAsync(time, () => body.Length > 20, "the silence was broken");
         }
 
         var written = Encoding.UTF8.GetString(body.ToArray());
         Assert.StartsWith("data: [DONE]\n\n: keep-alive", written, StringComparison.Ordinal);
     }
 
+    /// <summary>Time moves on by a second for as long as nothing is seen: a stream that looks at it late waits for the
+    /// rest of a silence, and the next one is fifteen of these steps away.</summary>
+    private static Task AdvanceUntilAsync(ManualTime time, Func<bool> condition, string what) => Eventually.UntilAsync(
+        () =>
+        {
+            if (condition()) return true;
+            time.Advance(TimeSpan.FromSeconds(1));
+            return condition();
+        },
+        what);
+
     private static async Task<SiloHarness> StartAsync(
         TimeSpan keepAlive, ReasoningParser parser = ReasoningParser.None, TimeSpan? timeout = null,
-        string? keys = null)
+        string? keys = null, TimeProvider? time = null)
     {
         var harness = await SiloHarness.StartPairAsync(options => options with
         {
@@ -329,7 +343,7 @@ public sealed class KeepAliveTests
             StreamKeepAlive = keepAlive,
             ApiKeys = keys,
             Cluster = timeout is { } limit ? options.Cluster with { RequestTimeout = limit } : options.Cluster,
-        });
+        }, time);
         harness.Script = start => SiloHarness.Limited(start, TestModel.Encode(Thought));
         return harness;
     }

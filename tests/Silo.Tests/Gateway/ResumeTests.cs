@@ -1,6 +1,8 @@
 using System.Net;
 using System.Text.Json;
+using Krewe.Silo.Gateway.Answers;
 using Krewe.Silo.Tests.Harness;
+using Microsoft.Extensions.DependencyInjection;
 using WorkerRole = Krewe.Abstractions.Wire.WorkerRole;
 
 namespace Krewe.Silo.Tests.Gateway;
@@ -144,18 +146,21 @@ public sealed class ResumeTests
     public async Task An_answer_that_the_silo_has_forgotten_is_made_again_the_same()
     {
         await using var harness = await SiloHarness.StartPairAsync(
-            options => options with { ResumeWindow = TimeSpan.FromMilliseconds(1) });
+            options => options with { ResumeWindow = TimeSpan.FromMicroseconds(1) });
         const string Body = """{"prompt":[5],"max_tokens":40,"stream":true}""";
         using var first = await SendAsync(harness, Text, Body, "key");
         var whole = await first.Content.ReadAsStringAsync();
         await harness.UntilQuietAsync();
         // Whoever ends next makes the silo look at the clock.
-        (await SendAsync(harness, Text, Body, "other key")).Dispose();
-        await harness.UntilQuietAsync();
+        using var other = await SendAsync(harness, Text, Body, "other key");
+        await other.Content.ReadAsStringAsync();
+        var kept = harness.Silo.Services.GetRequiredService<KeptAnswers>();
+        await Eventually.UntilAsync(() => kept.Count <= 1, "the first one is forgotten");
 
         using var again = await SendAsync(harness, Text, Body, "key");
 
         Assert.Equal(whole, await again.Content.ReadAsStringAsync());
+        Assert.Equal(3, harness.Prefill.Started.Count);
     }
 
     [Theory]

@@ -50,20 +50,31 @@ public sealed class WorkerLossTests
     [Fact]
     public async Task A_worker_that_says_nothing_is_given_up_with_its_socket_open()
     {
-        await using var harness = await SiloHarness.StartPairAsync(options => options with
-        {
-            Cluster = options.Cluster with { LinkSilenceLimit = TimeSpan.FromMilliseconds(400) },
-        });
+        var beats = new HeldBeats();
+        await using var harness = await SiloHarness.StartPairAsync(time: beats);
         var hold = harness.Decode.Hold = new Hold(4);
         var silent = harness.Decode;
         using var events = new EventStream(await harness.PostStreamAsync(Path, Ask));
         await hold.Reached;
 
         silent.IsSilent = true;
-        await harness.AddAsync("decode-1", Wire.WorkerRole.Decode);
+        MockWorker[] heard = [harness.Prefill, await harness.AddAsync("decode-1", Wire.WorkerRole.Decode)];
+        await Eventually.UntilAsync(
+            async () =>
+            {
+                for (var i = 0; i < 20; i++)
+                {
+                    beats.Beat();
+                    foreach (var worker in heard) await BeHeardAsync(harness, worker);
+                }
+
+                return harness.View.Find("decode-0") is null;
+            },
+            "the silent one is given up");
 
         Assert.Equal(SiloHarness.Answer, EventStream.TextOf(await events.ToEndAsync()));
         Assert.Null(harness.View.Find("decode-0"));
+        Assert.All(heard, worker => Assert.NotNull(harness.View.Find(worker.Hello.WorkerId)));
     }
 
     [Fact]
@@ -172,5 +183,14 @@ public sealed class WorkerLossTests
         Assert.Equal("rate_limit_error", (await Json.OfAsync(refused)).Text("error.type"));
         using var response = await answering;
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+    }
+
+    /// <summary>The worker says something, and the silo has heard it.</summary>
+    private static async Task BeHeardAsync(SiloHarness harness, MockWorker worker)
+    {
+        var link = harness.View.Find(worker.Hello.WorkerId)!;
+        var before = link.Load;
+        await worker.ReportLoadAsync();
+        await Eventually.UntilAsync(() => link.Load != before, $"{worker.Hello.WorkerId} is heard");
     }
 }

@@ -45,31 +45,38 @@ internal sealed class SiloHarness : IAsyncDisposable
     public IGrainFactory Grains => Silo.Services.GetRequiredService<IGrainFactory>();
 
     /// <summary>A silo without workers.</summary>
-    public static async Task<SiloHarness> StartAsync(Func<SiloOptions, SiloOptions>? change = null)
+    public static async Task<SiloHarness> StartAsync(
+        Func<SiloOptions, SiloOptions>? change = null, TimeProvider? time = null)
     {
         var options = DefaultOptions();
-        return new SiloHarness(await SiloHost.StartAsync(change?.Invoke(options) ?? options));
+        return new SiloHarness(await SiloHost.StartAsync(change?.Invoke(options) ?? options, time: time));
     }
 
     /// <summary>A silo with one prefill and one decode worker.</summary>
-    public static async Task<SiloHarness> StartPairAsync(Func<SiloOptions, SiloOptions>? change = null)
+    public static async Task<SiloHarness> StartPairAsync(
+        Func<SiloOptions, SiloOptions>? change = null, TimeProvider? time = null)
     {
-        var harness = await StartAsync(change);
+        var harness = await StartAsync(change, time);
         await harness.AddAsync("prefill-0", Wire.WorkerRole.Prefill);
         await harness.AddAsync("decode-0", Wire.WorkerRole.Decode);
         return harness;
     }
 
+    /// <summary>Limits that only a hang reaches; a test that is about one sets it.</summary>
     public static SiloOptions DefaultOptions() => new()
     {
         HttpPort = 0,
         LinkPort = 0,
         ModelDirectory = TestModel.Directory,
+        DrainGrace = Eventually.Limit,
+        ResumeWindow = Eventually.Limit,
+        ReaderPatience = Eventually.Limit,
         Cluster = new ClusterOptions
         {
             HeartbeatInterval = TimeSpan.FromMilliseconds(50),
             LinkSilenceLimit = TimeSpan.FromSeconds(15),
-            HandoffLease = TimeSpan.FromSeconds(30),
+            HandoffLease = Eventually.Limit,
+            WorkerWaitLimit = Eventually.Limit,
         },
     };
 

@@ -32,7 +32,10 @@ public sealed class LinkFuzzTests(ITestOutputHelper output)
     {
         await using var harness = await SiloHarness.StartPairAsync();
         var random = new Random(Seed + 1);
+        // On the two sound workers, and there for as long as the others talk.
+        var hold = harness.Decode.Hold = new Hold(3);
         var live = harness.PostAsync("/v1/completions", """{"prompt":[5],"max_tokens":50}""");
+        await hold.Reached;
 
         for (var i = 0; i < Count / 10; i++)
         {
@@ -50,6 +53,7 @@ public sealed class LinkFuzzTests(ITestOutputHelper output)
             await worker.KillAsync();
         }
 
+        hold.Release();
         (await live).EnsureSuccessStatusCode();
         await AssertServesAsync(harness);
     }

@@ -15,6 +15,7 @@ public sealed class SlowReaderTests
         await using var harness = await SiloHarness.StartPairAsync(
             options => options with { ReaderPatience = TimeSpan.FromSeconds(1.5) });
         harness.Decode.TokensPerRun = 64;
+        var hold = harness.Prefill.Hold = new Hold(0);
         harness.Script = start => [.. Enumerable.Repeat(5, (int)start.MaxOutputTokens)];
         using var client = new Socket(SocketType.Stream, ProtocolType.Tcp) { ReceiveBufferSize = 4096 };
         await client.ConnectAsync("127.0.0.1", harness.Silo.HttpPort);
@@ -23,7 +24,9 @@ public sealed class SlowReaderTests
         await client.SendAsync(Encoding.ASCII.GetBytes(
             $"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
             + $"Content-Length: {Body.Length}\r\n\r\n{Body}"));
-        await Eventually.UntilAsync(() => harness.Door.InsideCount == 1, "it is inside");
+        await hold.Reached;
+        Assert.Equal(1, harness.Door.InsideCount);
+        hold.Release();
 
         await Eventually.UntilAsync(() => harness.Door.InsideCount == 0, "it was given up");
 

@@ -12,7 +12,7 @@ public sealed class MetricsTests
     {
         await using var silo = await SiloHarness.StartPairAsync(options => options with
         {
-            TtftSlo = TimeSpan.FromSeconds(30),
+            TtftSlo = TimeSpan.FromHours(1),
         });
         for (var i = 0; i < 3; i++)
         {
