@@ -16,8 +16,11 @@ public sealed class CheckpointedCluster : IAsyncLifetime
     public KreweCluster Cluster => _cluster ?? throw new InvalidOperationException("The cluster was not started.");
 
     public async Task InitializeAsync() => _cluster = await KreweCluster.StartAsync(
-        "--mixed", "2", "--heartbeat", "0.1", "--silence-limit", "1", "--worker-wait", "15",
-        "--kv-disk", _folder.FullName, "--kv-disk-bytes", "64MiB", "--kv-checkpoint");
+    [
+        // A worker that is only slow must not be given up: the attempts are counted.
+        "--heartbeat", "0.1", "--silence-limit", "3", "--worker-wait", "120", "--mixed", "2",
+        "--kv-disk", _folder.FullName, "--kv-disk-bytes", "64MiB", "--kv-checkpoint",
+    ]);
 
     /// <summary>Waits until the workers have written so many KV objects, by what they tell each other.</summary>
     public async Task WhenWrittenAsync(ulong objects)
@@ -30,7 +33,7 @@ public sealed class CheckpointedCluster : IAsyncLifetime
         }
     }
 
-    /// <summary>KV objects that the workers wrote since their start: their journals' third number counts them.</summary>
+    /// <summary>KV objects that the workers wrote since they began: the third number of each journal.</summary>
     public ulong Written()
     {
         var sum = 0UL;

@@ -4,10 +4,10 @@ using Xunit.Abstractions;
 namespace Krewe.EndToEnd.Tests;
 
 /// <summary>One prefill and one decode worker that hand over by TCP alone.</summary>
-public sealed class TcpCluster() : ClusterFixture([.. HandoffFaults.Nervous, "--kv-transport", "tcp"]);
+public sealed class TcpCluster() : ClusterFixture([.. NervousCluster.Options, "--kv-transport", "tcp"]);
 
 /// <summary>One prefill and one decode worker that hand over through shared memory alone.</summary>
-public sealed class SharedCluster() : ClusterFixture([.. HandoffFaults.Nervous, "--kv-transport", "shared"]);
+public sealed class SharedCluster() : ClusterFixture([.. NervousCluster.Options, "--kv-transport", "shared"]);
 
 public sealed class TcpHandoffFaultTests(TcpCluster fixture, ITestOutputHelper output)
     : HandoffFaults(fixture, output), IClassFixture<TcpCluster>;
@@ -21,11 +21,6 @@ public sealed class SharedHandoffFaultTests(SharedCluster fixture, ITestOutputHe
 /// </summary>
 public abstract class HandoffFaults(ClusterFixture fixture, ITestOutputHelper output) : ClusterTest(fixture, output)
 {
-    internal static readonly string[] Nervous =
-    [
-        "--heartbeat", "0.1", "--silence-limit", "1", "--handoff-lease", "3", "--worker-wait", "15",
-    ];
-
     [Theory]
     [InlineData("handoff", "prefill", 21)]
     [InlineData("handoff", "decode", 22)]

@@ -17,7 +17,7 @@ public sealed class ProxiedCluster : ClusterFixture
     private ProxiedCluster(LinkProxy proxy)
         : base(
         [
-            .. HandoffFaults.Nervous, "--decode", "2", "--kv-transport", "tcp", "--no-prefix-cache",
+            .. NervousCluster.Options, "--decode", "2", "--kv-transport", "tcp", "--no-prefix-cache",
             "--test-data-proxy", $"{proxy.Address}",
         ]) => _proxy = proxy;
 

@@ -78,7 +78,7 @@ public sealed class RefusalTests : IDisposable
     [InlineData("model", "--served-model-name", "other")]
     public async Task A_worker_that_does_not_fit_is_refused_at_hello(string what, string option, string value)
     {
-        var link = FreePort();
+        var link = Ports.Free();
         await using var silo = await StartSiloAsync(link);
 
         var (code, _, log) = await KreweProcess.RunAsync("worker", "--silo", $"127.0.0.1:{link}", option, value);
@@ -92,7 +92,7 @@ public sealed class RefusalTests : IDisposable
     [Fact]
     public async Task A_worker_with_another_checkpoint_of_the_same_name_is_refused_at_hello()
     {
-        var link = FreePort();
+        var link = Ports.Free();
         await using var silo = await StartSiloAsync(link);
         var model = CopyModel();
         Edit(model, "config.json", "\"rope_theta\": 10000", "\"rope_theta\": 20000");
@@ -135,12 +135,5 @@ public sealed class RefusalTests : IDisposable
         var pattern = Regex.Escape(old).Replace(@"\ ", @"\s*", StringComparison.Ordinal);
         Assert.Matches(pattern, text);
         File.WriteAllText(path, Regex.Replace(text, pattern, replacement));
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

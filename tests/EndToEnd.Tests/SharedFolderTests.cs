@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 using Krewe.Cuda.Tests;
 using Krewe.EndToEnd.Tests.Harness;
 
@@ -59,7 +57,7 @@ public sealed class SharedFolderTests : IDisposable
 
     private static async Task<(int[] Tokens, string Logs)> AnswerAsync(params string[] arguments)
     {
-        var (port, linkPort) = (FreePort(), FreePort());
+        var (port, linkPort) = (Ports.Free(), Ports.Free());
         using var http = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}"), Timeout = Patience.Hang };
         await using var silo = KreweProcess.Start("silo", "--port", $"{port}", "--link-port", $"{linkPort}");
         await using var prefill = StartWorker("prefill", linkPort, arguments);
@@ -95,13 +93,6 @@ public sealed class SharedFolderTests : IDisposable
 
             Assert.True(clock.Elapsed < Patience.Hang, $"The silo did not become ready.\n{logs()}");
         }
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
     /// <summary>Skipped, with the reason, where this user may make no namespaces.</summary>

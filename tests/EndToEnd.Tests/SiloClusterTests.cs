@@ -98,9 +98,10 @@ public sealed class SiloClusterTests(ITestOutputHelper output)
     [OrleansFact]
     public async Task A_redis_that_cannot_be_reached_is_one_clear_error()
     {
+        var port = Ports.Free(neighbours: 3);
         var (code, _, log) = await KreweProcess.RunAsync(
-            "silo", "--port", "39871", "--link-port", "39872", "--silo-port", "39873", "--redis", "127.0.0.1:1",
-            "--redis-wait", "1");
+            "silo", "--port", $"{port}", "--link-port", $"{port + 1}", "--silo-port", $"{port + 2}",
+            "--redis", "127.0.0.1:1", "--redis-wait", "1");
 
         Assert.Equal(1, code);
         Assert.Contains("Redis at 127.0.0.1:1 cannot be used: it does not answer.", log, StringComparison.Ordinal);

@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Http.Json;
-using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
 using Krewe.EndToEnd.Tests.Harness;
@@ -20,7 +19,7 @@ public sealed class SiloLossTests(ITestOutputHelper output)
     public async Task A_stream_survives_its_silo()
     {
         var folder = Directory.CreateTempSubdirectory("krewe-silo-");
-        var (port, linkPort) = (FreePort(), FreePort());
+        var (port, linkPort) = (Ports.Free(), Ports.Free());
         using var http = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}"), Timeout = Patience.Hang };
         var silo = StartSilo(folder.FullName, port, linkPort);
         await using var prefill = StartWorker("prefill", linkPort);
@@ -117,12 +116,5 @@ public sealed class SiloLossTests(ITestOutputHelper output)
             Assert.True(clock.Elapsed < Patience.Hang, "The silo did not become ready.");
             await Task.Delay(TimeSpan.FromMilliseconds(100));
         }
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

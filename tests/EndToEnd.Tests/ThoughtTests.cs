@@ -9,7 +9,7 @@ namespace Krewe.EndToEnd.Tests;
 
 /// <summary>A cluster whose model is taken for one that thinks, and whose streams are never silent for long.</summary>
 public sealed class ThinkingCluster() : ClusterFixture(
-    "--reasoning-parser", "think", "--stream-keep-alive", "0.05", "--worker-wait", "60");
+    "--reasoning-parser", "think", "--stream-keep-alive", "0.05", "--worker-wait", "120");
 
 /// <summary>
 /// A model that thinks before an output of a given form: its decode worker is held, and its client hears that the
@@ -18,8 +18,6 @@ public sealed class ThinkingCluster() : ClusterFixture(
 public sealed class ThoughtTests(ThinkingCluster fixture, ITestOutputHelper output)
     : ClusterTest(fixture, output), IClassFixture<ThinkingCluster>
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
-
     [Fact]
     public async Task A_thought_before_a_form_is_kept_alive_while_it_is_silent_and_goes_on_after_a_kill()
     {
@@ -53,7 +51,7 @@ public sealed class ThoughtTests(ThinkingCluster fixture, ITestOutputHelper outp
         using var lines = new StreamReader(await answer.Content.ReadAsStreamAsync());
         List<int> tokens = [];
         var (text, keepAlives) = (new StringBuilder(), 0);
-        while (await lines.ReadLineAsync().WaitAsync(Limit) is { } line && line != "data: [DONE]")
+        while (await lines.ReadLineAsync().WaitAsync(Patience.Hang) is { } line && line != "data: [DONE]")
         {
             if (line == ": keep-alive" && ++keepAlives == 2)
                 Signals.Kill((await Cluster.StateAsync()).Worker("decode-0").Pid);

@@ -155,10 +155,16 @@ internal static class Setting
         CustomParser = result =>
         {
             var path = result.Tokens[0].Value;
-            if (!File.Exists(path)) result.AddError($"{name} is '{path}'; it must be a file, and it does not exist.");
+            DemandFile(result, name, path);
             return path;
         },
     };
+
+    /// <summary>Adds the error of a file that is to be read and is not there.</summary>
+    public static void DemandFile(SymbolResult result, string name, string path)
+    {
+        if (!File.Exists(path)) result.AddError($"{name} is '{path}'; it must be a file, and it does not exist.");
+    }
 
     /// <summary>Any whole number of 64 bits; null when not given.</summary>
     public static Option<long?> OptionalLong(string name, string description) => new(name)

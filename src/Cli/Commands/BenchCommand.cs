@@ -56,6 +56,13 @@ internal sealed class BenchCommand : Command
             HelpName = "FORMAT FILE",
             Arity = new ArgumentArity(2, 2),
             AllowMultipleArgumentsPerToken = true,
+            Validators =
+            {
+                result =>
+                {
+                    if (result.Tokens.Count == 2) Setting.DemandFile(result, "--trace", result.Tokens[1].Value);
+                },
+            },
         };
 
         private readonly LoadSettings? _load;

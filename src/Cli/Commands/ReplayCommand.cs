@@ -9,6 +9,7 @@ internal sealed class ReplayCommand : Command
     private readonly Argument<string> _file = new("file")
     {
         Description = "Trace that --record wrote, or another in --format.",
+        Validators = { result => Setting.DemandFile(result, "The trace", result.Tokens[0].Value) },
     };
 
     private readonly UsualOption<TraceFormat> _format = Setting.Choice(

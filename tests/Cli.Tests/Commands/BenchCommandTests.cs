@@ -16,6 +16,17 @@ public sealed class BenchCommandTests
         "allocated_bytes_per_step",
     ];
 
+    [Theory]
+    [InlineData("The trace", "replay", "no-such-file")]
+    [InlineData("--trace", "bench", "serving", "--trace", "mooncake", "no-such-file")]
+    public async Task A_trace_that_is_not_there_is_named(string what, params string[] words)
+    {
+        var run = await Run.Krewe(words);
+
+        Assert.Equal(ExitCode.Usage, run.ExitCode);
+        Assert.Contains($"{what} is 'no-such-file'; it must be a file, and it does not exist.", run.Error);
+    }
+
     [Fact]
     public async Task Engine_prints_every_field_of_every_layer()
     {

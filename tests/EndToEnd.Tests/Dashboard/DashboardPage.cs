@@ -34,7 +34,7 @@ internal sealed class DashboardPage : IAsyncDisposable
             ViewportSize = new ViewportSize { Width = 1280, Height = 900 },
             ColorScheme = dark ? ColorScheme.Dark : ColorScheme.Light,
         });
-        context.SetDefaultTimeout(30_000);
+        context.SetDefaultTimeout(120_000);
         if (key is not null) await context.AddInitScriptAsync($"sessionStorage.setItem('krewe-key', '{key}')");
         var page = await context.NewPageAsync();
         var dashboard = new DashboardPage(context, page, dark ? "dark" : "light");

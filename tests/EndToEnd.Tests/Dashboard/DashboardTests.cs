@@ -34,7 +34,7 @@ public sealed class DashboardTests
             "--api-keys", keys.Path);
         cluster.Http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", Key);
         // A busy machine takes its time.
-        SetDefaultExpectTimeout(30_000);
+        SetDefaultExpectTimeout(120_000);
         using var playwright = await Playwright.CreateAsync();
         await using var browser = await playwright.Chromium.LaunchAsync(new BrowserTypeLaunchOptions
         {
@@ -144,7 +144,7 @@ public sealed class DashboardTests
             {
                 try
                 {
-                    await migrate.ClickAsync(new LocatorClickOptions { Timeout = 3000 });
+                    await migrate.ClickAsync(new LocatorClickOptions { Timeout = 10_000 });
                     await page.Dialog.Locator("button[type='submit']").ClickAsync();
                 }
                 catch (TimeoutException)

@@ -24,12 +24,21 @@ public sealed class SplitCluster() : ClusterFixture();
 public sealed class TalkativeCluster() : ClusterFixture("--stream-keep-alive", "0.001");
 
 /// <summary>One prefill and one decode worker, and short patience with silent ones.</summary>
-public sealed class NervousCluster() : ClusterFixture(
-    "--heartbeat", "0.1", "--silence-limit", "1", "--handoff-lease", "3", "--worker-wait", "15");
+public sealed class NervousCluster() : ClusterFixture([.. Options])
+{
+    /// <summary>
+    /// Workers are given up soon. Requests are not: a busy machine keeps a living worker silent for a second at times,
+    /// and takes long to start another.
+    /// </summary>
+    internal static readonly string[] Options =
+    [
+        "--heartbeat", "0.1", "--silence-limit", "1", "--handoff-lease", "3", "--worker-wait", "120",
+        "--max-attempts", "20",
+    ];
+}
 
 /// <summary>One prefill and two decode workers, and short patience with silent ones.</summary>
-public sealed class SpareDecodeCluster() : ClusterFixture(
-    "--heartbeat", "0.1", "--silence-limit", "1", "--handoff-lease", "3", "--worker-wait", "15", "--decode", "2");
+public sealed class SpareDecodeCluster() : ClusterFixture([.. NervousCluster.Options, "--decode", "2"]);
 
 /// <summary>A test on a shared cluster: what the cluster said stands beside a failure.</summary>
 public abstract class ClusterTest(ClusterFixture fixture, ITestOutputHelper output) : IDisposable

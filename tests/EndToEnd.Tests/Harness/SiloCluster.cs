@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Http.Json;
-using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -32,7 +31,7 @@ public sealed class SiloCluster : IAsyncDisposable
     public static async Task<SiloCluster> StartAsync()
     {
         var folder = Directory.CreateTempSubdirectory("krewe-cluster-");
-        var cluster = new SiloCluster(folder, FreePorts());
+        var cluster = new SiloCluster(folder, Ports.Free(Silos));
         try
         {
             var (code, _, log) = await KreweProcess.RunAsync(
@@ -167,27 +166,5 @@ public sealed class SiloCluster : IAsyncDisposable
         using var state = JsonDocument.Parse(File.ReadAllText(Path.Combine(_folder.FullName, "cluster.json")));
         return state.RootElement.EnumerateArray()
             .Single(member => member.GetProperty("Name").GetString() == name).Clone();
-    }
-
-    /// <summary>The first of as many neighbouring free ports as there are silos.</summary>
-    private static int FreePorts()
-    {
-        for (var port = 20_000 + (Environment.ProcessId % 10_000); ; port += Silos)
-        {
-            try
-            {
-                foreach (var offset in Enumerable.Range(0, Silos))
-                {
-                    using var listener = new TcpListener(IPAddress.Loopback, port + offset);
-                    listener.Start();
-                }
-
-                return port;
-            }
-            catch (SocketException)
-            {
-                // Taken; the next few may be free.
-            }
-        }
     }
 }

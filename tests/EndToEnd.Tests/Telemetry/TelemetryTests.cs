@@ -1,7 +1,5 @@
 using System.Diagnostics;
-using System.Net;
 using System.Net.Http.Json;
-using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Krewe.Control.Metrics;
@@ -16,7 +14,7 @@ public sealed class TelemetryTests
     public async Task One_streamed_request_is_one_trace_of_nine_steps_across_three_processes()
     {
         await using var collector = await OtlpReceiver.StartAsync();
-        var port = FreePair();
+        var port = Ports.Free(neighbours: 2);
         await using var cluster = await KreweCluster.StartAsync(
             "--otlp", collector.Address.ToString(), "--log-format", "json", "--metrics", $"127.0.0.1:{port}");
         var (trace, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
@@ -106,25 +104,4 @@ public sealed class TelemetryTests
 
     private static ReceivedSpan Only(ReceivedSpan[] spans, int step) =>
         Assert.Single(spans, span => span.Step == step);
-
-    /// <summary>A free port with a free one behind it.</summary>
-    private static int FreePair()
-    {
-        while (true)
-        {
-            using var first = new TcpListener(IPAddress.Loopback, 0);
-            first.Start();
-            var port = ((IPEndPoint)first.LocalEndpoint).Port;
-            try
-            {
-                using var second = new TcpListener(IPAddress.Loopback, port + 1);
-                second.Start();
-                return port;
-            }
-            catch (SocketException)
-            {
-                continue;
-            }
-        }
-    }
 }
