@@ -60,7 +60,7 @@ internal static class EmulatedLibraries
             {
                 return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
             }
-            catch (IOException) when (patience.Elapsed < TimeSpan.FromMinutes(2))
+            catch (IOException) when (patience.Elapsed < TimeSpan.FromMinutes(10))
             {
                 // Another test process builds.
             }

@@ -76,9 +76,10 @@ public sealed class EvictionOrderTests
         }
 
         for (var block = 0; block < 64; block++) Turn(block);
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        for (var i = 0; i < 1000; i++) Turn(order.TakeNext());
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.Equal(0, Allocations.Of(() =>
+        {
+            for (var i = 0; i < 1000; i++) Turn(order.TakeNext());
+        }));
     }
 
     private static int WalkChecked(int seed, Func<int, IEvictionOrder> make)

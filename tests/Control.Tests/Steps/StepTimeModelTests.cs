@@ -145,9 +145,10 @@ public sealed class StepTimeModelTests
         var (model, random) = (new StepTimeModel(), new Random(6));
         Observe(model, Machine, RandomWork(random), noise: 0.03, random);
         Observe(model, Machine, RandomWork(random), noise: 0.03, random);
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        for (var i = 0; i < 1000; i++) Observe(model, Machine, RandomWork(random), noise: 0.03, random);
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.Equal(0, Allocations.Of(() =>
+        {
+            for (var i = 0; i < 1000; i++) Observe(model, Machine, RandomWork(random), noise: 0.03, random);
+        }));
     }
 
     [Fact]

@@ -1,3 +1,5 @@
+using Krewe.Control.Tests;
+
 namespace Krewe.Kernels.Tests.Sampling;
 
 public sealed class SamplerTests
@@ -210,10 +212,11 @@ public sealed class SamplerTests
         };
         int[] output = [1, 2, 3];
         sampler.Sample(logits, settings, 0, [], output, []);
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        for (var position = 0; position < 1000; position++)
-            sampler.Sample(logits, settings, position, [], output, []);
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.Equal(0, Allocations.Of(() =>
+        {
+            for (var position = 0; position < 1000; position++)
+                sampler.Sample(logits, settings, position, [], output, []);
+        }));
     }
 
     private static float[] Logarithms(params double[] shares) =>

@@ -6,6 +6,8 @@ namespace Krewe.KvStore.Tests.Disk;
 
 public sealed class IndexRebuildTests(ITestOutputHelper output) : IDisposable
 {
+    private static bool IsLong => Environment.GetEnvironmentVariable("KREWE_LONG_TESTS") == "1";
+
     private readonly TemporaryDirectory _directory = new();
 
     public void Dispose() => _directory.Dispose();
@@ -24,7 +26,7 @@ public sealed class IndexRebuildTests(ITestOutputHelper output) : IDisposable
         Assert.True(store.Contains(Blocks.Key(0)) && store.Contains(Blocks.Key(objects - 1)));
         Assert.Equal(layout.BodyOffset(0) - 4096, store.Statistics.BytesRead);
         Assert.Empty(store.CheckIntegrity());
-        Assert.True(store.Statistics.OpenDuration < TimeSpan.FromSeconds(10), $"{store.Statistics.OpenDuration}");
+        AssertSeconds(store, quiet: TimeSpan.FromSeconds(10));
     }
 
     [Fact]
@@ -47,8 +49,7 @@ public sealed class IndexRebuildTests(ITestOutputHelper output) : IDisposable
     [Fact]
     public async Task An_index_on_disk_is_rebuilt_in_seconds()
     {
-        var isLong = Environment.GetEnvironmentVariable("KREWE_LONG_TESTS") == "1";
-        var options = Blocks.Options(_directory.Path, Blocks.Odd, isLong ? 1_000_000 : 20_000);
+        var options = Blocks.Options(_directory.Path, Blocks.Odd, IsLong ? 1_000_000 : 20_000);
         await (await SsdObjectStore.OpenAsync(options)).DisposeAsync();
         var layout = new SegmentLayout(options);
         for (var segment = 0; segment < layout.Segments; segment++) WriteHeaders(layout, segment);
@@ -57,8 +58,14 @@ public sealed class IndexRebuildTests(ITestOutputHelper output) : IDisposable
 
         output.WriteLine($"{layout.Slots:N0} objects in {store.Statistics.OpenDuration.TotalSeconds:0.00} s");
         Assert.Equal(layout.Slots, store.Statistics.Objects);
-        Assert.True(store.Statistics.OpenDuration < TimeSpan.FromSeconds(30), $"{store.Statistics.OpenDuration}");
+        // The header pages of the objects, and no body.
+        Assert.Equal(4096L * layout.Slots, store.Statistics.BytesRead);
+        AssertSeconds(store, quiet: TimeSpan.FromSeconds(30));
     }
+
+    /// <summary>Seconds on a machine that a long run has to itself; on one that others keep busy, no hang.</summary>
+    private static void AssertSeconds(SsdObjectStore store, TimeSpan quiet) => Assert.True(
+        store.Statistics.OpenDuration < (IsLong ? quiet : TimeSpan.FromMinutes(5)), $"{store.Statistics.OpenDuration}");
 
     private void WriteHeaders(SegmentLayout layout, int segment)
     {

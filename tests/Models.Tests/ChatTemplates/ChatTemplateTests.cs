@@ -53,10 +53,11 @@ public class ChatTemplateTests
     [InlineData("{% for a in range(90000) %}{{ 'x' * 9000 }}{% endfor %}")]
     public void A_hostile_template_ends_in_an_error(string source)
     {
-        // A second or so where nothing else runs; without its limits it would take hours, or all memory.
+        // A second or so where nothing else runs, however much more on a busy machine; without its limits it would take
+        // hours, or all memory.
         var watch = Stopwatch.StartNew();
         Assert.Throws<TemplateException>(() => ChatTemplate.Parse(source).Render(Empty));
-        Assert.True(watch.Elapsed < TimeSpan.FromMinutes(1), $"it took {watch.Elapsed}");
+        Assert.True(watch.Elapsed < TimeSpan.FromMinutes(10), $"it took {watch.Elapsed}");
     }
 
     [Theory]

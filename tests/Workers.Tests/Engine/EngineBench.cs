@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using Krewe.Abstractions.Wire;
 using Microsoft.Extensions.Logging.Abstractions;
 using WorkerRole = Krewe.Abstractions.WorkerRole;
@@ -23,6 +25,10 @@ internal sealed class EngineBench : IAsyncDisposable
             PrefixCache = prefixCache,
         }, pulls, hold: null, Time, NullLogger.Instance);
     }
+
+    /// <summary>For how long a peer may be silent, where the test says nothing else: longer than a machine stands
+    /// still.</summary>
+    public static TimeSpan Lease { get; } = TimeSpan.FromMinutes(2);
 
     public ManualTime Time { get; } = new();
 
@@ -57,6 +63,13 @@ internal sealed class EngineBench : IAsyncDisposable
         Assert.Equal(Engine.Load.TotalBlocks, Engine.Load.FreeBlocks + Engine.Load.EvictableBlocks);
     }
 
+    /// <summary>A port of this machine at which nobody listens, and nobody else can while the socket lives.</summary>
+    public static uint BindWithoutListening(Socket socket)
+    {
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        return (uint)((IPEndPoint)socket.LocalEndPoint!).Port;
+    }
+
     public static int[] Prompt(int seed, int length)
     {
         var random = new Random(seed);
@@ -74,7 +87,7 @@ internal sealed class EngineBench : IAsyncDisposable
             Sampling = new SamplingParameters { TopP = 1, RepetitionPenalty = 1, Seed = 7 },
             MaxOutputTokens = (uint)maxOutput,
             Priority = priority,
-            LeaseMs = 10_000,
+            LeaseMs = (uint)Lease.TotalMilliseconds,
         };
         start.PromptTokens.Add(prompt.Select(token => (uint)token));
         start.OutputTokens.Add((output ?? []).Select(token => (uint)token));

@@ -14,6 +14,7 @@ internal sealed class HandoffBench : IAsyncDisposable
     private readonly PullStarter _pulls;
     private readonly HandoffServer _server;
     private readonly SemaphoreSlim _credits = new(0);
+    private readonly SemaphoreSlim _arrivals = new(0);
     private bool _disposed;
 
     public HandoffBench(
@@ -21,7 +22,7 @@ internal sealed class HandoffBench : IAsyncDisposable
         string model = "model", PhaseHold? hold = null, TimeSpan? pullerWait = null,
         KvTransport transport = KvTransport.Tcp, int connections = 1)
     {
-        time ??= TimeProvider.System;
+        time ??= PatientTime.Links;
         Runner = new FakeRunner(blocks, hostMemory, shared: transport != KvTransport.Tcp);
         _transport = new TcpBlockTransport(
             Runner.Kv, transport, time, limits: new TcpLinkLimits(null, connections, null, LanesFromBytes: 0));
@@ -46,7 +47,7 @@ internal sealed class HandoffBench : IAsyncDisposable
             Role = role,
             ModelFingerprint = model,
             StepBudgetTokens = budget,
-            PullerWaitLimit = pullerWait ?? TimeSpan.FromSeconds(10),
+            PullerWaitLimit = pullerWait ?? EngineBench.Lease,
         }, _pulls, hold, time, NullLogger.Instance);
         _server.Start((channel, first) => first.BodyCase switch
         {
@@ -66,6 +67,10 @@ internal sealed class HandoffBench : IAsyncDisposable
         for (var i = 0; i < pullers; i++)
             Assert.True(await _credits.WaitAsync(TimeSpan.FromMinutes(2)), $"{i} of {pullers} pullers came");
     }
+
+    /// <summary>A puller has come: the engine hears of it before what is posted from now on.</summary>
+    public async Task WhenArrivedAsync() =>
+        Assert.True(await _arrivals.WaitAsync(TimeSpan.FromMinutes(2)), "no puller came");
 
     public WorkerIdentity Identity { get; }
 
@@ -118,6 +123,7 @@ internal sealed class HandoffBench : IAsyncDisposable
     private void PostOfPuller(EngineCommand command)
     {
         Engine.Post(command);
+        if (command is EngineCommand.PullerArrived) _arrivals.Release();
         if (command is EngineCommand.PullerSign { Credit: > 0 }) _credits.Release();
     }
 }

@@ -128,7 +128,7 @@ public sealed class HandoffFaultTests
         await using var prefill = new HandoffBench(WorkerRole.Prefill, time);
         prefill.Start(Start("a", ThePrompt, 10, SequencePart.Prefill));
         await prefill.Owner.WhenAsync("a", SequenceEventKind.PrefillFinished);
-        time.Advance(TimeSpan.FromSeconds(9));
+        time.Advance(Lease - TimeSpan.FromSeconds(1));
         Assert.DoesNotContain(SequenceEventKind.Failed, prefill.Owner.Kinds("a"));
         time.Advance(TimeSpan.FromSeconds(2));
         await AssertFailedAsync(prefill, ErrorCode.LeaseExpired);
@@ -198,9 +198,12 @@ public sealed class HandoffFaultTests
         await using var prefill = new HandoffBench(WorkerRole.Prefill, time, pullerWait: TimeSpan.FromSeconds(2));
         using var target = await PlayedTarget.MeetAsync(prefill, "never");
 
-        var told = AbortOfAsync(target);
-        await time.AdvanceUntilAsync(told, TimeSpan.FromMilliseconds(100));
-        Assert.Equal(nameof(ErrorCode.HandoffTimeout), (await told).ErrorCode);
+        // Time stands still until the engine waits for the start: no other limit can end first.
+        await prefill.WhenArrivedAsync();
+        prefill.Abort("asked behind it");
+        await prefill.Owner.WhenReleasedAsync("asked behind it");
+        time.Advance(TimeSpan.FromSeconds(3));
+        Assert.Equal(nameof(ErrorCode.HandoffTimeout), (await AbortOfAsync(target)).ErrorCode);
     }
 
     [Fact]

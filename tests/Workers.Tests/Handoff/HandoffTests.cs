@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Krewe.Abstractions;
 using Krewe.Abstractions.Wire;
 using static Krewe.Workers.Tests.EngineBench;
@@ -189,8 +190,10 @@ public sealed class HandoffTests
     public async Task A_source_that_is_not_there_fails_by_name()
     {
         await using var decode = new HandoffBench(WorkerRole.Decode);
-        DataAddress nowhere;
-        await using (var gone = new HandoffBench(WorkerRole.Prefill)) nowhere = gone.Address;
+        await using var prefill = new HandoffBench(WorkerRole.Prefill);
+        using var nobody = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        var nowhere = prefill.Address;
+        nowhere.Port = BindWithoutListening(nobody);
         decode.Start(Start("a", Prompt(1, 20), 5, SequencePart.Decode), nowhere);
         await AssertFailedAsync(decode, "a", ErrorCode.HandoffSourceLost, "data link");
     }

@@ -106,8 +106,8 @@ public sealed class LayerwiseTests
         var pull = new Pull(
             new PullRequest(
                 new Krewe.Abstractions.SequenceKey("a", 0, 1), prefill.Address, blocks, BlockRuns.Of([1, 2, 5]), 100, 0,
-                TimeSpan.FromSeconds(10)),
-            peers, arena, prefill.Identity, hold: null, TimeProvider.System, NullLogger.Instance);
+                Lease),
+            peers, arena, prefill.Identity, hold: null, PatientTime.Links, NullLogger.Instance);
         await pull.RunAsync(ended.SetResult);
         var committed = Assert.IsType<PullResult.Committed>(await ended.Task);
         Assert.Equal((4, 4L * FakeRunner.Geometry.BlockBytes), (committed.BlocksMoved, committed.BytesMoved));

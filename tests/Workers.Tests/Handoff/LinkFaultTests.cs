@@ -13,6 +13,9 @@ public sealed class LinkFaultTests
 {
     private const int Outputs = 5;
 
+    /// <summary>Where nothing is wrong with the link nobody may be given up.</summary>
+    private const uint SoundLeaseMs = 600_000;
+
     private static readonly int[] ThePrompt = Prompt(3, 90);
 
     private static readonly ErrorCode[] CleanCodes =
@@ -32,7 +35,7 @@ public sealed class LinkFaultTests
     public async Task A_link_cut_at_any_byte_costs_an_attempt_at_most(KvTransport transport, int connections)
     {
         var (toTarget, toSource) = await MeasureAsync(transport, connections);
-        await using var pair = new Pair(transport, connections);
+        await using var pair = new Pair(transport, connections, leaseMs: 1500);
         foreach (var at in Places(toTarget, 12)) await pair.TryAsync(toTarget: new LinkFault { CutAfter = at });
         foreach (var at in Places(toSource, 6)) await pair.TryAsync(toSource: new LinkFault { CutAfter = at });
         await pair.AssertSomeFailedAndAllReturnedAsync();
@@ -43,7 +46,7 @@ public sealed class LinkFaultTests
     public async Task A_flipped_bit_anywhere_never_becomes_a_token(KvTransport transport, int connections)
     {
         var (toTarget, toSource) = await MeasureAsync(transport, connections);
-        await using var pair = new Pair(transport, connections);
+        await using var pair = new Pair(transport, connections, leaseMs: 1500);
         foreach (var at in Places(toTarget, 25)) await pair.TryAsync(toTarget: new LinkFault { FlipAt = at });
         foreach (var at in Places(toSource, 10)) await pair.TryAsync(toSource: new LinkFault { FlipAt = at });
         await pair.AssertSomeFailedAndAllReturnedAsync();
@@ -94,7 +97,7 @@ public sealed class LinkFaultTests
     private static IEnumerable<long> Places(long bytes, int count) =>
         Enumerable.Range(0, count).Select(i => i * (bytes - 1) / (count - 1)).Distinct();
 
-    private sealed class Pair(KvTransport transport, int connections, uint leaseMs = 10_000) : IAsyncDisposable
+    private sealed class Pair(KvTransport transport, int connections, uint leaseMs = SoundLeaseMs) : IAsyncDisposable
     {
         private readonly HandoffBench _prefill = new(
             WorkerRole.Prefill, budget: 32, transport: transport, connections: connections);
@@ -133,7 +136,7 @@ public sealed class LinkFaultTests
         /// </summary>
         private async Task<int[]> AgainAsync(string request)
         {
-            Begin(request, epoch: 2, _prefill.Address, leaseMs: 10_000);
+            Begin(request, epoch: 2, _prefill.Address, SoundLeaseMs);
             await _decode.Owner.WhenReleasedAsync(request, epoch: 2);
             await _prefill.Owner.WhenReleasedAsync(request, epoch: 2);
             return _decode.Owner.Tokens(request, epoch: 2);

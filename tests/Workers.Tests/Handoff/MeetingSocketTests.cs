@@ -20,9 +20,9 @@ public sealed class MeetingSocketTests : IDisposable
     public void Workers_that_share_a_folder_and_no_processes_share_memory()
     {
         using var arena = new FakeArena(4, shared: true);
-        using var holder = SharedHolder.Open(arena, _folder, TimeProvider.System)!;
+        using var holder = SharedHolder.Open(arena, _folder, PatientTime.Links)!;
         var offer = Foreign(holder.Offer(arena.Shared!.RaiseFence()!));
-        using (var memories = new PeerMemories(TimeProvider.System, folder: _folder))
+        using (var memories = new PeerMemories(TimeProvider.System, folder: _folder, patience: Limit))
         {
             using var hold = memories.TryHold(offer, out var reason);
             Assert.True(hold is not null, reason);
@@ -35,12 +35,12 @@ public sealed class MeetingSocketTests : IDisposable
         var elsewhere = Directory.CreateDirectory(Path.Combine(_folder, "elsewhere")).FullName;
         var moved = offer.Clone();
         moved.Meeting = Path.Combine("/nowhere", Path.GetFileName(offer.Meeting));
-        using var lost = new PeerMemories(TimeProvider.System, folder: elsewhere);
+        using var lost = new PeerMemories(TimeProvider.System, folder: elsewhere, patience: Limit);
         Assert.Null(lost.TryHold(moved, out var why));
         Assert.Contains("cannot be opened; ", why, StringComparison.Ordinal);
         Assert.Contains(elsewhere, why, StringComparison.Ordinal);
         using var none = SharedHolder.Open(arena, folder: null, TimeProvider.System)!;
-        using var again = new PeerMemories(TimeProvider.System, folder: elsewhere);
+        using var again = new PeerMemories(TimeProvider.System, folder: elsewhere, patience: Limit);
         Assert.Null(again.TryHold(Foreign(none.Offer(arena.Shared!.RaiseFence()!)), out why));
         Assert.Contains("handed out nowhere", why, StringComparison.Ordinal);
     }
@@ -49,16 +49,16 @@ public sealed class MeetingSocketTests : IDisposable
     public async Task Who_does_not_know_the_nonce_gets_nothing()
     {
         using var arena = new FakeArena(1, shared: true);
-        using var holder = SharedHolder.Open(arena, _folder, TimeProvider.System)!;
+        using var holder = SharedHolder.Open(arena, _folder, PatientTime.Links)!;
         var offer = holder.Offer(arena.Shared!.RaiseFence()!);
         var stranger = offer.Clone();
         stranger.Nonce = ByteString.CopyFrom(new byte[16]);
-        Assert.Null(FetchedFiles.TryFetch(stranger, _folder, out var reason));
+        Assert.Null(FetchedFiles.TryFetch(stranger, _folder, out var reason, Limit));
         Assert.Contains("0 files came", reason, StringComparison.Ordinal);
         // One who says nothing is not waited for by others.
         using var silent = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         await silent.ConnectAsync(new UnixDomainSocketEndPoint(offer.Meeting));
-        using var files = FetchedFiles.TryFetch(offer, _folder, out reason);
+        using var files = FetchedFiles.TryFetch(offer, _folder, out reason, Limit);
         Assert.True(files is not null, reason);
         if (OperatingSystem.IsWindows()) return;
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(offer.Meeting));
@@ -68,7 +68,7 @@ public sealed class MeetingSocketTests : IDisposable
     public async Task A_holder_that_hangs_holds_up_nobody_elses_links()
     {
         using var arena = new FakeArena(1, shared: true);
-        using var holder = SharedHolder.Open(arena, _folder, TimeProvider.System)!;
+        using var holder = SharedHolder.Open(arena, _folder, PatientTime.Links)!;
         // After the other's start, which would knock here.
         using var hung = Planted("krewe-kv-00000000000000aa.sock", backlog: 8);
         // It is waited for until the test ends it, however slow the machine is.
@@ -96,7 +96,7 @@ public sealed class MeetingSocketTests : IDisposable
     {
         using var holder = Planted("krewe-kv-00000000000000aa.sock", backlog: 8);
         var time = new ManualTime();
-        using var memories = new PeerMemories(time, folder: _folder);
+        using var memories = new PeerMemories(time, folder: _folder, patience: Limit);
         Assert.Contains("0 files came", await RefusedAsync(), StringComparison.Ordinal);
         time.Advance(TimeSpan.FromSeconds(29));
         Assert.Null(memories.TryHold(Silent(), out var reason));
@@ -127,7 +127,7 @@ public sealed class MeetingSocketTests : IDisposable
         using var filling = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         filling.Connect(full.LocalEndPoint!);
         var reason = "";
-        Assert.Null(await Task.Run(() => FetchedFiles.TryFetch(Silent(), _folder, out reason)).WaitAsync(Limit));
+        Assert.Null(await Task.Run(() => FetchedFiles.TryFetch(Silent(), _folder, out reason, Limit)).WaitAsync(Limit));
         Assert.Contains("temporarily unavailable", reason, StringComparison.Ordinal);
         using var memory = SharedMemory.TryCreate(0)!;
         using var started = await Task.Run(() => MeetingSocket.Open(_folder, memory.Nonce, [], TimeProvider.System))
@@ -153,7 +153,7 @@ public sealed class MeetingSocketTests : IDisposable
     public void A_peer_connects_to_nothing_that_is_no_meeting(string place)
     {
         var offer = new SharedOffer { Meeting = place };
-        Assert.Null(FetchedFiles.TryFetch(offer, _folder, out var reason));
+        Assert.Null(FetchedFiles.TryFetch(offer, _folder, out var reason, Limit));
         Assert.Contains("is no name of a meeting", reason, StringComparison.Ordinal);
     }
 
@@ -162,14 +162,14 @@ public sealed class MeetingSocketTests : IDisposable
     {
         using var memory = SharedMemory.TryCreate(0)!;
         using var head = new SafeFileHandle(memory.Descriptor, ownsHandle: false);
-        using var meeting = MeetingSocket.Open(_folder, memory.Nonce, [head, head, head], TimeProvider.System);
+        using var meeting = MeetingSocket.Open(_folder, memory.Nonce, [head, head, head], PatientTime.Links);
         var offer = new SharedOffer { Meeting = meeting.Path, Nonce = ByteString.CopyFrom(memory.Nonce) };
-        Assert.Null(FetchedFiles.TryFetch(offer, _folder, out var reason));
+        Assert.Null(FetchedFiles.TryFetch(offer, _folder, out var reason, Limit));
         Assert.Contains("3 files came", reason, StringComparison.Ordinal);
         offer.Devices.Add(new DevicePart());
         offer.Devices.Add(new DevicePart { IpcHandle = ByteString.CopyFrom(1) });
         offer.Devices.Add(new DevicePart());
-        using var files = FetchedFiles.TryFetch(offer, _folder, out reason);
+        using var files = FetchedFiles.TryFetch(offer, _folder, out reason, Limit);
         Assert.Equal(2, files!.Devices.Length);
     }
 
@@ -212,14 +212,14 @@ public sealed class MeetingSocketTests : IDisposable
     public void A_holders_file_is_its_own_when_the_memory_ends_first_and_its_name_shows_no_nonce()
     {
         var arena = new FakeArena(1, shared: true);
-        using var holder = SharedHolder.Open(arena, _folder, TimeProvider.System)!;
+        using var holder = SharedHolder.Open(arena, _folder, PatientTime.Links)!;
         var offer = Foreign(holder.Offer(arena.Shared!.RaiseFence()!));
         var nonce = Convert.ToHexStringLower(offer.Nonce.Span[..8]);
         Assert.DoesNotContain(nonce, offer.Meeting, StringComparison.Ordinal);
         arena.Dispose();
         // Where the memory's number was another file is now, as a busy process would have it.
         using var another = File.OpenHandle("/dev/null");
-        using var memories = new PeerMemories(TimeProvider.System, folder: _folder);
+        using var memories = new PeerMemories(TimeProvider.System, folder: _folder, patience: Limit);
         using var hold = memories.TryHold(offer, out var reason);
         Assert.True(hold is not null, reason);
     }

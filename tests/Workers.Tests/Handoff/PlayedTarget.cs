@@ -26,7 +26,7 @@ internal sealed class PlayedTarget(FrameSocket frames) : IDisposable
                 ModelFingerprint = prefill.Identity.ModelFingerprint,
                 Numerics = prefill.Identity.Numerics.ToString(),
                 Kv = prefill.Identity.Geometry.ToWire(),
-                LeaseMs = 10_000,
+                LeaseMs = (uint)EngineBench.Lease.TotalMilliseconds,
             },
         });
         return target;

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Krewe.Abstractions;
 using Krewe.Abstractions.Wire;
 using static Krewe.Workers.Tests.EngineBench;
@@ -61,7 +62,8 @@ public sealed class PrefixFetchTests
         if (trouble != "evicted") await AskAsync(holder, "a", Prompt(1, 200));
         var address = holder.Address;
         if (trouble == "restarted") address.Incarnation++;
-        if (trouble == "gone") await holder.DisposeAsync();
+        using var nobody = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        if (trouble == "gone") address.Port = EngineBench.BindWithoutListening(nobody);
         Assert.Equal(FakeRunner.Answer(Prompt(1, 200), 5),
             await AskAsync(puller, "b", Prompt(1, 200), address, 200));
         Assert.Equal(0u, puller.Owner.Event("b", SequenceEventKind.PrefillStarted).PrefixHitTokens);
@@ -72,8 +74,8 @@ public sealed class PrefixFetchTests
     [MemberData(nameof(Transports))]
     public async Task A_link_that_breaks_on_the_way_leaves_the_right_tokens(KvTransport transport)
     {
-        await using var holder = new HandoffBench(WorkerRole.Mixed, transport: transport);
-        await using var puller = new HandoffBench(WorkerRole.Mixed, transport: transport);
+        await using var holder = new HandoffBench(WorkerRole.Mixed, TimeProvider.System, transport: transport);
+        await using var puller = new HandoffBench(WorkerRole.Mixed, TimeProvider.System, transport: transport);
         await WarmAsync(holder, puller);
         for (var i = 0; i < 12; i++)
         {
@@ -102,7 +104,7 @@ public sealed class PrefixFetchTests
         var start = Start("b", Prompt(1, 200), 5, part);
         (start.PrefixSource, start.PrefixTokens) = (proxy.Address, 200);
         puller.Start(start);
-        for (var i = 0; i < 4000 && proxy.BytesToTarget < 100; i++) await Task.Delay(5);
+        for (var i = 0; i < 24_000 && proxy.BytesToTarget < 100; i++) await Task.Delay(5);
         Assert.True(proxy.BytesToTarget >= 100, "Nothing was fetched.");
         puller.Abort("b");
         await puller.Owner.WhenReleasedAsync("b");
@@ -121,7 +123,7 @@ public sealed class PrefixFetchTests
     /// <summary>The holder hears of the link's end a moment after the puller.</summary>
     private static async Task AssertUnpinnedAsync(HandoffBench holder)
     {
-        for (var i = 0; i < 4000 && holder.Engine.Load.PinnedBlocks > 0; i++) await Task.Delay(10);
+        for (var i = 0; i < 12_000 && holder.Engine.Load.PinnedBlocks > 0; i++) await Task.Delay(10);
         await holder.AssertAllReturnedAsync();
     }
 

@@ -34,11 +34,7 @@ public sealed class SocketReadinessTests : IDisposable
     {
         _near.Blocking = false;
         var junk = new byte[1 << 20];
-        while (TrySend(junk))
-        {
-        }
-
-        var writable = _readiness.WhenWritableAsync(CancellationToken.None);
+        var writable = await FillAsync(junk);
         var readable = _readiness.WhenReadableAsync(CancellationToken.None);
         _far.Send([1]);
         await readable.WaitAsync(Limit);
@@ -84,6 +80,23 @@ public sealed class SocketReadinessTests : IDisposable
         Assert.False(waiting.IsCompleted);
         _far.Dispose();
         await waiting.WaitAsync(Limit);
+    }
+
+    /// <summary>
+    /// Sends until the way is full and stays so: the kernel of a busy machine brings bytes on, and makes room, some
+    /// time after it has refused more. A wait for room that has not ended.
+    /// </summary>
+    private async Task<Task> FillAsync(byte[] junk)
+    {
+        while (true)
+        {
+            while (TrySend(junk))
+            {
+            }
+
+            var writable = _readiness.WhenWritableAsync(CancellationToken.None);
+            if (await Task.WhenAny(writable, Task.Delay(500)) != writable) return writable;
+        }
     }
 
     private bool TrySend(byte[] bytes)

@@ -140,7 +140,7 @@ public sealed class WorkerHostTests
     private static Task<int> RunAsync(
         PlayedSilo silo, WorkerRole role, CancellationToken stopping) => Task.Run(
         () => WorkerHost.RunAsync(
-            Options($"{role}-0", role, silo.Address), NullLoggerFactory.Instance, TimeProvider.System, stopping),
+            Options($"{role}-0", role, silo.Address), NullLoggerFactory.Instance, PatientTime.Links, stopping),
         CancellationToken.None);
 
     private static async Task<List<int>> LocalAsync(ModelFolder model, int[] prompt)

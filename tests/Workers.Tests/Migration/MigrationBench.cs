@@ -21,7 +21,7 @@ internal sealed class MigrationBench : IAsyncDisposable
         string model = "model", bool prefixCache = true, TimeSpan? freezeLimit = null,
         KvTransport transport = KvTransport.Tcp)
     {
-        time ??= TimeProvider.System;
+        time ??= PatientTime.Links;
         Runner = new FakeRunner(blocks, hostMemory, shared: transport != KvTransport.Tcp);
         _transport = new TcpBlockTransport(Runner.Kv, transport, time);
         _server = new HandoffServer(_transport.Listen("127.0.0.1", 0), time, NullLogger.Instance);
@@ -47,7 +47,7 @@ internal sealed class MigrationBench : IAsyncDisposable
             StepBudgetTokens = budget,
             MigrationsMax = migrationsMax,
             PrefixCache = prefixCache,
-            FreezeLimit = freezeLimit ?? TimeSpan.FromSeconds(20),
+            FreezeLimit = freezeLimit ?? EngineBench.Lease,
         }, pulls: null, hold: null, time, NullLogger.Instance, _migrations);
         _server.Start((channel, first) => first.Migrate is null
             ? null
@@ -95,7 +95,9 @@ internal sealed class MigrationBench : IAsyncDisposable
     /// The first <paramref name="steps"/> steps are computed at once; those behind them wait for a target and then keep
     /// pace with it: what runs here cannot end before it has moved.
     /// </summary>
-    public void KeepPaceAfter(int steps)
+    /// <param name="slowStep">How long a step waits for a sign of the target; null: until a target that lives is
+    /// surely heard of.</param>
+    public void KeepPaceAfter(int steps, TimeSpan? slowStep = null)
     {
         var hasTarget = false;
         Runner.BeforeRun = _ =>
@@ -103,7 +105,7 @@ internal sealed class MigrationBench : IAsyncDisposable
             // As of the turn before: 0 again once the target is gone, or was given up.
             var moving = Engine.Load.Migrations > 0;
             hasTarget |= moving;
-            if (Runner.Steps >= steps && (moving || !hasTarget)) Targets.KeepPace();
+            if (Runner.Steps >= steps && (moving || !hasTarget)) Targets.KeepPace(slowStep);
         };
     }
 

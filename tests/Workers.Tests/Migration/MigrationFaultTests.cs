@@ -66,7 +66,7 @@ public sealed class MigrationFaultTests
     [Fact]
     public async Task A_target_that_hangs_while_blocks_travel_is_given_up_after_its_lease()
     {
-        await using var source = await RunAsync();
+        await using var source = await RunAsync(slowStep: TimeSpan.FromMilliseconds(50));
         using var target = await PlayTargetAsync(source, leaseMs: 200);
         await AssertGoesOnAsync(source);
     }
@@ -120,9 +120,10 @@ public sealed class MigrationFaultTests
     {
         await using var source = await RunAsync();
         using var first = await PlayTargetAsync(source);
-        Assert.NotNull((await first.NextAsync()).Piece);
+        var piece = (await first.NextAsync()).Piece;
         using var second = await PlayTargetAsync(source, epoch: 3);
         Assert.Contains("being moved already", (await second.NextAsync()).Abort.Message, StringComparison.Ordinal);
+        await first.SendAsync(Progress((int)(piece.FirstBlock + piece.Blocks), 7));
         await ToTailAsync(first);
         await first.SendAsync(new DataMessage { Commit = new Commit() });
         await source.Owner.WhenReleasedAsync("a");
@@ -152,7 +153,7 @@ public sealed class MigrationFaultTests
         var epoch = 2;
         foreach (var (name, play) in faults)
         {
-            using var source = await PlaySourceAsync(target, epoch, leaseMs: name == "silence" ? 400u : 10_000);
+            using var source = await PlaySourceAsync(target, epoch, leaseMs: name == "silence" ? 400u : 120_000);
             await play(source);
             await target.Owner.WhenReleasedAsync("a", epoch);
             Assert.True(
@@ -175,10 +176,10 @@ public sealed class MigrationFaultTests
         await target.AssertAllReturnedAsync();
     }
 
-    private static async Task<MigrationBench> RunAsync(TimeSpan? freezeLimit = null)
+    private static async Task<MigrationBench> RunAsync(TimeSpan? freezeLimit = null, TimeSpan? slowStep = null)
     {
         var source = new MigrationBench(freezeLimit: freezeLimit);
-        source.KeepPaceAfter(12);
+        source.KeepPaceAfter(12, slowStep);
         source.Start(Start("a", ThePrompt, Output));
         await source.Owner.WhenTokensAsync("a", 2);
         return source;
@@ -193,7 +194,7 @@ public sealed class MigrationFaultTests
     }
 
     private static async Task<PlayedTarget> PlayTargetAsync(
-        MigrationBench source, uint leaseMs = 10_000, int epoch = 2, Socket? socket = null)
+        MigrationBench source, uint leaseMs = 120_000, int epoch = 2, Socket? socket = null)
     {
         socket ??= new Socket(SocketType.Stream, ProtocolType.Tcp);
         await socket.ConnectAsync(source.Address.Host, (int)source.Address.Port).WaitAsync(TimeSpan.FromMinutes(2));
@@ -232,7 +233,7 @@ public sealed class MigrationFaultTests
         }
     }
 
-    private static async Task<PlayedSource> PlaySourceAsync(MigrationBench target, int epoch, uint leaseMs = 10_000)
+    private static async Task<PlayedSource> PlaySourceAsync(MigrationBench target, int epoch, uint leaseMs = 120_000)
     {
         using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));

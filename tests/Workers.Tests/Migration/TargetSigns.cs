@@ -10,8 +10,8 @@ internal sealed class TargetSigns
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
-    /// <summary>Of a target that hangs there is no sign: its source computes on, slowly.</summary>
-    private static readonly TimeSpan SlowStep = TimeSpan.FromMilliseconds(50);
+    /// <summary>Where a target that lives has nothing to say its source computes on, slowly.</summary>
+    private static readonly TimeSpan SlowStep = TimeSpan.FromSeconds(2);
 
     private readonly object _lock = new();
     private int _arrived;
@@ -27,7 +27,10 @@ internal sealed class TargetSigns
         {
             switch (command)
             {
-                case EngineCommand.Migration.TargetArrived: _arrived++; break;
+                case EngineCommand.Migration.TargetArrived:
+                    _arrived++;
+                    _signs++;
+                    break;
                 case EngineCommand.Migration.TargetLost: _gone++; break;
                 case EngineCommand.Migration.TargetSign { Room: > 0 } sign:
                     _signs++;
@@ -51,10 +54,10 @@ internal sealed class TargetSigns
     /// Before a step: blocks until there is a target and, while there is one, until it has said something since the
     /// last step: so a sequence cannot end before it has moved.
     /// </summary>
-    public void KeepPace()
+    public void KeepPace(TimeSpan? slowStep = null)
     {
         WaitForTarget();
-        Wait(() => _arrived <= _gone || _signs > _answered, SlowStep);
+        Wait(() => _arrived <= _gone || _signs > _answered, slowStep ?? SlowStep);
         lock (_lock) _answered = _signs;
     }
 

@@ -1,4 +1,5 @@
 using Krewe.Abstractions;
+using Krewe.Control.Tests;
 using Krewe.Models;
 
 namespace Krewe.Workers.Tests.Runner;
@@ -23,9 +24,10 @@ public sealed class CpuModelRunnerTests : IDisposable
         var batch = new StepBatch();
         int[][] tables = [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]];
         for (var step = 0; step < 50; step++) Step(step);
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        for (var step = 0; step < 1000; step++) Step(step % 60);
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.Equal(0, Allocations.Of(() =>
+        {
+            for (var step = 0; step < 1000; step++) Step(step % 60);
+        }));
 
         void Step(int position)
         {

@@ -95,7 +95,7 @@ internal sealed class TierBench : IAsyncDisposable
 
     public async Task TurnUntilAsync(Func<bool> done)
     {
-        var limit = DateTime.UtcNow.AddSeconds(60);
+        var limit = DateTime.UtcNow.AddMinutes(3);
         while (true)
         {
             while (Engine.Turn()) Engine.CheckIntegrity();
