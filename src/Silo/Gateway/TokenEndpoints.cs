@@ -48,7 +48,8 @@ internal sealed class TokenEndpoints(RequestReader reader, ServedModel model)
     public async Task CountAsync(HttpContext context)
     {
         using var body = RequestBody.Parse(await RequestBody.ReadAsync(context));
-        using var chat = ChatTranslation.Translate(body, root => MessagesRequest.ToChat(root, counts: true));
+        using var chat = ChatTranslation.Translate(body, root =>
+            MessagesRequest.ToChat(root, thinks: false, counts: true));
         var tokens = RequestReader.Checked(chat, reader.ReadTokens);
         await WriteAsync(context, new JsonObject { ["input_tokens"] = tokens.Length });
     }

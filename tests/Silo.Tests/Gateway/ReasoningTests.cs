@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text;
 using System.Text.Json;
 using Krewe.Abstractions;
@@ -191,6 +192,55 @@ public sealed class ReasoningTests
         Assert.Equal("{}", answer.Text("choices.0.message.content"));
         Assert.Equal(
             (ConstraintKind.Thought, true), Kind(Assert.Single(harness.Prefill.Started).Sampling.Constraint));
+    }
+
+    [Theory]
+    [InlineData("", null)]
+    [InlineData(",\"thinking_token_budget\":-1", null)]
+    [InlineData(",\"thinking_token_budget\":7", 7)]
+    [InlineData(",\"thinking_token_budget\":0,\"separate_reasoning\":false", 0)]
+    [InlineData(",\"thinking_token_budget\":7,\"response_format\":{\"type\":\"json_object\"}", 7)]
+    [InlineData(",\"thinking_token_budget\":7," + Now, 7)]
+    public async Task How_long_it_may_think_is_told_to_the_workers(string fields, int? most)
+    {
+        await using var harness = await StartAsync("<think>\n</think>{}");
+
+        (await harness.PostAsync(Chat, $"{{{Ask}{fields}}}")).EnsureSuccessStatusCode();
+
+        var constraint = Assert.Single(harness.Prefill.Started).Sampling.Constraint;
+        var limit = constraint.Length == 0 ? null : ConstraintSpec.Parse(constraint).ThoughtLimit;
+        Assert.Equal((most, most is null ? null : false), (limit?.TokensMax, limit?.IsOpen));
+        Assert.Equal(fields.Contains(Now, StringComparison.Ordinal) ? "<tool_call>" : null, limit?.Call);
+    }
+
+    [Theory]
+    [InlineData("7", ReasoningParser.None, "--reasoning-parser")]
+    [InlineData("-2", ReasoningParser.Think, "-1")]
+    [InlineData("\"low\"", ReasoningParser.Think, "thinking_token_budget")]
+    public async Task A_limit_of_thoughts_that_cannot_be_kept_is_refused(
+        string value, ReasoningParser parser, string named)
+    {
+        await using var harness = await StartAsync("It is 2.", parser);
+
+        var answer = await harness.PostAsync(Chat, $"{{{Ask},\"thinking_token_budget\":{value}}}");
+
+        Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
+        Assert.Contains(named, await answer.Content.ReadAsStringAsync());
+    }
+
+    [Theory]
+    [InlineData(ReasoningParser.Think, 1024)]
+    [InlineData(ReasoningParser.None, null)] // clients send it to every model
+    public async Task The_budget_of_a_message_is_its_limit(ReasoningParser parser, int? most)
+    {
+        await using var harness = await StartAsync("It is 2.", parser);
+
+        const string Thinking = "\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":1024}";
+        (await harness.PostAsync("/v1/messages", $"{{{Ask},\"max_tokens\":2000,{Thinking}}}"))
+            .EnsureSuccessStatusCode();
+
+        var constraint = Assert.Single(harness.Prefill.Started).Sampling.Constraint;
+        Assert.Equal(most, constraint.Length == 0 ? null : ConstraintSpec.Parse(constraint).ThoughtLimit?.TokensMax);
     }
 
     [Fact]

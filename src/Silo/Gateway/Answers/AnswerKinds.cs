@@ -50,9 +50,10 @@ internal sealed class AnswerKinds(RequestReader reader, ServedModel model)
                 ("response_format.json_schema", "text.format"), ("response_format", "text.format"),
                 ("reasoning_effort", "reasoning.effort")),
             AnswerKind.Message => ReadTranslated(
-                body, arrival, root => MessagesRequest.ToChat(root),
+                body, arrival, root => MessagesRequest.ToChat(root, reader.Thinks),
                 ("max_completion_tokens", "max_tokens"), ("stop", "stop_sequences"),
-                ("response_format.json_schema", "output_format")),
+                ("response_format.json_schema", "output_format"),
+                (RequestReader.ThoughtBudget, "thinking.budget_tokens")),
             _ => throw new ArgumentOutOfRangeException(nameof(origin), origin.Kind, "An endpoint without a reader."),
         };
         return request with { Origin = origin };

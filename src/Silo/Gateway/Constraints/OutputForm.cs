@@ -20,23 +20,32 @@ internal sealed record OutputForm(string Constraint, ToolUse? Tools)
     /// <param name="tools">What was read of the tools; null where there are none.</param>
     /// <param name="continuesText">The output goes on with a text.</param>
     /// <param name="thoughts">Of the model, which may come before what has a form; null = none.</param>
+    /// <param name="limit">Of thoughts, told apart or not; null = none.</param>
     /// <param name="checks">Of the model.</param>
     /// <param name="tenant">Who asks; "" = nobody is told apart.</param>
     public static OutputForm Read(
-        RequestField root, ToolUse? tools, bool continuesText, ReasoningUse? thoughts, ConstraintChecks checks,
-        string tenant)
+        RequestField root, ToolUse? tools, bool continuesText, ReasoningUse? thoughts, ThoughtLimit? limit,
+        ConstraintChecks checks, string tenant)
     {
         var asked = ConstraintFields.Read(root);
-        if (tools is null && asked is null) return new OutputForm("", null) { Thoughts = thoughts };
+        if (tools is null && asked is null)
+        {
+            var any = new ConstraintSpec { Kind = ConstraintKind.Anything, ThoughtLimit = limit };
+            return new OutputForm(limit is null ? "" : any.Write(), null) { Thoughts = thoughts };
+        }
+
         var before = thoughts is { IsForbidden: false } && checks.IsWritable(ReasoningUse.Closing)
             ? thoughts with { EndsByTagAlone = true }
             : null;
+        // Where the form takes no thought there is none to limit.
+        if (!checks.IsWritable(ReasoningUse.Closing)) limit = null;
         RefuseOwnEnds(root, checks);
         if (tools is null)
         {
             var spec = asked!.Spec with { ContinuesText = continuesText };
             spec = before?.Before(spec) ?? spec;
             checks.Demand(spec, tenant, e => Refusal(e, asked.Path));
+            if (before is not null) spec = spec with { ThoughtLimit = limit };
             return new OutputForm(spec.Write(), null) { Thoughts = before };
         }
 
@@ -62,7 +71,10 @@ internal sealed record OutputForm(string Constraint, ToolUse? Tools)
         if (!beginsFree) whole = before?.Before(whole) ?? whole;
         checks.Demand(whole, tenant, e => Refusal(e, "tools", tools.Places));
         // Where a call counts at the output's start alone, text behind thoughts must not be taken for one.
-        var callsAnywhere = !ToolCallText.Of(tools.Spec.Style).OnlyAtStart;
+        var call = ToolCallText.Of(tools.Spec.Style);
+        var callsAnywhere = !call.OnlyAtStart;
+        if (beginsFree) whole = whole with { ThoughtLimit = limit is null ? null : limit with { Call = call.Opening } };
+        else if (before is not null) whole = whole with { ThoughtLimit = limit };
         return new OutputForm(whole.Write(), tools)
         {
             Thoughts = !beginsFree ? before : callsAnywhere ? thoughts : null,

@@ -10,8 +10,9 @@ namespace Krewe.Silo.Gateway.Messages;
 internal static class MessagesRequest
 {
     /// <param name="root">The body.</param>
+    /// <param name="thinks">The model does; else there are no thoughts to limit.</param>
     /// <param name="counts">Only the prompt's tokens are counted: no limit of the output is needed.</param>
-    public static JsonObject ToChat(RequestField root, bool counts = false)
+    public static JsonObject ToChat(RequestField root, bool thinks, bool counts = false)
     {
         ChatTranslation.Refuse(root, "mcp_servers", value => value.ValueKind == JsonValueKind.Array
             && value.GetArrayLength() == 0);
@@ -24,7 +25,7 @@ internal static class MessagesRequest
         if (!counts) chat["max_completion_tokens"] = root.Required("max_tokens").Value.ToNode();
         ChatTranslation.Copy(root, "stop_sequences", chat, "stop");
         ReadTools(root, chat);
-        ReadThinking(root, chat);
+        ReadThinking(root, chat, thinks);
         var format = root.Find("output_format") ?? root.Find("output_config")?.DemandObject().Find("format");
         if (format is { } form) chat["response_format"] = ReadFormat(form);
         return chat;
@@ -137,20 +138,21 @@ internal static class MessagesRequest
         };
     }
 
-    /// <summary>Whether to think, in the words of the models' templates. How long is no template's to say.</summary>
-    private static void ReadThinking(RequestField root, JsonObject chat)
+    /// <summary>Whether to think, in the words of the models' templates, and how long at most.</summary>
+    private static void ReadThinking(RequestField root, JsonObject chat, bool thinks)
     {
         if (root.Find("thinking") is not { } field) return;
-        var thinks = field.DemandObject().Required("type").AsString() switch
+        var isAsked = field.DemandObject().Required("type").AsString() switch
         {
             "enabled" or "adaptive" => true,
             "disabled" => false,
             _ => throw field.Required("type").Wrong("\"enabled\", \"adaptive\" or \"disabled\""),
         };
-        field.Find("budget_tokens")?.AsInt(1, int.MaxValue);
-        if (!thinks || field.Find("display")?.AsString() == "omitted") chat.TryAdd("include_reasoning", false);
+        var budget = field.Find("budget_tokens")?.AsInt(1, int.MaxValue);
+        if (thinks && isAsked && budget is not null) chat.TryAdd(RequestReader.ThoughtBudget, budget);
+        if (!isAsked || field.Find("display")?.AsString() == "omitted") chat.TryAdd("include_reasoning", false);
         var arguments = chat["chat_template_kwargs"] as JsonObject;
         if (arguments is null) chat["chat_template_kwargs"] = arguments = [];
-        arguments.TryAdd("enable_thinking", thinks);
+        arguments.TryAdd("enable_thinking", isAsked);
     }
 }

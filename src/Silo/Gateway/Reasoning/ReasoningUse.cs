@@ -21,6 +21,10 @@ internal sealed record ReasoningUse(bool BeginsInside, bool IsShown)
     /// <summary>The workers know of thoughts, and let no call begin in one.</summary>
     public bool EndsByTagAlone { get; init; }
 
+    /// <summary>A limit of its thoughts; null = there are none.</summary>
+    public ThoughtLimit? Limit(int tokensMax) =>
+        IsForbidden ? null : new ThoughtLimit(Opening, Closing, BeginsInside, tokensMax);
+
     /// <summary>What an output of this form is for a model that thinks first.</summary>
     public ConstraintSpec Before(ConstraintSpec form) => new()
     {
@@ -46,16 +50,14 @@ internal sealed record ReasoningUse(bool BeginsInside, bool IsShown)
         _ => throw new ArgumentOutOfRangeException(nameof(parser), parser, "A parser that nobody knows."),
     };
 
-    /// <summary>Null where thoughts are no part of the answer, or stay in its text.</summary>
     /// <param name="root">The body, of chat's fields.</param>
     /// <param name="prompt">Its prompt's tokens.</param>
     /// <param name="model">The model, of answers that are read for thoughts.</param>
-    public static ReasoningUse? Read(RequestField root, ImmutableArray<int> prompt, ServedModel model)
+    public static ReasoningUse Read(RequestField root, ImmutableArray<int> prompt, ServedModel model)
     {
-        if (IsShownBy(root) is not { } shows) return null;
         var tail = prompt.AsSpan()[Math.Max(0, prompt.Length - TailTokens)..];
         var text = model.Folder.Tokenizer.Decode(tail, skipSpecialTokens: false).TrimEnd();
-        return new ReasoningUse(text.EndsWith(Opening, StringComparison.Ordinal), shows)
+        return new ReasoningUse(text.EndsWith(Opening, StringComparison.Ordinal), IsShownBy(root))
         {
             IsForbidden = text.EndsWith(Closing, StringComparison.Ordinal),
         };
@@ -65,19 +67,14 @@ internal sealed record ReasoningUse(bool BeginsInside, bool IsShown)
     /// <param name="root">The body, of chat's fields.</param>
     public static ReasoningUse? ReadContinued(RequestField root)
     {
-        if (IsShownBy(root) is not { } shows) return null;
         var last = root.Required("messages").Items("an array of messages")[^1];
         return ChatPrompt.EndsInThought(last)
-            ? new ReasoningUse(BeginsInside: true, shows) { Continues = true }
+            ? new ReasoningUse(BeginsInside: true, IsShownBy(root)) { Continues = true }
             : null;
     }
 
-    /// <summary>Null where thoughts stay in the text.</summary>
-    private static bool? IsShownBy(RequestField root)
-    {
-        // SGLang's name; vLLM's.
-        var separates = root.Find("separate_reasoning")?.AsBool() ?? true;
-        var shows = root.Find("include_reasoning")?.AsBool() ?? true;
-        return separates ? shows : null;
-    }
+    /// <summary>Whether thoughts are told apart from the text.</summary>
+    public static bool IsToldApart(RequestField root) => root.Find("separate_reasoning")?.AsBool() ?? true; // SGLang's
+
+    private static bool IsShownBy(RequestField root) => root.Find("include_reasoning")?.AsBool() ?? true; // vLLM's
 }

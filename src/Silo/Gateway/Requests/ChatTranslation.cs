@@ -14,7 +14,7 @@ internal static class ChatTranslation
         "model", "stream", "temperature", "top_p", "top_k", "min_p", "seed", "presence_penalty", "frequency_penalty",
         "repetition_penalty", "logit_bias", "ignore_eos", "min_tokens", "stop_token_ids", "skip_special_tokens",
         "include_stop_str_in_output", "chat_template_kwargs", "priority", "cache_salt", "return_token_ids",
-        "parallel_tool_calls", "include_reasoning", "separate_reasoning",
+        "parallel_tool_calls", "include_reasoning", "separate_reasoning", "thinking_token_budget",
     ];
 
     /// <summary>

@@ -18,7 +18,6 @@ internal static class LaterFields
         ["detokenize"] = IsTrue,
         ["spaces_between_special_tokens"] = IsTrue,
         ["logits_processors"] = IsNothing,
-        ["thinking_token_budget"] = IsNothing,
         ["repetition_detection"] = IsNothing,
     };
 
@@ -37,6 +36,7 @@ internal static class LaterFields
 
     private static readonly Dictionary<string, Func<JsonElement, bool>> Text = new(Shared, StringComparer.Ordinal)
     {
+        ["thinking_token_budget"] = IsNothing,
         ["suffix"] = value => value.ValueKind == JsonValueKind.String && value.ValueEquals(""),
         ["prompt_embeds"] = IsNothing,
         ["top_logprobs"] = IsNothing,

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text.Json;
 using Krewe.Abstractions;
+using Krewe.Models;
 using Krewe.Silo.Gateway.Constraints;
 using Krewe.Silo.Gateway.Reasoning;
 using Krewe.Silo.Hosting;
@@ -22,6 +23,9 @@ internal sealed record Arrival(
 /// <summary>Turns the bodies of the two generating endpoints into checked requests.</summary>
 internal sealed class RequestReader(ServedModel model, SiloOptions options, TimeProvider time)
 {
+    /// <summary>Most tokens that a model may think; vLLM's name.</summary>
+    public const string ThoughtBudget = "thinking_token_budget";
+
     private const int StopStringsMax = 16;
 
     /// <summary>Output tokens of a text completion that says nothing; OpenAI's number.</summary>
@@ -29,7 +33,9 @@ internal sealed class RequestReader(ServedModel model, SiloOptions options, Time
 
     private readonly ChatPrompt _chat = new(model, time);
     private readonly ConstraintChecks _constraints = new(model, time);
-    private readonly bool _reasons = ReasoningUse.IsOn(options.ReasoningParser, model);
+
+    /// <summary>The model's answers are read for thoughts.</summary>
+    public bool Thinks { get; } = ReasoningUse.IsOn(options.ReasoningParser, model);
 
     public GenerationRequest ReadChat(JsonDocument body, Arrival arrival) => Checked(body, root =>
     {
@@ -38,10 +44,12 @@ internal sealed class RequestReader(ServedModel model, SiloOptions options, Time
         var tools = ToolFields.Read(root, model.Folder.ChatTemplate);
         var prompt = PromptCut.Read(root, _chat.Read(root, tools?.Shown), model);
         var continues = root.Find("continue_final_message")?.AsBool() ?? false;
-        var thoughts = !_reasons ? null
+        var thoughts = !Thinks ? null
             : continues ? ReasoningUse.ReadContinued(root)
             : ReasoningUse.Read(root, prompt, model);
-        var form = OutputForm.Read(root, tools, continues, thoughts, _constraints, arrival.Tenant);
+        var limit = ReadThoughtLimit(root, thoughts);
+        if (!ReasoningUse.IsToldApart(root)) thoughts = null;
+        var form = OutputForm.Read(root, tools, continues, thoughts, limit, _constraints, arrival.Tenant);
         return Read(
             root, arrival, [prompt], model.Folder.Defaults.MaxNewTokens, LogprobFields.ReadChat(root), form) with
         {
@@ -56,7 +64,7 @@ internal sealed class RequestReader(ServedModel model, SiloOptions options, Time
         LaterFields.RefuseCompletions(root);
         var prompts = CompletionPrompt.Read(root, model).Select(prompt => PromptCut.Read(root, prompt, model));
         var form = OutputForm.Read(
-            root, tools: null, continuesText: true, thoughts: null, _constraints, arrival.Tenant);
+            root, tools: null, continuesText: true, thoughts: null, limit: null, _constraints, arrival.Tenant);
         return Read(root, arrival, [.. prompts], CompletionTokensDefault, LogprobFields.ReadText(root), form) with
         {
             ContinuesText = true,
@@ -86,6 +94,20 @@ internal sealed class RequestReader(ServedModel model, SiloOptions options, Time
             throw new KreweException(
                 ErrorCode.InvalidJson, $"A string of the body is not valid Unicode: {e.Message}", innerException: e);
         }
+    }
+
+    /// <summary>Null = none is asked for, or the output has no thoughts.</summary>
+    private ThoughtLimit? ReadThoughtLimit(RequestField root, ReasoningUse? thoughts)
+    {
+        // -1 is vLLM's word for no limit.
+        if (root.Find(ThoughtBudget)?.AsInt(-1, int.MaxValue) is not (>= 0 and var most)) return null;
+        return Thinks
+            ? thoughts?.Limit(most)
+            : throw new KreweException(
+                ErrorCode.UnsupportedParameter,
+                $"'{ThoughtBudget}' limits thoughts, and '{model.Name}' is not known to think; leave it out, or start "
+                + "the silo with --reasoning-parser think.",
+                ThoughtBudget);
     }
 
     private GenerationRequest Read(

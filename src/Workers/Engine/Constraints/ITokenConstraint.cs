@@ -9,9 +9,12 @@ internal interface ITokenConstraint
 {
     /// <summary>
     /// One bit a token of the vocabulary, lowest first. Stop tokens are among them, allowed where the output may end.
-    /// At least one bit is set. Valid until the next call.
+    /// At least one bit is set; none at all: anything may come next. Valid until the next call.
     /// </summary>
     ReadOnlySpan<ulong> Allowed { get; }
+
+    /// <summary>Anything may come next, and behind it.</summary>
+    bool IsOver { get; }
 
     /// <summary>The token that came next, be it drawn here or by an earlier attempt.</summary>
     /// <exception cref="Krewe.Abstractions.KreweException">InvalidRequest: it does not follow the constraint.

@@ -20,6 +20,8 @@ internal sealed class TokenConstraint(ConstraintMatch match) : ITokenConstraint
         }
     }
 
+    public bool IsOver => false;
+
     public void Advance(int token)
     {
         if (match.TryAdvance(token)) return;
