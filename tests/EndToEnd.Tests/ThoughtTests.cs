@@ -41,7 +41,7 @@ public sealed class ThoughtTests(ThinkingCluster fixture, ITestOutputHelper outp
         Assert.NotEqual("", choice.GetProperty("message").GetProperty("reasoning_content").GetString());
         var thoughts = expected.RootElement.GetProperty("usage").GetProperty("completion_tokens_details")
             .GetProperty("reasoning_tokens").GetInt32();
-        // Behind the last token that it may think stands the tag, in one token or some. Left alone it thinks far longer.
+        // Behind the last token that it may think stands the tag, in one token or some. Else it thinks far longer.
         if (most is { } limit) Assert.InRange(thoughts, limit + 1, limit + "</think>".Length);
         else Assert.InRange(thoughts, 50, tokens.Length - 8);
         Assert.Equal(TokenRequest.Ids(choice.GetProperty("token_ids")), tokens);
