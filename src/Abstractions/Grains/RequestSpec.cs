@@ -44,6 +44,9 @@ public sealed record SamplingSpec
 
     /// <summary>What the output must look like, as text that the workers understand; "" = anything.</summary>
     [Id(12)] public string Constraint { get; init; } = "";
+
+    /// <summary>How long the model may think, as text that the workers understand; "" = as long as it likes.</summary>
+    [Id(13)] public string ThoughtLimit { get; init; } = "";
 }
 
 /// <summary>

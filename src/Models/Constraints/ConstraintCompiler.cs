@@ -16,7 +16,7 @@ public static class ConstraintCompiler
     /// <exception cref="ConstraintException">It is not understood, too large, or nothing satisfies it.</exception>
     public static void Check(ConstraintSpec spec, TokenVocabulary vocabulary) => Compile(spec, vocabulary.Trie.Single);
 
-    /// <param name="spec">What is compiled. A limit of thoughts is not part of the grammar.</param>
+    /// <param name="spec">What is compiled.</param>
     /// <param name="available">Bytes that the model can write one by one.</param>
     internal static ByteAutomaton Compile(ConstraintSpec spec, ByteSet available)
     {

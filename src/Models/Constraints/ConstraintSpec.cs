@@ -28,9 +28,6 @@ public enum ConstraintKind
 
     /// <summary>A thought, unless there is none, and then something else.</summary>
     Thought,
-
-    /// <summary>Anything; of no use but to limit thoughts in it.</summary>
-    Anything,
 }
 
 /// <summary>
@@ -53,9 +50,6 @@ public sealed record ConstraintSpec
 
     /// <summary>Of <see cref="ConstraintKind.Thought"/>.</summary>
     public ThoughtSpec? Thought { get; init; }
-
-    /// <summary>Null: thoughts may be as long as the output.</summary>
-    public ThoughtLimit? ThoughtLimit { get; init; }
 
     /// <summary>The output goes on with a text, so that a first space belongs to it.</summary>
     public bool ContinuesText { get; init; }
@@ -125,17 +119,6 @@ public sealed record ConstraintSpec
             thought.Then.WriteTo(writer);
         }
 
-        if (ThoughtLimit is { } limit)
-        {
-            writer.WriteStartObject("limit");
-            writer.WriteString("opening", limit.Opening);
-            writer.WriteString("closing", limit.Closing);
-            writer.WriteBoolean("open", limit.IsOpen);
-            writer.WriteNumber("tokens", limit.TokensMax);
-            if (limit.Call is not null) writer.WriteString("call", limit.Call);
-            writer.WriteEndObject();
-        }
-
         if (ContinuesText) writer.WriteBoolean("continues", true);
         writer.WriteEndObject();
     }
@@ -152,14 +135,6 @@ public sealed record ConstraintSpec
             ? new ThoughtSpec(
                 root.GetProperty("opening").GetString()!, root.GetProperty("closing").GetString()!,
                 root.GetProperty("open").GetBoolean(), Read(then))
-            : null,
-        ThoughtLimit = root.TryGetProperty("limit", out var limit)
-            ? new ThoughtLimit(
-                limit.GetProperty("opening").GetString()!, limit.GetProperty("closing").GetString()!,
-                limit.GetProperty("open").GetBoolean(), limit.GetProperty("tokens").GetInt32())
-            {
-                Call = limit.TryGetProperty("call", out var call) ? call.GetString() : null,
-            }
             : null,
         ContinuesText = root.TryGetProperty("continues", out var continues) && continues.GetBoolean(),
     };

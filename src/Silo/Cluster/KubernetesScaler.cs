@@ -18,11 +18,13 @@ internal sealed partial class KubernetesScaler(
     : IDisposable
 {
     private HttpClient? _http;
+    private object? _connecting;
 
     /// <summary>How long one call may take.</summary>
     public TimeSpan CallLimit { get; init; } = TimeSpan.FromSeconds(10);
 
-    private HttpClient Http => LazyInitializer.EnsureInitialized(ref _http, () => Connect(options.Scale!, CallLimit));
+    private HttpClient Http => LazyInitializer.EnsureInitialized(
+        ref _http, ref _connecting, () => Connect(options.Scale!, CallLimit));
 
     /// <summary>The pool's advice. Nothing happens where nothing is to be scaled, or another silo does it.</summary>
     public async Task ScaleAsync(ScalePhase advice)

@@ -34,7 +34,7 @@ internal static class GrainHost
     private const string ServiceId = "krewe";
 
     private const int PortFirst = 12_000;
-    private const int PortEnd = 32_000;
+    private const int PortEnd = 20_000;
     private const int PortTriesMax = 100;
 
     /// <summary>
@@ -79,7 +79,8 @@ internal static class GrainHost
     private static void AddAlone(ISiloBuilder silo, SiloOptions options)
     {
         // Free ports: two silos that are alone may share a machine.
-        silo.UseLocalhostClustering(FreePort(), FreePort(), null, ServiceId, options.ClusterId);
+        var own = FreePort(taken: options.HttpPort);
+        silo.UseLocalhostClustering(own, FreePort(taken: own), null, ServiceId, options.ClusterId);
         silo.AddMemoryGrainStorage(GrainStorageNames.Requests);
         silo.Services.AddSingleton<ISiloRoster, LoneSilo>();
     }
@@ -123,11 +124,12 @@ internal static class GrainHost
     /// One that is free until Orleans binds it: below those that the kernel gives to clients (32768 to 60999 on Linux),
     /// of which the next connection could have it.
     /// </summary>
-    private static int FreePort()
+    private static int FreePort(int taken)
     {
         for (var tries = 1; ; tries++)
         {
             var port = RandomNumberGenerator.GetInt32(PortFirst, PortEnd);
+            if (port == taken) continue;
             using var listener = new TcpListener(IPAddress.Loopback, port);
             try
             {

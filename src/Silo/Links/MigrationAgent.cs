@@ -43,6 +43,14 @@ internal sealed partial class MigrationAgent(
     /// <summary>Tells the pool what is wanted of a worker, and the view of this silo at once.</summary>
     public async Task SetWishAsync(string workerId, WorkerWish wish)
     {
+        lock (_gate)
+        {
+            _told++;
+            // From now on nothing older is told to a pool that was made anew.
+            if (wish == WorkerWish.Serve) _wishes = _wishes.Remove(workerId);
+            else if (_wishes.ContainsKey(workerId)) _wishes = _wishes.SetItem(workerId, wish);
+        }
+
         await Pool.SetWishAsync(workerId, wish);
         lock (_gate)
         {
@@ -144,7 +152,12 @@ internal sealed partial class MigrationAgent(
         var isAnew = _life is { } known && known != answer.Life;
         _life = answer.Life;
         if (!isAnew || _wishes.IsEmpty) return answer;
-        foreach (var (worker, wish) in _wishes) await Pool.SetWishAsync(worker, wish);
+        foreach (var worker in _wishes.Keys)
+        {
+            // As it is wanted now.
+            if (_wishes.TryGetValue(worker, out var wish)) await Pool.SetWishAsync(worker, wish);
+        }
+
         var again = await Pool.ExchangeAsync(report);
         return again with { Orders = answer.Orders.AddRange(again.Orders) };
     }

@@ -112,6 +112,7 @@ internal static class WireConvert
             RepetitionPenalty = spec.RepetitionPenalty,
             Choice = (uint)spec.Choice,
             Constraint = spec.Constraint,
+            ThoughtLimit = spec.ThoughtLimit,
         };
         if (spec.PromptLogprobs is { } prompt) sampling.PromptLogprobs = (uint)prompt;
         if (spec.TopLogprobs is { } top) sampling.TopLogprobs = (uint)top;

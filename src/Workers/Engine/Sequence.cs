@@ -48,7 +48,7 @@ internal sealed class Sequence
         foreach (var token in start.OutputTokens) _tokens.Add((int)token);
         var stops = start.StopTokens.Select(token => (int)token);
         _stopTokens = [.. start.IgnoreEos ? stops.Except(settings.EndTokens) : stops.Union(settings.EndTokens)];
-        Constraint = ReadConstraint(start.Sampling.Constraint, settings);
+        Constraint = ReadConstraint(start.Sampling, settings);
         if (settings.PrefixCache)
             Chain = new PrefixChain(PrefixHash.Root(settings.ModelFingerprint, start.PrefixSalt), blockTokens);
         var blocks = (_tokens.Capacity + blockTokens - 1) / blockTokens;
@@ -209,16 +209,18 @@ internal sealed class Sequence
         return OutputCount >= OutputMax || KnownTokens >= contextMax ? FinishReason.Length : FinishReason.Unspecified;
     }
 
-    private ITokenConstraint? ReadConstraint(string specification, EngineSettings settings)
+    private ITokenConstraint? ReadConstraint(SamplingParameters sampling, EngineSettings settings)
     {
-        if (specification.Length == 0) return null;
+        var (specification, limit) = (sampling.Constraint, sampling.ThoughtLimit);
+        if (specification.Length == 0 && limit.Length == 0) return null;
         if (settings.Constraints is not { } factory)
         {
             throw new KreweException(
                 ErrorCode.UnsupportedParameter, "This worker cannot constrain an output.", "response_format");
         }
 
-        var constraint = factory.Create(specification, _stopTokens, OutputMax);
+        var form = specification.Length == 0 ? null : factory.Create(specification, _stopTokens, OutputMax);
+        var constraint = limit.Length == 0 ? form! : factory.Limit(limit, form);
         foreach (var token in Tokens[PromptCount..]) constraint.Advance(token);
         return constraint;
     }

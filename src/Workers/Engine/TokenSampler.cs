@@ -39,7 +39,7 @@ internal sealed class TokenSampler(int vocabularySize) : IDisposable
     /// logits.</summary>
     /// <param name="ahead">Tokens before it that are drawn and not known yet.</param>
     public static SampleDraw? DrawOf(Sequence sequence, int ahead = 0) =>
-        sequence.TopLogprobs is null && sequence.Constraint is null or { IsOver: true } && sequence.MaskedTokens.IsEmpty
+        sequence.TopLogprobs is null && (sequence.Constraint?.IsFree(ahead) ?? true) && sequence.MaskedTokens.IsEmpty
             && !sequence.ScoresPrompt
             ? SampleDraw.Of(sequence.Sampling, sequence.OutputCount + ahead)
             : null;

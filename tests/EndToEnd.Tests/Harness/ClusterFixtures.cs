@@ -33,7 +33,7 @@ public sealed class NervousCluster() : ClusterFixture([.. Options])
     internal static readonly string[] Options =
     [
         "--heartbeat", "0.1", "--silence-limit", "1", "--handoff-lease", "3", "--worker-wait", "120",
-        "--max-attempts", "20",
+        "--max-attempts", "8",
     ];
 }
 

@@ -21,7 +21,7 @@ internal static class Ports
     {
         while (true)
         {
-            var port = First + (Interlocked.Add(ref _given, neighbours) % Count);
+            var port = First + ((Interlocked.Add(ref _given, neighbours) - neighbours) % Count);
             try
             {
                 for (var offset = 0; offset < neighbours; offset++)

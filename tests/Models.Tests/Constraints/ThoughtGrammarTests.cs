@@ -55,9 +55,6 @@ public sealed class ThoughtGrammarTests
 
         Assert.Equal(spec.Write(), ConstraintSpec.Parse(spec.Write()).Write());
         Assert.NotEqual(spec.Write(), Before(Number, isOpen: false).Write());
-        var limited = spec with { ThoughtLimit = new ThoughtLimit("<think>", "</think>", true, 7) { Call = "<c>" } };
-        Assert.Equal(limited.ThoughtLimit, ConstraintSpec.Parse(limited.Write()).ThoughtLimit);
-        Assert.Null(ConstraintSpec.Parse(spec.Write()).ThoughtLimit);
     }
 
     private static ConstraintSpec Before(ConstraintSpec then, bool isOpen) => new()

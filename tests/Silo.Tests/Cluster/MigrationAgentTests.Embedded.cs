@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Threading.Channels;
 using Krewe.Abstractions;
@@ -45,6 +46,30 @@ public sealed class MigrationAgentTests
         var last = await NextAsync(time, pool);
         Assert.Equal(WorkerState.Ready, view.Find("a")!.View.State);
         last.SetResult(Answer());
+        await agent.StopAsync(CancellationToken.None);
+    }
+
+    [Fact]
+    public async Task A_pool_that_was_made_anew_is_told_no_wish_that_was_taken_back()
+    {
+        await using var harness = await SiloHarness.StartAsync();
+        var (time, pool, view) = (new ManualTime(), new PlayedPool(), new ClusterView());
+        await using var lines = new Lines(view, time);
+        using var agent = new MigrationAgent(
+            view, harness.Streams, harness.Silo.Services.GetRequiredService<ServedModel>(),
+            SiloHarness.DefaultOptions(), new PlayedGrains(pool), new DecisionLog(), time,
+            NullLogger<MigrationAgent>.Instance);
+        await agent.StartAsync(CancellationToken.None);
+        (await NextAsync(time, pool)).SetResult(Answer(("a", WorkerWish.Drain), ("b", WorkerWish.Cordon)));
+        var anew = await NextAsync(time, pool);
+
+        await agent.SetWishAsync("a", WorkerWish.Serve);
+        anew.SetResult(Answer() with { Life = 7 });
+
+        // It is asked once more, behind what it was told.
+        (await NextAsync(time, pool)).SetResult(Answer(("b", WorkerWish.Cordon)) with { Life = 7 });
+        (await NextAsync(time, pool)).SetResult(Answer(("b", WorkerWish.Cordon)) with { Life = 7 });
+        Assert.Equal([("a", WorkerWish.Serve), ("b", WorkerWish.Cordon)], pool.Told);
         await agent.StopAsync(CancellationToken.None);
     }
 
@@ -110,7 +135,13 @@ public sealed class MigrationAgentTests
             return answer.Task;
         }
 
-        public Task SetWishAsync(string workerId, WorkerWish wish) => Task.CompletedTask;
+        public ConcurrentQueue<(string Worker, WorkerWish Wish)> Told { get; } = [];
+
+        public Task SetWishAsync(string workerId, WorkerWish wish)
+        {
+            Told.Enqueue((workerId, wish));
+            return Task.CompletedTask;
+        }
     }
 
     private sealed class PlayedGrains(IPoolGrain pool) : IGrainFactory

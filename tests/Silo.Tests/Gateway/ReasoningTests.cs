@@ -3,8 +3,11 @@ using System.Text;
 using System.Text.Json;
 using Krewe.Abstractions;
 using Krewe.Models;
+using Krewe.Silo.Gateway.Answers;
 using Krewe.Silo.Gateway.Reasoning;
+using Krewe.Silo.Gateway.Requests;
 using Krewe.Silo.Tests.Harness;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Krewe.Silo.Tests.Gateway;
 
@@ -207,8 +210,7 @@ public sealed class ReasoningTests
 
         (await harness.PostAsync(Chat, $"{{{Ask}{fields}}}")).EnsureSuccessStatusCode();
 
-        var constraint = Assert.Single(harness.Prefill.Started).Sampling.Constraint;
-        var limit = constraint.Length == 0 ? null : ConstraintSpec.Parse(constraint).ThoughtLimit;
+        var limit = LimitOf(Assert.Single(harness.Prefill.Started));
         Assert.Equal((most, most is null ? null : false), (limit?.TokensMax, limit?.IsOpen));
         Assert.Equal(fields.Contains(Now, StringComparison.Ordinal) ? "<tool_call>" : null, limit?.Call);
     }
@@ -228,6 +230,34 @@ public sealed class ReasoningTests
         Assert.Contains(named, await answer.Content.ReadAsStringAsync());
     }
 
+    [Fact]
+    public async Task An_answer_that_is_made_again_has_the_limit_that_it_had()
+    {
+        // Another version read none out of the same body: what its client has of the stream must go on as it was.
+        await using var harness = await StartAsync("It is 2.");
+        var kinds = harness.Silo.Services.GetRequiredService<AnswerKinds>();
+        var origin = new AnswerOrigin(
+            AnswerKind.Chat, Encoding.UTF8.GetBytes($"{{{Ask},\"thinking_token_budget\":7}}"));
+        var request = kinds.Read(origin, new Arrival("r", 1, default, default, origin.Write()));
+        var stored = request.Spec with { Sampling = request.Spec.Sampling with { ThoughtLimit = "" } };
+
+        Assert.NotEqual("", kinds.Read(request.Spec, default).Spec.Sampling.ThoughtLimit);
+        Assert.Equal("", kinds.Read(stored, default).Spec.Sampling.ThoughtLimit);
+    }
+
+    [Fact]
+    public async Task A_limit_whose_tag_must_not_come_is_refused()
+    {
+        await using var harness = await StartAsync("It is 2.");
+        var tag = string.Join(',', TestModel.Encode("</think>"));
+
+        var answer = await harness.PostAsync(
+            Chat, $"{{{Ask},\"thinking_token_budget\":7,\"min_tokens\":5,\"stop_token_ids\":[{tag}]}}");
+
+        Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
+        Assert.Contains("stop_token_ids", await answer.Content.ReadAsStringAsync());
+    }
+
     [Theory]
     [InlineData(ReasoningParser.Think, 1024)]
     [InlineData(ReasoningParser.None, null)] // clients send it to every model
@@ -239,8 +269,7 @@ public sealed class ReasoningTests
         (await harness.PostAsync("/v1/messages", $"{{{Ask},\"max_tokens\":2000,{Thinking}}}"))
             .EnsureSuccessStatusCode();
 
-        var constraint = Assert.Single(harness.Prefill.Started).Sampling.Constraint;
-        Assert.Equal(most, constraint.Length == 0 ? null : ConstraintSpec.Parse(constraint).ThoughtLimit?.TokensMax);
+        Assert.Equal(most, LimitOf(Assert.Single(harness.Prefill.Started))?.TokensMax);
     }
 
     [Fact]
@@ -293,6 +322,9 @@ public sealed class ReasoningTests
             Assert.Equal((size, thoughts, answer), (size, read.ToString(), said.ToString()));
         }
     }
+
+    private static ThoughtLimit? LimitOf(Krewe.Abstractions.Wire.StartSequence start) =>
+        start.Sampling.ThoughtLimit.Length == 0 ? null : ThoughtLimit.Parse(start.Sampling.ThoughtLimit);
 
     private static (ConstraintKind Kind, bool IsOpen) Kind(string constraint)
     {

@@ -52,8 +52,7 @@ internal sealed class AnswerKinds(RequestReader reader, ServedModel model)
             AnswerKind.Message => ReadTranslated(
                 body, arrival, root => MessagesRequest.ToChat(root, reader.Thinks),
                 ("max_completion_tokens", "max_tokens"), ("stop", "stop_sequences"),
-                ("response_format.json_schema", "output_format"),
-                (RequestReader.ThoughtBudget, "thinking.budget_tokens")),
+                ("response_format.json_schema", "output_format")),
             _ => throw new ArgumentOutOfRangeException(nameof(origin), origin.Kind, "An endpoint without a reader."),
         };
         return request with { Origin = origin };
@@ -69,11 +68,20 @@ internal sealed class AnswerKinds(RequestReader reader, ServedModel model)
         {
             var request = Read(AnswerOrigin.Parse(stored.Answer!), new Arrival(
                 stored.RequestId, stored.Sampling.Seed, stored.ArrivedAt, deadline, stored.Answer));
-            if (request.Specs.Length > request.Candidates) return request;
             // A template may have written the time of day into its only prompt.
+            var hasOnePrompt = request.Specs.Length <= request.Candidates;
             return request with
             {
-                Specs = [.. request.Specs.Select(spec => spec with { PromptTokens = stored.PromptTokens })],
+                Specs = [.. request.Specs.Select(spec => spec with
+                {
+                    PromptTokens = hasOnePrompt ? stored.PromptTokens : spec.PromptTokens,
+                    // Another version may have read other limits and forms out of the same body.
+                    Sampling = spec.Sampling with
+                    {
+                        Constraint = stored.Sampling.Constraint,
+                        ThoughtLimit = stored.Sampling.ThoughtLimit,
+                    },
+                })],
             };
         }
         catch (FormatException e)

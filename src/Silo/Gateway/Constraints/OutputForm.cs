@@ -13,6 +13,9 @@ internal sealed record OutputForm(string Constraint, ToolUse? Tools)
     /// <summary>How thoughts before it are told apart; null = they are not.</summary>
     public ReasoningUse? Thoughts { get; init; }
 
+    /// <summary>How long they may be; null = as long as the output.</summary>
+    public ThoughtLimit? Limit { get; init; }
+
     /// <summary>
     /// Reads and checks the fields. Throws <see cref="KreweException"/> that names the one that cannot be kept.
     /// </summary>
@@ -28,12 +31,7 @@ internal sealed record OutputForm(string Constraint, ToolUse? Tools)
         ConstraintChecks checks, string tenant)
     {
         var asked = ConstraintFields.Read(root);
-        if (tools is null && asked is null)
-        {
-            var any = new ConstraintSpec { Kind = ConstraintKind.Anything, ThoughtLimit = limit };
-            return new OutputForm(limit is null ? "" : any.Write(), null) { Thoughts = thoughts };
-        }
-
+        if (tools is null && asked is null) return new OutputForm("", null) { Thoughts = thoughts, Limit = limit };
         var before = thoughts is { IsForbidden: false } && checks.IsWritable(ReasoningUse.Closing)
             ? thoughts with { EndsByTagAlone = true }
             : null;
@@ -45,8 +43,7 @@ internal sealed record OutputForm(string Constraint, ToolUse? Tools)
             var spec = asked!.Spec with { ContinuesText = continuesText };
             spec = before?.Before(spec) ?? spec;
             checks.Demand(spec, tenant, e => Refusal(e, asked.Path));
-            if (before is not null) spec = spec with { ThoughtLimit = limit };
-            return new OutputForm(spec.Write(), null) { Thoughts = before };
+            return new OutputForm(spec.Write(), null) { Thoughts = before, Limit = before is null ? null : limit };
         }
 
         if (asked is not null)
@@ -73,11 +70,12 @@ internal sealed record OutputForm(string Constraint, ToolUse? Tools)
         // Where a call counts at the output's start alone, text behind thoughts must not be taken for one.
         var call = ToolCallText.Of(tools.Spec.Style);
         var callsAnywhere = !call.OnlyAtStart;
-        if (beginsFree) whole = whole with { ThoughtLimit = limit is null ? null : limit with { Call = call.Opening } };
-        else if (before is not null) whole = whole with { ThoughtLimit = limit };
+        if (beginsFree && limit is not null)
+            limit = callsAnywhere ? limit with { Call = call.Opening } : limit with { CallAtStart = call.Opening };
         return new OutputForm(whole.Write(), tools)
         {
             Thoughts = !beginsFree ? before : callsAnywhere ? thoughts : null,
+            Limit = beginsFree || before is not null ? limit : null,
         };
     }
 

@@ -48,7 +48,7 @@ internal sealed class RequestReader(ServedModel model, SiloOptions options, Time
             : continues ? ReasoningUse.ReadContinued(root)
             : ReasoningUse.Read(root, prompt, model);
         var limit = ReadThoughtLimit(root, thoughts);
-        if (!ReasoningUse.IsToldApart(root)) thoughts = null;
+        if (thoughts is not null && !ReasoningUse.IsToldApart(root)) thoughts = null;
         var form = OutputForm.Read(root, tools, continues, thoughts, limit, _constraints, arrival.Tenant);
         return Read(
             root, arrival, [prompt], model.Folder.Defaults.MaxNewTokens, LogprobFields.ReadChat(root), form) with
@@ -101,13 +101,26 @@ internal sealed class RequestReader(ServedModel model, SiloOptions options, Time
     {
         // -1 is vLLM's word for no limit.
         if (root.Find(ThoughtBudget)?.AsInt(-1, int.MaxValue) is not (>= 0 and var most)) return null;
-        return Thinks
-            ? thoughts?.Limit(most)
-            : throw new KreweException(
+        if (!Thinks)
+        {
+            throw new KreweException(
                 ErrorCode.UnsupportedParameter,
                 $"'{ThoughtBudget}' limits thoughts, and '{model.Name}' is not known to think; leave it out, or start "
                 + "the silo with --reasoning-parser think.",
                 ThoughtBudget);
+        }
+
+        if (root.Find("min_tokens") is { } least && least.AsLong() > 0
+            && ReadStopTokens(root).Intersect(model.Folder.Tokenizer.Encode(ReasoningUse.Closing, false)).Any())
+        {
+            throw new KreweException(
+                ErrorCode.InvalidRequest,
+                $"'{ThoughtBudget}' ends thoughts with '{ReasoningUse.Closing}', which is among 'stop_token_ids' and "
+                + "must not come before 'min_tokens'; leave one of them out.",
+                ThoughtBudget);
+        }
+
+        return thoughts?.Limit(most);
     }
 
     private GenerationRequest Read(
@@ -144,6 +157,7 @@ internal sealed class RequestReader(ServedModel model, SiloOptions options, Time
                     {
                         Choice = choice,
                         Constraint = form.Constraint,
+                        ThoughtLimit = form.Limit?.Write() ?? "",
                         TopLogprobs = logprobs.Output ?? (candidates > choices ? 0 : null),
 
                         // The others share the first one's prompt, and would have to compute it for nothing.

@@ -29,8 +29,7 @@ internal sealed class ConstraintFactory(Tokenizer tokenizer, int vocabularySize,
     {
         try
         {
-            var (_, form) = Read(specification);
-            if (form is not null) Compile(form);
+            Compile(specification);
         }
         catch (KreweException)
         {
@@ -40,16 +39,6 @@ internal sealed class ConstraintFactory(Tokenizer tokenizer, int vocabularySize,
 
     public ITokenConstraint Create(string specification, IReadOnlyList<int> stopTokens, int outputMax)
     {
-        var (limit, form) = Read(specification);
-        var constraint = form is null ? null : CreateForm(form, stopTokens, outputMax);
-        return limit is null
-            ? constraint!
-            : new LimitedThought(
-                limit, tokenizer.Encode(limit.Closing, addSpecialTokens: false), tokenizer, vocabularySize, constraint);
-    }
-
-    private TokenConstraint CreateForm(ConstraintSpec form, IReadOnlyList<int> stopTokens, int outputMax)
-    {
         if (endTokens.Count == 0 || !endTokens.All(stopTokens.Contains))
         {
             throw new KreweException(
@@ -57,37 +46,31 @@ internal sealed class ConstraintFactory(Tokenizer tokenizer, int vocabularySize,
                 "A constrained output ends with the model's own end token; it cannot be ignored.", "ignore_eos");
         }
 
-        var compiled = Compile(form);
+        var compiled = Compile(specification);
         return new TokenConstraint(new ConstraintMatch(compiled, stopTokens, outputMax));
     }
 
-    /// <summary>The limit of thoughts, and the form of the output; one of them may be null.</summary>
-    private static (ThoughtLimit? Limit, ConstraintSpec? Form) Read(string specification)
+    public ITokenConstraint Limit(string limit, ITokenConstraint? form)
     {
         try
         {
-            var spec = ConstraintSpec.Parse(specification);
-            if (spec is { Kind: ConstraintKind.Anything, ThoughtLimit: null })
-                throw new FormatException("It says nothing.");
-            // Requests with the same form and other limits share what was compiled.
-            var form = spec.Kind == ConstraintKind.Anything ? null : spec with { ThoughtLimit = null };
-            return (spec.ThoughtLimit, form);
+            return new LimitedThought(ThoughtLimit.Parse(limit), tokenizer, vocabularySize, form);
         }
         catch (FormatException e)
         {
-            throw Unusable(e);
+            throw new KreweException(
+                ErrorCode.InvalidRequest, $"The limit of thoughts cannot be used: {e.Message}", innerException: e);
         }
     }
 
-    private CompiledConstraint Compile(ConstraintSpec form)
+    private CompiledConstraint Compile(string specification)
     {
-        var specification = form.Write();
         lock (_gate)
         {
             if (Find(specification) is { } known) return known;
         }
 
-        var compiled = CompileNew(form);
+        var compiled = CompileNew(specification);
         lock (_gate)
         {
             // Another link may have been faster.
@@ -114,20 +97,18 @@ internal sealed class ConstraintFactory(Tokenizer tokenizer, int vocabularySize,
         return null;
     }
 
-    private CompiledConstraint CompileNew(ConstraintSpec form)
+    private CompiledConstraint CompileNew(string specification)
     {
         try
         {
-            return CompiledConstraint.Compile(form, _vocabulary.Value);
+            return CompiledConstraint.Compile(ConstraintSpec.Parse(specification), _vocabulary.Value);
         }
-        catch (ConstraintException e)
+        catch (Exception e) when (e is FormatException or ConstraintException)
         {
-            throw Unusable(e);
+            throw new KreweException(
+                ErrorCode.InvalidRequest, $"The output's constraint cannot be used: {e.Message}", innerException: e);
         }
     }
-
-    private static KreweException Unusable(Exception error) => new(
-        ErrorCode.InvalidRequest, $"The output's constraint cannot be used: {error.Message}", innerException: error);
 
     private sealed record Entry(string Specification, CompiledConstraint Compiled);
 }

@@ -9,12 +9,14 @@ internal interface ITokenConstraint
 {
     /// <summary>
     /// One bit a token of the vocabulary, lowest first. Stop tokens are among them, allowed where the output may end.
-    /// At least one bit is set; none at all: anything may come next. Valid until the next call.
+    /// At least one bit is set; empty: anything may come next. Valid until the next call.
     /// </summary>
     ReadOnlySpan<ulong> Allowed { get; }
 
-    /// <summary>Anything may come next, and behind it.</summary>
-    bool IsOver { get; }
+    /// <summary>
+    /// Anything may come behind the next <paramref name="ahead"/> tokens, whatever these are; with 0, next.
+    /// </summary>
+    bool IsFree(int ahead);
 
     /// <summary>The token that came next, be it drawn here or by an earlier attempt.</summary>
     /// <exception cref="Krewe.Abstractions.KreweException">InvalidRequest: it does not follow the constraint.
@@ -37,4 +39,9 @@ internal interface IConstraintFactory
     /// <exception cref="Krewe.Abstractions.KreweException">InvalidRequest: the specification is not understood.
     /// </exception>
     ITokenConstraint Create(string specification, IReadOnlyList<int> stopTokens, int outputMax);
+
+    /// <param name="limit">Of thoughts, as the gateway wrote it; not empty.</param>
+    /// <param name="form">What else the output must look like; null = anything.</param>
+    /// <exception cref="Krewe.Abstractions.KreweException">InvalidRequest: the limit is not understood.</exception>
+    ITokenConstraint Limit(string limit, ITokenConstraint? form);
 }

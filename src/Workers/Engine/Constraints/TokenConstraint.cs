@@ -20,7 +20,7 @@ internal sealed class TokenConstraint(ConstraintMatch match) : ITokenConstraint
         }
     }
 
-    public bool IsOver => false;
+    public bool IsFree(int ahead) => false;
 
     public void Advance(int token)
     {
