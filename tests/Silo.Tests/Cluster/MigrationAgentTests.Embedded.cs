@@ -24,10 +24,7 @@ public sealed class MigrationAgentTests
         await using var harness = await SiloHarness.StartAsync();
         var (time, pool, view) = (new ManualTime(), new PlayedPool(), new ClusterView());
         await using var lines = new Lines(view, time);
-        using var agent = new MigrationAgent(
-            view, harness.Streams, harness.Silo.Services.GetRequiredService<ServedModel>(),
-            SiloHarness.DefaultOptions(), new PlayedGrains(pool), new DecisionLog(), time,
-            NullLogger<MigrationAgent>.Instance);
+        using var agent = Create(harness, view, pool, time);
         await agent.StartAsync(CancellationToken.None);
         var before = await NextAsync(time, pool);
 
@@ -55,10 +52,7 @@ public sealed class MigrationAgentTests
         await using var harness = await SiloHarness.StartAsync();
         var (time, pool, view) = (new ManualTime(), new PlayedPool(), new ClusterView());
         await using var lines = new Lines(view, time);
-        using var agent = new MigrationAgent(
-            view, harness.Streams, harness.Silo.Services.GetRequiredService<ServedModel>(),
-            SiloHarness.DefaultOptions(), new PlayedGrains(pool), new DecisionLog(), time,
-            NullLogger<MigrationAgent>.Instance);
+        using var agent = Create(harness, view, pool, time);
         await agent.StartAsync(CancellationToken.None);
         (await NextAsync(time, pool)).SetResult(Answer(("a", WorkerWish.Drain), ("b", WorkerWish.Cordon)));
         var anew = await NextAsync(time, pool);
@@ -72,6 +66,11 @@ public sealed class MigrationAgentTests
         Assert.Equal([("a", WorkerWish.Serve), ("b", WorkerWish.Cordon)], pool.Told);
         await agent.StopAsync(CancellationToken.None);
     }
+
+    private static MigrationAgent Create(
+        SiloHarness harness, ClusterView view, PlayedPool pool, ManualTime time) => new(
+        view, harness.Streams, harness.Silo.Services.GetRequiredService<ServedModel>(), SiloHarness.DefaultOptions(),
+        new PlayedGrains(pool), new DecisionLog(), time, NullLogger<MigrationAgent>.Instance);
 
     private static PoolAnswer Answer(params (string Worker, WorkerWish Wish)[] wishes) =>
         new([], wishes.ToImmutableDictionary(wish => wish.Worker, wish => wish.Wish));
